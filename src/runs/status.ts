@@ -1,0 +1,61 @@
+/** Why a run is blocked. */
+export type BlockReason =
+  | 'key_refused'
+  | 'quota'
+  | 'budget'
+  | 'failures'
+  | 'sink'
+  | 'source_changed'
+  | 'wrong_endpoint';
+
+export type RunState = 'running' | 'paused' | 'blocked' | 'completed' | 'cancelled';
+
+export interface PartRecord {
+  name: string;
+  rows: number;
+  bytes: number;
+  sha256: string;
+}
+
+/** The object of `summary.json`. */
+export interface RunSummary {
+  run_id: string;
+  manifest: { uri: string; version: string };
+  state: RunState;
+  /** Non-blank lines known so far; all of them once the run has ended. */
+  lines: number;
+  settled: number;
+  failed: number;
+  /** Failures by code. */
+  failures: Record<string, number>;
+  /** ISO 8601. */
+  started_at: string;
+  ended_at: string | null;
+  /** Gateway calls: operation, then status, then how many. */
+  gateway_calls: Record<string, Record<string, number>>;
+  /** The 429s among them. */
+  rate_limited: number;
+  backoff_seconds: number;
+  /** Result calls per settled line; null before the first. */
+  polls_per_label: number | null;
+  cost_sats: number;
+  /** How many lines settled with each label. */
+  labels: Record<string, number>;
+  parts: PartRecord[];
+}
+
+/** What `status` and the progress display show: the summary so far, and the present moment. */
+export interface RunStatus extends RunSummary {
+  /** Lines waiting in Redis for submission. */
+  queued: number;
+  /** Tasks submitted and not yet settled. */
+  in_flight: number;
+  /** Gateway calls per second now allowed to the key; null when not limited. */
+  rate: number | null;
+  eta_seconds: number | null;
+  reason: BlockReason | null;
+  /** What blocked the run, and the next step, in a sentence. */
+  message: string | null;
+  /** True once every line of the manifest has been read. */
+  produced: boolean;
+}
