@@ -1,0 +1,91 @@
+import type { Job } from 'bullmq';
+import { DelayedError } from 'bullmq';
+import { BudgetPausedError, type CallKind } from '../budget/index.js';
+import type { CallOptions } from '../gateway/types.js';
+import type { Pipeline } from '../pipeline.js';
+import type { SubmitJob } from '../queues/queues.js';
+import type { CallLedger } from '../runs/calls.js';
+import type { RunRecord } from '../runs/record.js';
+import { backoffMs, type Trouble } from './trouble.js';
+
+/** A run as its consumers see it, in one process. */
+export interface ConsumedRun {
+  /** Replaced when the record changes. */
+  record: RunRecord;
+  ledger: CallLedger;
+  /** Stops all fetching in this process until then (epoch ms): the fleet is paused. */
+  holdUntil(time: number): void;
+  /** Stops fetching submissions for a moment: the in-flight window is full. */
+  holdSubmissions(): void;
+}
+
+/**
+ * Makes one Gateway call with a slot of the key's budget (invariant 5: no call without one) and one of the process'
+ * permits, and tells budget, metrics and the run's ledger how it ended.
+ */
+export async function callGateway<T>(
+  pipeline: Pipeline,
+  run: ConsumedRun,
+  kind: CallKind,
+  make: (options: CallOptions) => Promise<T>,
+): Promise<T> {
+  await pipeline.permits.take();
+  try {
+    const slot = await pipeline.budget.acquire(kind, { run: run.record.id, weight: run.record.policy.weight });
+    let called = false;
+    try {
+      return await make({
+        onCall(call) {
+          called = true;
+          slot.report(call);
+          run.ledger.record(call);
+          pipeline.metrics.call(call);
+        },
+      });
+    } finally {
+      if (!called) slot.release();
+    }
+  } finally {
+    pipeline.permits.give();
+  }
+}
+
+/** Puts the job back for later: one atomic step, no attempt spent. Never returns. */
+export async function delayJob(job: Job, token: string | undefined, ms: number): Promise<never> {
+  await job.moveToDelayed(Date.now() + Math.max(1, Math.round(ms)), token);
+  throw new DelayedError();
+}
+
+/** The job of a paused fleet goes back without holding its slot through the pause, and so do those behind it. */
+export async function delayPaused(
+  run: ConsumedRun,
+  job: Job,
+  token: string | undefined,
+  error: BudgetPausedError,
+): Promise<never> {
+  run.holdUntil(error.resumeAt);
+  return delayJob(job, token, error.resumeAt - Date.now() + Math.random() * 250);
+}
+
+/**
+ * A call that failed for a reason not its line's own is made again after a backoff, until `--retry-for` has been
+ * waited for in all. Returns (does not throw) when that time is over.
+ */
+export async function delayTrouble(
+  pipeline: Pipeline,
+  run: ConsumedRun,
+  job: Job<SubmitJob>,
+  token: string | undefined,
+  trouble: Extract<Trouble, { kind: 'again' }>,
+): Promise<void> {
+  const before = job.data.trouble ?? { calls: 0, waitedMs: 0 };
+  if (before.waitedMs >= run.record.policy.retryForMs) return;
+  const ms = backoffMs(before.calls + 1);
+  const waitedMs = before.waitedMs + Math.max(ms, 1);
+  await job.updateData({ ...job.data, trouble: { calls: before.calls + 1, waitedMs } });
+  run.ledger.backoff(ms);
+  pipeline.metrics.backoffSeconds.inc({ reason: trouble.metric }, ms / 1000);
+  await delayJob(job, token, ms);
+}
+
+export { BudgetPausedError };

@@ -1,0 +1,61 @@
+import {
+  ASGAuthError,
+  ASGGatewayHTTPError,
+  ASGNetworkError,
+  ASGQuotaError,
+  ASGRateLimitError,
+  ASGResponseError,
+  ASGTimeoutError,
+} from '../gateway/errors.js';
+import type { BlockReason } from '../runs/status.js';
+
+/** What a failed Gateway call means for its line and its run. */
+export type Trouble =
+  /** The line itself is refused: it fails. */
+  | { kind: 'line'; code: string; status?: number; message: string }
+  /** The run cannot go on: it blocks, and nothing is lost. */
+  | { kind: 'run'; reason: BlockReason; message: string }
+  /** The whole key is too fast: the budget has been told, and the line waits at no cost. */
+  | { kind: 'rate_limited' }
+  | { kind: 'unknown_task' }
+  /** Not the line's fault, and perhaps gone soon: the call is made again. */
+  | { kind: 'again'; metric: 'server_error' | 'network_error'; status?: number; message: string };
+
+const RETRYABLE = new Set([408, 409, 421, 423, 425]);
+
+export function troubleOf(error: unknown, operation: 'submit' | 'result'): Trouble | null {
+  if (error instanceof ASGRateLimitError) return { kind: 'rate_limited' };
+  if (error instanceof ASGAuthError)
+    return { kind: 'run', reason: 'key_refused', message: 'the Gateway refused the API key (401); check ASG_API_KEY' };
+  if (error instanceof ASGQuotaError)
+    return { kind: 'run', reason: 'quota', message: 'the label quota is used up (403); top it up, then resume' };
+  if (error instanceof ASGResponseError) {
+    if (operation === 'submit' && isHtml(error)) return wrongEndpoint('answered a submission with a web page');
+    return { kind: 'again', metric: 'server_error', status: error.statusCode, message: error.message };
+  }
+  if (error instanceof ASGGatewayHTTPError) return httpTrouble(error, operation);
+  if (error instanceof ASGTimeoutError || error instanceof ASGNetworkError)
+    return { kind: 'again', metric: 'network_error', message: error.message };
+  return null;
+}
+
+function httpTrouble(error: ASGGatewayHTTPError, operation: 'submit' | 'result'): Trouble {
+  const { statusCode: status, message } = error;
+  if (status >= 500 || RETRYABLE.has(status)) return { kind: 'again', metric: 'server_error', status, message };
+  if (status === 404 && operation === 'result') return { kind: 'unknown_task' };
+  if (status === 404 || status === 405) return wrongEndpoint(`answered a call with ${status}`);
+  return { kind: 'line', code: 'rejected', status, message };
+}
+
+export const wrongEndpoint = (what: string): Trouble => ({
+  kind: 'run',
+  reason: 'wrong_endpoint',
+  message: `the Gateway URL ${what}; check --gateway-url`,
+});
+
+const isHtml = (error: ASGResponseError) => /html/i.test(error.contentType ?? '');
+
+/** Full jitter: a random part of 1 s, 2 s, 4 s … up to a minute. `calls` is how many have failed, from 1. */
+export function backoffMs(calls: number, random: () => number = Math.random): number {
+  return Math.round(random() * Math.min(60_000, 1_000 * 2 ** Math.min(calls - 1, 16)));
+}

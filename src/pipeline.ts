@@ -1,0 +1,24 @@
+import type { RedisOptions } from 'ioredis';
+import type { Logger } from 'pino';
+import type { Budget } from './budget/index.js';
+import type { Permits } from './consumers/permits.js';
+import type { ASGGatewayClient } from './gateway/client.js';
+import type { Metrics } from './metrics/metrics.js';
+import type { RunRedis } from './runs/scripts.js';
+
+/** What a process shares between its runs. Made by `openPipeline`; every stage takes what it needs of it. */
+export interface Pipeline {
+  redis: RunRedis;
+  /** For BullMQ, which opens its own connections. */
+  connection: RedisOptions;
+  prefix: string;
+  client: ASGGatewayClient;
+  budget: Budget;
+  /** The Gateway's origin, `sandbox` for the local one. */
+  origin: string;
+  keyFingerprint: string;
+  permits: Permits;
+  concurrency: number;
+  metrics: Metrics;
+  log: Logger;
+}

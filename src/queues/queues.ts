@@ -1,0 +1,74 @@
+import { type ConnectionOptions, type Job, type JobsOptions, Queue } from 'bullmq';
+import type { RunKeys } from '../runs/keys.js';
+
+/** What differs per line; what a run's lines share is in its record. Names are short: there are millions. */
+export interface SubmitJob {
+  /** Source index and line number, from 1. */
+  s: number;
+  l: number;
+  /** data_url */
+  u: string;
+  /** metadata, absent when null */
+  m?: unknown;
+  /** Idempotency key, absent when it is the line's own (`--key line`). */
+  k?: string;
+  /** The line's own type, label_spec and consensus_threshold. */
+  t?: string;
+  q?: { question: string; options: string[] };
+  c?: number;
+  /** Fields of the line that mean nothing here; a failure's `input` shows them again. */
+  x?: Record<string, unknown>;
+  /** Calls that failed for reasons not the line's own, and how long they were waited for, in ms. */
+  trouble?: { calls: number; waitedMs: number };
+}
+
+export interface PollJob extends SubmitJob {
+  task: string;
+  /** When the task was submitted (epoch ms). */
+  at: number;
+  /** The task was unknown to the Gateway once, and was submitted again. */
+  again?: boolean;
+}
+
+export const jobId = (source: number, line: number) => `${source}-${line}`;
+
+export interface RunQueues {
+  submit: Queue<SubmitJob>;
+  poll: Queue<PollJob>;
+  flush: Queue<Record<string, never>>;
+  close(): Promise<void>;
+}
+
+/** Keeps the events stream of each queue near empty: nothing reads it, and ten thousand events are 0.6 MB a queue. */
+const QUEUE_OPTIONS = { streams: { events: { maxLen: 10 } }, skipVersionCheck: true };
+
+/** The run's three queues. `ignoreErrors` of the connection are left to its owner's listener. */
+export function openQueues(keys: RunKeys, connection: ConnectionOptions, onError: (error: Error) => void): RunQueues {
+  const options = { ...QUEUE_OPTIONS, connection, prefix: keys.queuePrefix };
+  const submit = new Queue<SubmitJob>('submit', options);
+  const poll = new Queue<PollJob>('poll', options);
+  const flush = new Queue<Record<string, never>>('flush', options);
+  const all = [submit, poll, flush];
+  for (const queue of all) queue.on('error', onError);
+  let closing: Promise<void> | undefined;
+  return {
+    submit,
+    poll,
+    flush,
+    close() {
+      closing ??= Promise.all(all.map((queue) => queue.close())).then(() => undefined);
+      return closing;
+    },
+  };
+}
+
+/** Asks for a flush: one at a time per run; asked for while one is going on, one more follows it. */
+export async function requestFlush(queues: RunQueues): Promise<void> {
+  await queues.flush.add('flush', {}, { deduplication: { id: 'flush', keepLastIfActive: true } } as JobsOptions);
+}
+
+/** Keys that scripts outside BullMQ read lengths of. */
+export const queueKey = (keys: RunKeys, queue: 'submit' | 'poll' | 'flush', list: string) =>
+  `${keys.queuePrefix}:${queue}:${list}`;
+
+export type { Job };

@@ -1,0 +1,101 @@
+import { type ConnectionOptions, type Processor, Worker } from 'bullmq';
+import type { Logger } from 'pino';
+import type { RunKeys } from '../runs/keys.js';
+
+/** Measured: a killed process' jobs are back after lock + stalled check; a blocked event loop is forgiven for 7 s. */
+const LOCK_MS = 15_000;
+const STALLED_CHECK_MS = 5_000;
+/** BullMQ never resets a job's stalled count, and a poll job can outlive many crashes. */
+const MAX_STALLED = 1_000_000;
+/** A failing fetch is retried without a pause (READONLY, out of memory): past this rate the worker rests. */
+const STORM_ERRORS_PER_SECOND = 50;
+const STORM_REST_MS = 2_000;
+
+export interface RunWorkerOptions<T> {
+  name: 'submit' | 'poll' | 'flush';
+  keys: RunKeys;
+  connection: ConnectionOptions;
+  concurrency: number;
+  process: Processor<T, void>;
+  log: Logger;
+}
+
+export interface RunWorker {
+  start(): void;
+  /** Takes no new jobs; jobs that are being worked on go on. */
+  hold(): void;
+  unhold(): void;
+  setConcurrency(n: number): void;
+  /** Waits for running jobs up to the deadline (ms), then leaves them to the stalled check of another process. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
+  const { log } = options;
+  const worker = new Worker<T, void>(options.name, options.process, {
+    autorun: false,
+    connection: options.connection,
+    prefix: options.keys.queuePrefix,
+    concurrency: options.concurrency,
+    lockDuration: LOCK_MS,
+    stalledInterval: STALLED_CHECK_MS,
+    maxStalledCount: MAX_STALLED,
+    removeOnComplete: { count: 0 },
+    skipVersionCheck: true,
+  });
+  let held = false;
+  let resting = false;
+  let closing: Promise<void> | undefined;
+  const apply = () => {
+    if (closing) return;
+    if (held || resting) void worker.pause(true);
+    else worker.resume();
+  };
+
+  let second = 0;
+  let errors = 0;
+  worker.on('error', (error) => {
+    const now = Math.floor(Date.now() / 1000);
+    if (now !== second) [second, errors] = [now, 0];
+    errors += 1;
+    if (errors === 1) log.warn({ queue: options.name, err: error }, 'worker error');
+    if (errors < STORM_ERRORS_PER_SECOND || resting) return;
+    resting = true;
+    apply();
+    setTimeout(() => {
+      resting = false;
+      apply();
+    }, STORM_REST_MS);
+  });
+  worker.on('failed', (job, error) => log.error({ queue: options.name, job: job?.id, err: error }, 'job failed'));
+
+  return {
+    start: () => void worker.run().catch((error: unknown) => log.error({ err: error }, 'worker stopped')),
+    hold() {
+      held = true;
+      apply();
+    },
+    unhold() {
+      held = false;
+      apply();
+    },
+    setConcurrency(n) {
+      worker.concurrency = n;
+    },
+    close(deadlineMs) {
+      closing ??= closeWithin(worker, deadlineMs);
+      return closing;
+    },
+  };
+}
+
+/** `close()` has no deadline of its own, and never returns while Redis is away. */
+async function closeWithin(worker: Worker, deadlineMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), deadlineMs);
+  });
+  const ended = await Promise.race([worker.close().then(() => 'closed' as const), deadline]);
+  clearTimeout(timer);
+  if (ended === 'late') await worker.close(true);
+}

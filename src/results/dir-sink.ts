@@ -1,0 +1,94 @@
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { IngestError } from '../errors.js';
+import { parsePartName, type Sink } from './sink.js';
+
+const MARKER = '.asg-ingest.json';
+const SUMMARY = 'summary.json';
+
+/** A directory as a sink: files are written beside, synced, and renamed into place. */
+export function createDirSink(dir: string): Sink {
+  const at = (name: string) => path.join(dir, name);
+
+  async function writeWhole(name: string, bytes: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<void> {
+    const beside = at(`.${name}.${process.pid}.tmp`);
+    const file = await open(beside, 'w');
+    try {
+      for await (const chunk of bytes) await file.writeFile(chunk);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(beside, at(name));
+    await syncDir(dir);
+  }
+
+  const readIfThere = (name: string) =>
+    readFile(at(name), 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
+      throw error;
+    });
+
+  const marker = async () => {
+    const text = await readIfThere(MARKER);
+    return text === null ? null : (JSON.parse(text) as { run_id: string; sink_id: string });
+  };
+
+  return {
+    kind: 'dir',
+    async claim(run) {
+      try {
+        await mkdir(dir, { recursive: true });
+        const owner = (await marker())?.run_id ?? (await othersParts(dir, run.id));
+        if (owner !== null && owner !== run.id)
+          throw new IngestError('usage', `--out: ${dir} holds the results of another run, ${owner}`, {
+            hint: 'give this run a directory of its own',
+          });
+        await writeWhole(MARKER, [Buffer.from(JSON.stringify({ run_id: run.id, sink_id: run.sinkId }))]);
+        for (const name of await readdir(dir)) if (name.endsWith('.tmp')) await rm(at(name), { force: true });
+      } catch (error) {
+        if (error instanceof IngestError) throw error;
+        throw new IngestError('usage', `--out: cannot write to ${dir}: ${(error as Error).message}`, {
+          cause: error,
+          hint: 'nothing was sent; make the directory writable, or give another --out',
+        });
+      }
+    },
+    async sees(run) {
+      const seen = await marker().catch(() => null);
+      return seen?.run_id === run.id && seen.sink_id === run.sinkId;
+    },
+    writePart: writeWhole,
+    writeSummary: (json) => writeWhole(SUMMARY, [Buffer.from(json)]),
+    readSummary: () => readIfThere(SUMMARY),
+    removeSummary: () => rm(at(SUMMARY), { force: true }),
+    async listParts(runId) {
+      const names = await readdir(dir).catch(() => []);
+      return names.filter((name) => parsePartName(name)?.runId === runId).sort();
+    },
+    readPart: (name) => createReadStream(at(name)),
+    async setAside(name) {
+      const aside = at('superseded');
+      await mkdir(aside, { recursive: true });
+      await rename(at(name), path.join(aside, name));
+      await syncDir(dir);
+    },
+  };
+}
+
+/** The run whose parts are in a directory that has no marker; null when it holds none but `runId`'s. */
+async function othersParts(dir: string, runId: string): Promise<string | null> {
+  const owners = (await readdir(dir)).map((name) => parsePartName(name)?.runId);
+  return owners.find((owner) => owner !== undefined && owner !== runId) ?? null;
+}
+
+/** A rename is durable once its directory is. */
+async function syncDir(dir: string): Promise<void> {
+  const handle = await open(dir, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

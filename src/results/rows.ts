@@ -1,0 +1,63 @@
+import type { SettledResult } from '../gateway/types.js';
+
+/** A row of `results-*.jsonl`: every field present, null if unknown. */
+export interface ResultRow {
+  line: number;
+  source: string | null;
+  data_url: string;
+  metadata: unknown;
+  idempotency_key: string;
+  task_id: string;
+  status: string;
+  consensus_label: string | null;
+  confidence: number | null;
+  worker_count: number | null;
+  agreement_count: number | null;
+  bsv_txid: string | null;
+  cost_sats: number | null;
+  created_at: string | number | null;
+  settled_at: string | number | null;
+  settled_by: 'poll' | 'webhook';
+}
+
+export type FailureStage = 'manifest' | 'submit' | 'poll';
+
+/** A row of `failures-*.jsonl`. */
+export interface FailureRow {
+  line: number;
+  source: string | null;
+  stage: FailureStage;
+  error: { code: string; status?: number; message: string };
+  attempts: number;
+  idempotency_key: string | null;
+  task_id?: string;
+  /** The whole object where the line was one, else the raw text cut at 4 KiB. */
+  input: unknown;
+}
+
+export type Row = ResultRow | FailureRow;
+
+export interface RowLine {
+  line: number;
+  source: string | null;
+  data_url: string;
+  metadata: unknown;
+  idempotency_key: string;
+}
+
+export function resultRow(line: RowLine, result: SettledResult, settledBy: 'poll' | 'webhook'): ResultRow {
+  return {
+    ...line,
+    task_id: result.task_id,
+    status: result.status,
+    consensus_label: result.consensus_label ?? null,
+    confidence: result.confidence ?? null,
+    worker_count: result.worker_count ?? null,
+    agreement_count: result.agreement_count ?? null,
+    bsv_txid: result.bsv_txid ?? null,
+    cost_sats: result.cost_sats ?? null,
+    created_at: result.created_at ?? null,
+    settled_at: result.settled_at ?? null,
+    settled_by: settledBy,
+  };
+}

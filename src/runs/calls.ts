@@ -1,0 +1,67 @@
+import type { GatewayCall } from '../gateway/types.js';
+import type { RunKeys } from './keys.js';
+import type { RunRedis } from './scripts.js';
+
+const BACKOFF = 'backoff_ms';
+const POLLS = 'polls';
+
+/**
+ * Counts a run's Gateway calls in this process and adds them to the run's record every second and at close. A process
+ * killed with 9 takes at most the last second's counts with it; lines and results are never counted here.
+ */
+export interface CallLedger {
+  record(call: GatewayCall): void;
+  backoff(ms: number): void;
+  /** Calls since the process started. */
+  readonly total: number;
+  flush(): Promise<void>;
+}
+
+export function createCallLedger(redis: RunRedis, keys: RunKeys): CallLedger {
+  let pending = new Map<string, number>();
+  let total = 0;
+  const add = (field: string, n: number) => pending.set(field, (pending.get(field) ?? 0) + n);
+  return {
+    record(call) {
+      total += 1;
+      add(`${call.operation}:${call.status}`, 1);
+      if (call.operation === 'result') add(POLLS, 1);
+    },
+    backoff: (ms) => add(BACKOFF, Math.round(ms)),
+    get total() {
+      return total;
+    },
+    async flush() {
+      if (pending.size === 0) return;
+      const batch = pending;
+      pending = new Map();
+      const pipeline = redis.pipeline();
+      for (const [field, n] of batch) pipeline.hincrby(keys.calls, field, n);
+      await pipeline.exec();
+    },
+  };
+}
+
+export interface CallCounts {
+  gateway_calls: Record<string, Record<string, number>>;
+  rate_limited: number;
+  backoff_seconds: number;
+  polls: number;
+}
+
+export function callCounts(fields: Record<string, string>): CallCounts {
+  const counts: CallCounts = { gateway_calls: {}, rate_limited: 0, backoff_seconds: 0, polls: 0 };
+  for (const [field, text] of Object.entries(fields)) {
+    const n = Number(text);
+    const [operation, status] = field.split(':');
+    if (field === BACKOFF) counts.backoff_seconds = n / 1000;
+    else if (field === POLLS) counts.polls = n;
+    else if (operation && status) {
+      const statuses = counts.gateway_calls[operation] ?? {};
+      statuses[status] = n;
+      counts.gateway_calls[operation] = statuses;
+      if (status === '429') counts.rate_limited += n;
+    }
+  }
+  return counts;
+}

@@ -1,0 +1,50 @@
+/** Names of a run's keys in Redis. They share one hash tag, so that a Redis Cluster keeps a run on one shard. */
+export interface RunKeys {
+  /** BullMQ's key prefix for the run's queues. */
+  queuePrefix: string;
+  record: string;
+  counts: string;
+  failures: string;
+  labels: string;
+  calls: string;
+  cursor: string;
+  lease: string;
+  fence: string;
+  results: string;
+  plan: string;
+  parts: string;
+  /** Bit n of a source's map: line n + 1 has ended as a result or a failure. */
+  ended(source: number): string;
+  /** Bit n of a source's map: line n + 1 may have been bought, and has not ended. */
+  admitted(source: number): string;
+}
+
+export function runKeys(prefix: string, runId: string): RunKeys {
+  const tag = `{${prefix}:${runId}}`;
+  const key = (name: string) => `${tag}:${name}`;
+  return {
+    queuePrefix: tag,
+    record: key('run'),
+    counts: key('counts'),
+    failures: key('failures'),
+    labels: key('labels'),
+    calls: key('calls'),
+    cursor: key('cursor'),
+    lease: key('lease'),
+    fence: key('fence'),
+    results: key('results'),
+    plan: key('plan'),
+    parts: key('parts'),
+    ended: (source) => key(`ended:${source}`),
+    admitted: (source) => key(`admitted:${source}`),
+  };
+}
+
+/** Sorted set of run ids, scored by the time of their first start (epoch ms). */
+export const runsIndexKey = (prefix: string) => `${prefix}:runs`;
+
+/** Hash: a manifest's identity without its version → the run that was made of it, and the version it had. */
+export const manifestsKey = (prefix: string) => `${prefix}:manifests`;
+
+export const budgetKey = (prefix: string, keyFingerprint: string, origin: string) =>
+  `${prefix}:budget:{${keyFingerprint}@${origin}}`;

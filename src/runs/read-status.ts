@@ -1,0 +1,120 @@
+import { callCounts } from './calls.js';
+import { type RunKeys, runKeys } from './keys.js';
+import { type RunRecord, recordFrom } from './record.js';
+import type { RunRedis } from './scripts.js';
+import type { PartRecord, RunStatus } from './status.js';
+
+/** A run's record, and all that is counted of it, in one round trip. */
+export interface RunReading {
+  record: RunRecord;
+  status: RunStatus;
+  /** Bytes and entries of results that are in no part yet, and the age of the oldest in ms. */
+  unflushed: { bytes: number; entries: number; oldestMs: number };
+  planned: boolean;
+  /** Jobs of the queues, all states that will still be worked on. */
+  jobs: { submit: number; poll: number };
+  /** Whether BullMQ's pause is on. */
+  queuesPaused: { submit: boolean; poll: boolean };
+  read: { lines: number; skipped: number; bytes: number };
+}
+
+const LISTS = ['wait', 'active', 'paused'] as const;
+const SETS = ['delayed', 'prioritized'] as const;
+
+export async function readRun(redis: RunRedis, prefix: string, runId: string): Promise<RunReading | null> {
+  const keys = runKeys(prefix, runId);
+  const pipeline = redis.pipeline();
+  for (const key of [keys.record, keys.counts, keys.failures, keys.labels, keys.calls, keys.cursor])
+    pipeline.hgetall(key);
+  pipeline.lrange(keys.parts, 0, -1);
+  pipeline.xlen(keys.results);
+  pipeline.xrange(keys.results, '-', '+', 'COUNT', 1);
+  pipeline.exists(keys.plan);
+  pipeline.time();
+  for (const queue of ['submit', 'poll'] as const) {
+    pipeline.hexists(`${keys.queuePrefix}:${queue}:meta`, 'paused');
+    for (const list of LISTS) pipeline.llen(`${keys.queuePrefix}:${queue}:${list}`);
+    for (const set of SETS) pipeline.zcard(`${keys.queuePrefix}:${queue}:${set}`);
+  }
+  const answers = ((await pipeline.exec()) ?? []).map(([error, value]) => {
+    if (error) throw error;
+    return value;
+  });
+  return assemble(keys, answers);
+}
+
+function assemble(keys: RunKeys, answers: unknown[]): RunReading | null {
+  const [fields, counts, failures, labels, calls, cursor] = answers as Record<string, string>[];
+  const record = recordFrom(fields ?? {});
+  if (record === null) return null;
+  const parts = (answers[6] as string[]).map((part) => JSON.parse(part) as PartRecord);
+  const oldest = (answers[8] as [string, string[]][])[0]?.[0];
+  const [seconds, micros] = answers[10] as [string, string];
+  const nowMs = Number(seconds) * 1000 + Number(micros) / 1000;
+  const perQueue = 1 + LISTS.length + SETS.length;
+  const queue = (index: number) => {
+    const [paused, ...lengths] = answers.slice(11 + index * perQueue, 11 + (index + 1) * perQueue) as number[];
+    return { paused: paused === 1, jobs: lengths.reduce((sum, n) => sum + n, 0) };
+  };
+  const [submit, poll] = [queue(0), queue(1)];
+
+  const count = (name: string) => Number(counts?.[name] ?? 0);
+  const [settled, failed, inFlight] = [count('settled'), count('failed'), Math.max(0, count('in_flight'))];
+  const called = callCounts(calls ?? {});
+  const ended = settled + failed;
+  const lines = record.state === 'cancelled' ? Math.max(ended + inFlight, ended) : count('lines');
+  const status: RunStatus = {
+    run_id: record.id,
+    manifest: { uri: record.manifest.uri, version: record.manifest.version },
+    state: record.state,
+    lines,
+    settled,
+    failed,
+    failures: numbers(failures),
+    started_at: record.startedAt,
+    ended_at: record.endedAt,
+    gateway_calls: called.gateway_calls,
+    rate_limited: called.rate_limited,
+    backoff_seconds: called.backoff_seconds,
+    polls_per_label: settled > 0 ? round(called.polls / settled, 3) : null,
+    cost_sats: count('cost_sats'),
+    labels: numbers(labels),
+    parts,
+    queued: submit.jobs,
+    in_flight: inFlight,
+    rate: null,
+    eta_seconds: etaSeconds(record, lines, ended, nowMs),
+    reason: record.reason,
+    message: record.message,
+    produced: cursor?.produced === '1',
+  };
+  return {
+    record,
+    status,
+    unflushed: {
+      bytes: count('unflushed_bytes'),
+      entries: Number(answers[7]),
+      oldestMs: oldest === undefined ? 0 : nowMs - Number(oldest.split('-')[0]),
+    },
+    planned: answers[9] === 1,
+    jobs: { submit: submit.jobs, poll: poll.jobs },
+    queuesPaused: { submit: submit.paused, poll: poll.paused },
+    read: { lines: count('lines'), skipped: count('skipped'), bytes: count('bytes') },
+  };
+}
+
+/** What is left of the lines known so far, at the pace of the run up to now. */
+function etaSeconds(record: RunRecord, lines: number, ended: number, nowMs: number): number | null {
+  if (record.state !== 'running' || ended === 0) return record.state === 'completed' ? 0 : null;
+  const elapsed = (nowMs - Date.parse(record.startedAt)) / 1000;
+  return Math.max(0, Math.round((Math.max(0, lines - ended) * elapsed) / ended));
+}
+
+const numbers = (fields: Record<string, string> = {}) =>
+  Object.fromEntries(
+    Object.entries(fields)
+      .map(([name, n]) => [name, Number(n)] as const)
+      .sort((a, b) => b[1] - a[1]),
+  );
+
+const round = (value: number, digits: number) => Number(value.toFixed(digits));

@@ -1,0 +1,196 @@
+import type { Redis } from 'ioredis';
+import type { RunKeys } from './keys.js';
+
+/**
+ * KEYS ended bits, counts, results stream, failures, labels, admitted bits
+ * ARGV bit, 'settled' | 'failed', the record as JSON, label or failure code, cost in sats
+ * Returns 1 when this call ended the line, 0 when it had ended before.
+ *
+ * The only place where a line ends (invariant 1). SETBIT comes first: a Redis that is out of memory refuses it
+ * before anything is written.
+ */
+const SETTLE = /* lua */ `
+if redis.call('SETBIT', KEYS[1], ARGV[1], 1) == 1 then return 0 end
+redis.call('XADD', KEYS[3], '*', 'k', ARGV[2], 'd', ARGV[3])
+redis.call('HINCRBY', KEYS[2], ARGV[2], 1)
+redis.call('HINCRBY', KEYS[2], 'unflushed_bytes', #ARGV[3] + 1)
+if ARGV[2] == 'settled' then
+  redis.call('HINCRBY', KEYS[5], ARGV[4], 1)
+  redis.call('HINCRBY', KEYS[2], 'cost_sats', ARGV[5])
+else
+  redis.call('HINCRBY', KEYS[4], ARGV[4], 1)
+end
+if redis.call('GETBIT', KEYS[6], ARGV[1]) == 1 then
+  redis.call('SETBIT', KEYS[6], ARGV[1], 0)
+  redis.call('HINCRBY', KEYS[2], 'in_flight', -1)
+end
+return 1`;
+
+/**
+ * KEYS run record, ended bits, admitted bits, counts
+ * ARGV bit, most tasks in flight, most tasks to buy (-1: no such limit)
+ * Returns 'fresh' (go on), 'again' (go on: it may have been bought before), 'ended', 'full', 'budget', or the run's
+ * state when that is not running. A line admitted before may always go on: what was paid for must come to an end.
+ */
+const ADMIT = /* lua */ `
+if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return 'ended' end
+local state = redis.call('HGET', KEYS[1], 'state')
+local again = redis.call('GETBIT', KEYS[3], ARGV[1]) == 1
+if state == 'cancelled' and again then return 'again' end
+if state ~= 'running' then return state or 'gone' end
+if again then return 'again' end
+local counts = redis.call('HMGET', KEYS[4], 'in_flight', 'bought')
+if tonumber(counts[1] or 0) >= tonumber(ARGV[2]) then return 'full' end
+if tonumber(ARGV[3]) >= 0 and tonumber(counts[2] or 0) >= tonumber(ARGV[3]) then return 'budget' end
+redis.call('SETBIT', KEYS[3], ARGV[1], 1)
+redis.call('HINCRBY', KEYS[4], 'in_flight', 1)
+redis.call('HINCRBY', KEYS[4], 'bought', 1)
+return 'fresh'`;
+
+/**
+ * KEYS admitted bits, counts. ARGV bit. Takes an admission back: the Gateway certainly did not accept the task.
+ */
+const UNADMIT = /* lua */ `
+if redis.call('SETBIT', KEYS[1], ARGV[1], 0) == 0 then return 0 end
+redis.call('HINCRBY', KEYS[2], 'in_flight', -1)
+redis.call('HINCRBY', KEYS[2], 'bought', -1)
+return 1`;
+
+/**
+ * KEYS lease, cursor, counts, submit queue's wait, submit queue's delayed
+ * ARGV token, source, line, offset, lines, skipped, bytes, 1 when everything has been read
+ * Returns the submit queue's depth, or -1 when the lease is another's: then nothing is written (the fence).
+ */
+const CHECKPOINT = /* lua */ `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
+redis.call('HSET', KEYS[2], 'source', ARGV[2], 'line', ARGV[3], 'offset', ARGV[4])
+redis.call('HINCRBY', KEYS[3], 'lines', ARGV[5])
+redis.call('HINCRBY', KEYS[3], 'skipped', ARGV[6])
+redis.call('HINCRBY', KEYS[3], 'bytes', ARGV[7])
+if ARGV[8] == '1' then redis.call('HSET', KEYS[2], 'produced', 1) end
+return redis.call('LLEN', KEYS[4]) + redis.call('ZCARD', KEYS[5])`;
+
+/** KEYS lease. ARGV token, ms. Returns 1 when the lease is (still) ours and was extended. */
+const RENEW = /* lua */ `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])`;
+
+/** KEYS lease. ARGV token. */
+const RELEASE = /* lua */ `
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0`;
+
+/** KEYS run record. ARGV the record's fields and values. Returns 1 when it was created, 0 when it was there. */
+const CREATE = /* lua */ `
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV))
+return 1`;
+
+/**
+ * KEYS run record. ARGV allowed former states (comma-separated), new state, reason, message, time (ISO 8601)
+ * Returns the state after the call; a record whose state is not among the former ones stays as it is.
+ */
+const TRANSITION = /* lua */ `
+local state = redis.call('HGET', KEYS[1], 'state')
+if not state or not string.find(',' .. ARGV[1] .. ',', ',' .. state .. ',', 1, true) then return state or 'gone' end
+redis.call('HSET', KEYS[1], 'state', ARGV[2], 'reason', ARGV[3], 'message', ARGV[4], 'changed_at', ARGV[5])
+if ARGV[2] == 'completed' or ARGV[2] == 'cancelled' then redis.call('HSETNX', KEYS[1], 'ended_at', ARGV[5]) end
+return ARGV[2]`;
+
+/**
+ * KEYS plan, results stream, parts, counts
+ * ARGV the plan exactly as it was published, the first stream id behind it, its bytes in the stream, the parts as JSON …
+ * Returns 1 when the plan was still this one: its entries leave the stream and its parts are on record in one step.
+ */
+const COMMIT_PLAN = /* lua */ `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('XTRIM', KEYS[2], 'MINID', ARGV[2])
+redis.call('HINCRBY', KEYS[4], 'unflushed_bytes', -tonumber(ARGV[3]))
+for i = 4, #ARGV do redis.call('RPUSH', KEYS[3], ARGV[i]) end
+redis.call('DEL', KEYS[1])
+return 1`;
+
+const SCRIPTS = {
+  asgSettle: { numberOfKeys: 6, lua: SETTLE },
+  asgAdmit: { numberOfKeys: 4, lua: ADMIT },
+  asgUnadmit: { numberOfKeys: 2, lua: UNADMIT },
+  asgCheckpoint: { numberOfKeys: 5, lua: CHECKPOINT },
+  asgRenew: { numberOfKeys: 1, lua: RENEW },
+  asgRelease: { numberOfKeys: 1, lua: RELEASE },
+  asgCreate: { numberOfKeys: 1, lua: CREATE },
+  asgTransition: { numberOfKeys: 1, lua: TRANSITION },
+  asgCommitPlan: { numberOfKeys: 4, lua: COMMIT_PLAN },
+} as const;
+
+type ScriptArgs = (string | number)[];
+export type RunScripts = Record<keyof typeof SCRIPTS, (...args: ScriptArgs) => Promise<unknown>>;
+
+/** Loads the run scripts into a client (EVALSHA, with EVAL when the server does not know them). */
+export function defineRunScripts(redis: Redis): Redis & RunScripts {
+  for (const [name, script] of Object.entries(SCRIPTS)) redis.defineCommand(name, script);
+  return redis as Redis & RunScripts;
+}
+
+export type RunRedis = ReturnType<typeof defineRunScripts>;
+
+/** A line's place: its source's index and its number in that source, from 1. */
+export interface LineRef {
+  source: number;
+  line: number;
+}
+
+export type Admission =
+  | 'fresh'
+  | 'again'
+  | 'ended'
+  | 'full'
+  | 'budget'
+  | 'paused'
+  | 'blocked'
+  | 'cancelled'
+  | 'completed'
+  | 'gone';
+
+export function admit(
+  redis: RunRedis,
+  keys: RunKeys,
+  at: LineRef,
+  limits: { maxInFlight: number; budget: number | null },
+): Promise<Admission> {
+  return redis.asgAdmit(
+    keys.record,
+    keys.ended(at.source),
+    keys.admitted(at.source),
+    keys.counts,
+    at.line - 1,
+    limits.maxInFlight,
+    limits.budget ?? -1,
+  ) as Promise<Admission>;
+}
+
+export async function unadmit(redis: RunRedis, keys: RunKeys, at: LineRef): Promise<void> {
+  await redis.asgUnadmit(keys.admitted(at.source), keys.counts, at.line - 1);
+}
+
+/** How a line ends. `record` is the row that the parts will hold. */
+export type Ending =
+  | { kind: 'settled'; label: string; costSats: number; record: object }
+  | { kind: 'failed'; code: string; record: object };
+
+/** Ends a line, once; false when it had ended before. */
+export async function settleLine(redis: RunRedis, keys: RunKeys, at: LineRef, ending: Ending): Promise<boolean> {
+  const ended = await redis.asgSettle(
+    keys.ended(at.source),
+    keys.counts,
+    keys.results,
+    keys.failures,
+    keys.labels,
+    keys.admitted(at.source),
+    at.line - 1,
+    ending.kind,
+    JSON.stringify(ending.record),
+    ending.kind === 'settled' ? ending.label : ending.code,
+    ending.kind === 'settled' ? Math.round(ending.costSats) : 0,
+  );
+  return ended === 1;
+}
