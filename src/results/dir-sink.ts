@@ -46,7 +46,6 @@ export function createDirSink(dir: string): Sink {
             hint: 'give this run a directory of its own',
           });
         await writeWhole(MARKER, [Buffer.from(JSON.stringify({ run_id: run.id, sink_id: run.sinkId }))]);
-        for (const name of await readdir(dir)) if (name.endsWith('.tmp')) await rm(at(name), { force: true });
       } catch (error) {
         if (error instanceof IngestError) throw error;
         throw new IngestError('usage', `--out: cannot write to ${dir}: ${(error as Error).message}`, {
@@ -60,7 +59,11 @@ export function createDirSink(dir: string): Sink {
       return seen?.run_id === run.id && seen.sink_id === run.sinkId;
     },
     writePart: writeWhole,
-    writeSummary: (json) => writeWhole(SUMMARY, [Buffer.from(json)]),
+    async writeSummary(json) {
+      // Whatever is still beside now was left by a writer that died: the run has ended.
+      for (const name of await readdir(dir)) if (name.endsWith('.tmp')) await rm(at(name), { force: true });
+      await writeWhole(SUMMARY, [Buffer.from(json)]);
+    },
     readSummary: () => readIfThere(SUMMARY),
     removeSummary: () => rm(at(SUMMARY), { force: true }),
     async listParts(runId) {

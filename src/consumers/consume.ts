@@ -1,0 +1,181 @@
+import type { Pipeline } from '../pipeline.js';
+import { openQueues, requestFlush } from '../queues/queues.js';
+import { createWorker, type RunWorker } from '../queues/worker.js';
+import { allEnded, finishRun } from '../results/finish.js';
+import { flushOnce } from '../results/flush.js';
+import { openSink } from '../results/sink.js';
+import { createCallLedger } from '../runs/calls.js';
+import { runKeys } from '../runs/keys.js';
+import { type RunReading, readRun } from '../runs/read-status.js';
+import type { RunRecord } from '../runs/record.js';
+import { pausedQueues, transition } from '../runs/transition.js';
+import type { ConsumedRun } from './call.js';
+import { pollProcessor } from './poll.js';
+import { submitProcessor } from './submit.js';
+
+const TICK_MS = 1_000;
+const CLOSE_DEADLINE_MS = 10_000;
+const FULL_HOLD_MS = 250;
+/** Results that no process can make durable: past this many parts' worth the run blocks. */
+const UNFLUSHED_PARTS = 4;
+const SINK_TRIES = 5;
+/** A sample too small to judge a share of failures by. */
+const FAILURE_SAMPLE = 100;
+
+export interface Consumer {
+  readonly record: RunRecord;
+  readonly calls: number;
+  start(): Promise<void>;
+  /** Reads the run now, acts on what it finds, and resolves to it; null when the run is gone. */
+  tick(): Promise<RunReading | null>;
+  close(): Promise<void>;
+}
+
+/** Consumes one run in this process: its submit, poll and flush workers, and once a second a look at how it stands. */
+export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer {
+  const { redis, prefix, log: parentLog } = pipeline;
+  const log = parentLog.child({ run: record.id });
+  const keys = runKeys(prefix, record.id);
+  const sink = openSink(record.out);
+  const flusher = { redis, prefix, sink };
+  const queues = openQueues(keys, pipeline.connection, (error) => log.debug({ err: error }, 'queue error'));
+  const ledger = createCallLedger(redis, keys);
+  const holds = { fleetUntil: 0, fullUntil: 0, flush: true };
+  let sinkErrors = 0;
+
+  const run: ConsumedRun = {
+    record,
+    ledger,
+    holdUntil(time) {
+      holds.fleetUntil = Math.max(holds.fleetUntil, time);
+      applyHolds();
+    },
+    holdSubmissions() {
+      holds.fullUntil = Date.now() + FULL_HOLD_MS;
+      applyHolds();
+    },
+  };
+  const worker = <T>(name: 'submit' | 'poll' | 'flush', concurrency: number, process: (job: never, token?: string) => Promise<void>) =>
+    createWorker<T>({ name, keys, connection: pipeline.connection, concurrency, process: process as never, log });
+  const submit = worker('submit', pipeline.concurrency, submitProcessor(pipeline, run, queues));
+  const poll = worker('poll', pipeline.concurrency, pollProcessor(pipeline, run));
+  const flush = worker('flush', 1, flushRun);
+  const workers: RunWorker[] = [submit, poll, flush];
+
+  let wake: NodeJS.Timeout | undefined;
+  function applyHolds(): void {
+    const now = Date.now();
+    if (now < Math.max(holds.fleetUntil, holds.fullUntil)) submit.hold();
+    else submit.unhold();
+    if (now < holds.fleetUntil) poll.hold();
+    else poll.unhold();
+    const next = [holds.fleetUntil, holds.fullUntil].filter((time) => time > now);
+    clearTimeout(wake);
+    if (next.length > 0 && !closing) wake = setTimeout(applyHolds, Math.min(...next) - now + 1);
+  }
+
+  async function flushRun(): Promise<void> {
+    try {
+      for (;;) {
+        const reading = await readRun(redis, prefix, record.id);
+        if (reading === null || !(reading.planned || flushDue(reading))) break;
+        const parts = await flushOnce(flusher, run.record);
+        for (const part of parts) {
+          pipeline.metrics.parts.inc({ sink: sink.kind });
+          pipeline.metrics.resultsWritten.inc({ sink: sink.kind }, part.rows);
+        }
+      }
+      await ledger.flush();
+      await finishRun(flusher, record.id, log);
+      sinkErrors = 0;
+    } catch (error) {
+      sinkErrors += 1;
+      log.warn({ err: error, tries: sinkErrors }, 'a flush failed');
+      if (sinkErrors < SINK_TRIES) return;
+      const message = `results cannot be written to ${record.out}: ${(error as Error).message}; mend it and resume`;
+      await transition(redis, keys, 'blocked', { reason: 'sink', message });
+    }
+  }
+
+  function flushDue(reading: RunReading): boolean {
+    const { unflushed, record: now } = reading;
+    if (unflushed.entries === 0) return false;
+    return unflushed.bytes >= now.policy.partSizeBytes || unflushed.oldestMs >= now.policy.partAgeMs || allEnded(reading);
+  }
+
+  async function act(reading: RunReading): Promise<void> {
+    run.record = reading.record;
+    const { state, reason, policy } = reading.record;
+    const want = pausedQueues(state, reason);
+    for (const name of ['submit', 'poll'] as const) {
+      if (want[name] === reading.queuesPaused[name]) continue;
+      await (want[name] ? queues[name].pause() : queues[name].resume());
+    }
+    const seen = await sink.sees(record);
+    if (seen === holds.flush) {
+      holds.flush = !seen;
+      if (seen) flush.unhold();
+      else flush.hold();
+    }
+    const over = await redis.hexists(keys.record, 'summed_up');
+    const ended = allEnded(reading) && over === 0;
+    if (reading.planned || flushDue(reading) || ended) await requestFlush(queues);
+    if (state !== 'running') return;
+    if (reading.unflushed.bytes > UNFLUSHED_PARTS * policy.partSizeBytes + (64 << 20)) {
+      const message = `no process that sees ${record.out} takes the results; start one there, then resume`;
+      await transition(redis, keys, 'blocked', { reason: 'sink', message });
+    }
+    if (tooManyFailures(reading)) {
+      const message = `${reading.status.failed} lines have failed, more than --max-failures allows; see failures, then resume with another limit`;
+      await transition(redis, keys, 'blocked', { reason: 'failures', message });
+    }
+  }
+
+  async function tick(): Promise<RunReading | null> {
+    await ledger.flush();
+    const reading = await readRun(redis, prefix, record.id);
+    if (reading !== null && !closing) await act(reading);
+    return reading;
+  }
+
+  let timer: NodeJS.Timeout | undefined;
+  let closing: Promise<void> | undefined;
+  const tickOn = async () => {
+    await tick().catch((error: unknown) => log.warn({ err: error }, 'could not look at the run'));
+    if (!closing) timer = setTimeout(tickOn, TICK_MS);
+  };
+
+  return {
+    get record() {
+      return run.record;
+    },
+    get calls() {
+      return ledger.total;
+    },
+    async start() {
+      // The sink's sight decides over flushes; until the first look this process takes none.
+      flush.hold();
+      for (const each of workers) each.start();
+      await tickOn();
+    },
+    tick,
+    close() {
+      closing ??= (async () => {
+        clearTimeout(timer);
+        clearTimeout(wake);
+        await Promise.all(workers.map((each) => each.close(CLOSE_DEADLINE_MS)));
+        await ledger.flush().catch((error: unknown) => log.warn({ err: error }, 'the last call counts are lost'));
+        await queues.close();
+      })();
+      return closing;
+    },
+  };
+}
+
+function tooManyFailures({ record, status }: RunReading): boolean {
+  const { maxFailures } = record.policy;
+  if (maxFailures === null) return false;
+  if ('count' in maxFailures) return status.failed > maxFailures.count;
+  const ended = status.settled + status.failed;
+  return ended >= FAILURE_SAMPLE && status.failed / ended > maxFailures.share;
+}

@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto';
+import { createGzip } from 'node:zlib';
+import { runKeys } from '../runs/keys.js';
+import type { RunRecord } from '../runs/record.js';
+import type { RunRedis } from '../runs/scripts.js';
+import type { PartRecord } from '../runs/status.js';
+import { parsePartName, partName, type Sink } from './sink.js';
+
+const READ_COUNT = 1_000;
+
+/**
+ * What one flush takes out of the results stream, published in Redis before a byte is written. Whoever finds a plan
+ * carries it out: the same entries under the same names give the same bytes, so it may be carried out twice.
+ */
+interface Plan {
+  first: string;
+  last: string;
+  /** Entries from first to last. */
+  count: number;
+  /** Bytes that they were counted with. */
+  bytes: number;
+  results: number;
+  failures: number;
+  resultsPart: number;
+  failuresPart: number;
+}
+
+type Entry = [id: string, fields: string[]];
+
+export interface Flusher {
+  redis: RunRedis;
+  prefix: string;
+  sink: Sink;
+}
+
+/** Moves one part's worth of the results stream into the sink. Resolves to the parts made; none when it was empty. */
+export async function flushOnce(flusher: Flusher, record: RunRecord): Promise<PartRecord[]> {
+  const keys = runKeys(flusher.prefix, record.id);
+  const published = (await flusher.redis.get(keys.plan)) ?? (await publishPlan(flusher, record));
+  if (published === null) return [];
+  const plan = JSON.parse(published) as Plan;
+
+  const parts: PartRecord[] = [];
+  for (const kind of ['results', 'failures'] as const) {
+    if (plan[kind] === 0) continue;
+    const number = kind === 'results' ? plan.resultsPart : plan.failuresPart;
+    const name = partName(kind, record.id, number, record.policy.compress);
+    parts.push(await writePart(flusher, record, plan, kind, name));
+  }
+  const rows = parts.reduce((sum, part) => sum + part.rows, 0);
+  // Fewer entries than planned: another flusher committed this plan meanwhile. Its parts are these.
+  if (rows !== plan.count) return [];
+  const behind = after(plan.last);
+  const records = parts.map((part) => JSON.stringify(part));
+  const ours = await flusher.redis.asgCommitPlan(
+    keys.plan,
+    keys.results,
+    keys.parts,
+    keys.counts,
+    published,
+    behind,
+    plan.bytes,
+    ...records,
+  );
+  return ours === 1 ? parts : [];
+}
+
+async function publishPlan(flusher: Flusher, record: RunRecord): Promise<string | null> {
+  const { redis, prefix } = flusher;
+  const keys = runKeys(prefix, record.id);
+  const plan: Plan = { first: '', last: '', count: 0, bytes: 0, results: 0, failures: 0, resultsPart: 0, failuresPart: 0 };
+  for await (const [id, kind, json] of entries(redis, keys.results, '-', '+')) {
+    plan.first ||= id;
+    plan.last = id;
+    plan.count += 1;
+    plan.bytes += Buffer.byteLength(json) + 1;
+    plan[kind] += 1;
+    if (plan.bytes >= record.policy.partSizeBytes) break;
+  }
+  if (plan.count === 0) return null;
+  const names = (await redis.lrange(keys.parts, 0, -1)).map((part) => (JSON.parse(part) as PartRecord).name);
+  plan.resultsPart = nextNumber(names, 'results');
+  plan.failuresPart = nextNumber(names, 'failures');
+  const published = JSON.stringify(plan);
+  await redis.set(keys.plan, published, 'NX');
+  return redis.get(keys.plan);
+}
+
+const nextNumber = (names: string[], kind: 'results' | 'failures') =>
+  names.reduce((most, name) => {
+    const part = parsePartName(name);
+    return part?.kind === kind ? Math.max(most, part.number) : most;
+  }, 0) + 1;
+
+async function writePart(
+  flusher: Flusher,
+  record: RunRecord,
+  plan: Plan,
+  kind: 'results' | 'failures',
+  name: string,
+): Promise<PartRecord> {
+  const keys = runKeys(flusher.prefix, record.id);
+  const hash = createHash('sha256');
+  const part: PartRecord = { name, rows: 0, bytes: 0, sha256: '' };
+  async function* rows() {
+    let lines: string[] = [];
+    for await (const [, entryKind, json] of entries(flusher.redis, keys.results, plan.first, plan.last)) {
+      if (entryKind !== kind) continue;
+      part.rows += 1;
+      lines.push(json);
+      if (lines.length < READ_COUNT) continue;
+      yield Buffer.from(`${lines.join('\n')}\n`);
+      lines = [];
+    }
+    if (lines.length > 0) yield Buffer.from(`${lines.join('\n')}\n`);
+    // Named as a part of a plan that another flusher has committed, with less in it than the name stands for.
+    if (part.rows !== plan[kind]) throw new StalePlanError();
+  }
+  async function* counted(source: AsyncIterable<Buffer>) {
+    for await (const chunk of source) {
+      hash.update(chunk);
+      part.bytes += chunk.length;
+      yield chunk;
+    }
+  }
+  try {
+    await flusher.sink.writePart(name, counted(record.policy.compress ? gzip(rows()) : rows()));
+  } catch (error) {
+    if (error instanceof StalePlanError) return part;
+    throw error;
+  }
+  part.sha256 = hash.digest('hex');
+  return part;
+}
+
+class StalePlanError extends Error {}
+
+async function* gzip(source: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  const zip = createGzip();
+  const fed = (async () => {
+    for await (const chunk of source) if (!zip.write(chunk)) await new Promise((resolve) => zip.once('drain', resolve));
+    zip.end();
+  })().catch((error: Error) => zip.destroy(error));
+  for await (const chunk of zip) yield chunk as Buffer;
+  await fed;
+}
+
+async function* entries(
+  redis: RunRedis,
+  stream: string,
+  first: string,
+  last: string,
+): AsyncIterable<[id: string, kind: 'results' | 'failures', json: string]> {
+  let from = first;
+  for (;;) {
+    const page = (await redis.xrange(stream, from, last, 'COUNT', READ_COUNT)) as Entry[];
+    for (const [id, fields] of page) yield [id, fields[1] === 'settled' ? 'results' : 'failures', fields[3] ?? ''];
+    const lastId = page.at(-1)?.[0];
+    if (lastId === undefined || page.length < READ_COUNT) return;
+    from = `(${lastId}`;
+  }
+}
+
+/** The smallest stream id greater than this one. */
+function after(id: string): string {
+  const [ms, sequence] = id.split('-');
+  return `${ms}-${Number(sequence) + 1}`;
+}

@@ -1,0 +1,79 @@
+import { createGunzip } from 'node:zlib';
+import { Readable } from 'node:stream';
+import { createHash } from 'node:crypto';
+import split2 from 'split2';
+import type { Logger } from 'pino';
+import { IngestError } from '../errors.js';
+import { runKeys } from '../runs/keys.js';
+import type { RunRecord } from '../runs/record.js';
+import type { RunRedis } from '../runs/scripts.js';
+import type { PartRecord } from '../runs/status.js';
+import type { FailureRow, ResultRow } from './rows.js';
+import { parsePartName, type Sink } from './sink.js';
+
+const BATCH = 500;
+
+/**
+ * Gives a run that Redis has lost its memory back from the parts that it left: bits, counts and part numbers. Only
+ * for a run that has just been put on record and has produced nothing. Resolves to how many lines had ended.
+ */
+export async function rebuildFromParts(redis: RunRedis, prefix: string, record: RunRecord, sink: Sink, log: Logger) {
+  const keys = runKeys(prefix, record.id);
+  const sourceIndex = new Map(record.manifest.sources.map((name, index) => [name, index]));
+  let lines = 0;
+  for (const name of await sink.listParts(record.id)) {
+    const kind = parsePartName(name)?.kind;
+    const part: PartRecord = { name, rows: 0, bytes: 0, sha256: '' };
+    let pipeline = redis.pipeline();
+    for await (const text of rowsOf(sink, part)) {
+      const row = JSON.parse(text) as ResultRow | FailureRow;
+      const source = row.source === null ? 0 : sourceIndex.get(row.source);
+      if (source === undefined)
+        throw new IngestError('sink', `${name} holds a line of ${row.source}, which the manifest does not have`);
+      part.rows += 1;
+      pipeline.setbit(keys.ended(source), row.line - 1, 1);
+      countRow(pipeline, keys, kind === 'results' ? (row as ResultRow) : null, row);
+      if (part.rows % BATCH === 0) {
+        await pipeline.exec();
+        pipeline = redis.pipeline();
+      }
+    }
+    pipeline.rpush(keys.parts, JSON.stringify(part));
+    await pipeline.exec();
+    lines += part.rows;
+  }
+  if (lines > 0) log.warn({ run: record.id, lines }, 'Redis had lost this run; it goes on from the parts in --out');
+  return lines;
+}
+
+function countRow(
+  pipeline: ReturnType<RunRedis['pipeline']>,
+  keys: ReturnType<typeof runKeys>,
+  result: ResultRow | null,
+  row: ResultRow | FailureRow,
+): void {
+  if (result) {
+    pipeline.hincrby(keys.counts, 'settled', 1);
+    pipeline.hincrby(keys.counts, 'cost_sats', Math.round(result.cost_sats ?? 0));
+    pipeline.hincrby(keys.labels, result.consensus_label ?? '(none)', 1);
+  } else {
+    pipeline.hincrby(keys.counts, 'failed', 1);
+    pipeline.hincrby(keys.failures, (row as FailureRow).error.code, 1);
+  }
+}
+
+/** The rows of a part, while its bytes and checksum are taken. */
+async function* rowsOf(sink: Sink, part: PartRecord): AsyncIterable<string> {
+  const hash = createHash('sha256');
+  async function* counted() {
+    for await (const chunk of sink.readPart(part.name)) {
+      hash.update(chunk);
+      part.bytes += chunk.length;
+      yield chunk;
+    }
+  }
+  const bytes = Readable.from(counted());
+  const text = part.name.endsWith('.gz') ? bytes.pipe(createGunzip()) : bytes;
+  for await (const line of text.pipe(split2())) if (line !== '') yield line as string;
+  part.sha256 = hash.digest('hex');
+}
