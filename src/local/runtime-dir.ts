@@ -1,0 +1,38 @@
+import { createHash } from 'node:crypto';
+import { lstat, mkdir, realpath, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { IngestError } from '../errors.js';
+
+/** `sockaddr_un` holds 104 bytes on macOS and 108 on Linux, the closing zero included. */
+const MAX_SOCKET_PATH_BYTES = 100;
+
+/** Makes the data directory, ignored by git, and returns its real path: one directory has one name, however it is reached. */
+export async function prepareDataDir(dataDir: string): Promise<string> {
+  await mkdir(dataDir, { recursive: true });
+  await writeFile(join(dataDir, '.gitignore'), '*\n', { flag: 'wx' }).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    },
+  );
+  return await realpath(dataDir);
+}
+
+/** The path of a Unix socket that belongs to `dir`: inside it, or, when that is too long, in a private folder of the system's temporary one. */
+export async function socketPathFor(dir: string, name: string): Promise<string> {
+  const direct = join(dir, name);
+  if (Buffer.byteLength(direct) <= MAX_SOCKET_PATH_BYTES) return direct;
+  const uid = process.getuid?.() ?? 0;
+  const folder = join(tmpdir(), `asg-ingest-${uid}`);
+  await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  // Anyone may create names in the temporary folder: a socket goes only where no one else can reach it.
+  const found = await lstat(folder);
+  if (!found.isDirectory() || found.uid !== uid || (found.mode & 0o077) !== 0) {
+    throw new IngestError('redis', `${folder} is not a private folder of this user`, {
+      hint: 'Choose a data directory with a shorter path (--data-dir), or remove that folder.',
+    });
+  }
+  return join(folder, `${createHash('sha256').update(direct).digest('hex').slice(0, 16)}.sock`);
+}
