@@ -1,0 +1,353 @@
+import type { Logger } from 'pino';
+import type { GatewayCall } from '../gateway/types.js';
+import { type Clock, clockOffset } from './clock.js';
+import { createReports } from './reports.js';
+import type { Answer, Ask, News, RunScript } from './script.js';
+
+export type CallKind = 'submit' | 'poll';
+
+/** Leave to make one Gateway call, now. Exactly one of the two is called, once; later calls do nothing. */
+export interface Slot {
+  /** The call ended like this. */
+  report(call: GatewayCall): void;
+  /** No call was made. */
+  release(): void;
+}
+
+export interface AcquireOptions {
+  signal?: AbortSignal;
+  /** Runs share a kind's slots by weight while they compete. Default: one nameless run, weight 1. */
+  run?: string;
+  weight?: number;
+}
+
+export interface BudgetSnapshot {
+  /** Calls per second allowed now; null = no limit in force. */
+  rate: number | null;
+  source: Answer['source'];
+  pausedForMs: number;
+}
+
+export interface Pause {
+  ms: number;
+  reason: 'rate_limited';
+}
+
+export interface Budget {
+  start(): Promise<void>;
+  /**
+   * Resolves when the slot is due: make the call at once. Waits as long as Redis is away.
+   *
+   * @throws {BudgetPausedError} the fleet is paused for longer than `maxHoldMs`
+   * @throws {DOMException} `AbortError`: the budget was closed; or the signal's reason
+   */
+  acquire(kind: CallKind, options?: AcquireOptions): Promise<Slot>;
+  snapshot(): Promise<BudgetSnapshot>;
+  /** Calls per second for the whole fleet, above any flag or header; null = those, or the search, again. */
+  setRate(rate: number | null): Promise<void>;
+  /** Tells pauses that this process' reports opened. */
+  onPause(listener: (pause: Pause) => void): void;
+  close(): Promise<void>;
+}
+
+/** The fleet is paused for longer than a caller should be held. */
+export class BudgetPausedError extends Error {
+  override readonly name = 'BudgetPausedError';
+  /** Epoch ms. */
+  readonly resumeAt: number;
+
+  constructor(resumeAt: number) {
+    super('the key is paused after rate-limit answers');
+    this.resumeAt = resumeAt;
+  }
+}
+
+export interface BudgetParts {
+  run: RunScript;
+  /** Hears of pauses and their ends; returns how to stop. */
+  subscribe(listener: (news: News) => void): Promise<() => Promise<void>>;
+  clock: Clock;
+  rate?: number | undefined;
+  maxHoldMs?: number | undefined;
+  log?: Logger | undefined;
+}
+
+interface Waiter {
+  resolve(slot: Slot): void;
+  reject(error: unknown): void;
+}
+
+interface Flow {
+  id: string;
+  kind: CallKind;
+  weight: number;
+  /** In the order they came; who waits longest takes the slot that is due. */
+  waiters: Set<Waiter>;
+  /** Slots given and not yet due, and slots asked for. */
+  granted: number;
+  asked: number;
+  askAt: number;
+}
+
+interface Grant {
+  flow: Flow;
+  due: number;
+  epoch: number;
+  canary: boolean;
+}
+
+/** A slot used later than this after it was due would be part of a burst: it is given up, and asked for again. */
+const LATEST_MS = 10;
+const TIMER_GRAIN_MS = 0.5;
+const REPORT_WITHIN_MS = 50;
+const OUTSTANDING_ASKS = 2;
+const RETRY_ASK_MS = 200;
+
+export function createBudgetOf(parts: BudgetParts): Budget {
+  const { run, clock, log } = parts;
+  const maxHoldMs = parts.maxHoldMs ?? 2000;
+  const flows = new Map<string, Flow>();
+  const reports = createReports();
+  const toLocal = clockOffset();
+  const pauseListeners: ((pause: Pause) => void)[] = [];
+  /** By due time. */
+  const grants: Grant[] = [];
+  let epoch = 0;
+  let pausedUntil = 0;
+  let reportBy = Number.POSITIVE_INFINITY;
+  let outstanding = 0;
+  let retryAt = 0;
+  let unsubscribe: (() => Promise<void>) | undefined;
+  let closed = false;
+  let turnQueued = false;
+  let cancelWake = () => {};
+
+  function flowOf(kind: CallKind, options: AcquireOptions): Flow {
+    const id = `${kind}:${options.run ?? ''}`;
+    let flow = flows.get(id);
+    if (!flow) {
+      flow = { id, kind, weight: 1, waiters: new Set(), granted: 0, asked: 0, askAt: 0 };
+      flows.set(id, flow);
+    }
+    flow.weight = options.weight ?? 1;
+    return flow;
+  }
+
+  const lacking = (flow: Flow) => Math.max(0, flow.waiters.size - flow.granted - flow.asked);
+
+  function slotOf(grantEpoch: number, canary: boolean): Slot {
+    let used = false;
+    const end = (call: GatewayCall | undefined) => {
+      if (used) return;
+      used = true;
+      reports.add({ epoch: grantEpoch, canary, call });
+      const due = reports.due();
+      if (due) reportBy = Math.min(reportBy, clock.now() + (due === 'now' ? 0 : REPORT_WITHIN_MS));
+      queueTurn();
+    };
+    return { report: end, release: () => end(undefined) };
+  }
+
+  /** Hands a due slot to whoever waits longest; one that nobody can use in time expires. */
+  function use(grant: Grant, inTime: boolean): void {
+    const [waiter] = grant.flow.waiters;
+    const valid = grant.canary ? true : inTime && grant.epoch === epoch;
+    const slot = slotOf(grant.epoch, grant.canary);
+    if (!waiter || !valid) {
+      if (grant.canary) slot.release();
+      return;
+    }
+    grant.flow.waiters.delete(waiter);
+    waiter.resolve(slot);
+  }
+
+  function fire(): void {
+    const now = clock.now();
+    let count = 0;
+    for (const grant of grants) {
+      if (grant.due > now + TIMER_GRAIN_MS) break;
+      count += 1;
+      grant.flow.granted -= 1;
+      use(grant, now - grant.due <= LATEST_MS);
+    }
+    grants.splice(0, count);
+  }
+
+  function voidOlder(than: number): void {
+    if (than <= epoch) return;
+    epoch = than;
+    const kept = grants.filter((grant) => grant.epoch >= epoch || grant.canary);
+    for (const grant of grants) if (!kept.includes(grant)) grant.flow.granted -= 1;
+    grants.splice(0, grants.length, ...kept);
+  }
+
+  function notePause(ms: number): void {
+    const now = clock.now();
+    pausedUntil = ms > 0 ? now + ms : 0;
+    if (ms <= maxHoldMs) return;
+    const error = new BudgetPausedError(Date.now() + ms);
+    for (const flow of flows.values()) {
+      for (const waiter of flow.waiters) waiter.reject(error);
+      flow.waiters.clear();
+    }
+  }
+
+  function take(answer: Answer, asked: [Flow, number][], sent: number): void {
+    const received = clock.now();
+    const offset = toLocal(sent, answer.now, received);
+    voidOlder(answer.epoch);
+    for (const [i, [flow]] of asked.entries()) {
+      const slots = answer.slots[i];
+      if (!slots) continue;
+      flow.askAt = slots.wait > 0 ? received + slots.wait : 0;
+      for (let n = 0; n < slots.n; n += 1) {
+        const grant = {
+          flow,
+          due: slots.at + n * slots.step + offset,
+          epoch: answer.epoch,
+          canary: answer.canary,
+        };
+        if (!answer.paced || answer.canary) use(grant, true);
+        else insert(grant);
+      }
+    }
+    notePause(answer.pausedFor);
+    if (answer.opened > 0) {
+      log?.warn({ pause_ms: Math.round(answer.opened) }, 'rate limited: the fleet pauses');
+      for (const listener of pauseListeners) listener({ ms: answer.opened, reason: 'rate_limited' });
+    }
+  }
+
+  function insert(grant: Grant): void {
+    let at = grants.length;
+    while (at > 0 && (grants[at - 1]?.due ?? 0) > grant.due) at -= 1;
+    grants.splice(at, 0, grant);
+    grant.flow.granted += 1;
+  }
+
+  /** One ask for all that is wanted and all that is to be told. */
+  function ask(): void {
+    const now = clock.now();
+    if (closed || outstanding >= OUTSTANDING_ASKS || now < retryAt) return;
+    const asked = [...flows.values()]
+      .filter((flow) => lacking(flow) > 0 && flow.askAt <= now)
+      .map((flow): [Flow, number] => [flow, lacking(flow)]);
+    if (asked.length === 0 && reportBy > now) return;
+    for (const [flow, n] of asked) flow.asked += n;
+    const news = reports.take();
+    reportBy = Number.POSITIVE_INFINITY;
+    outstanding += 1;
+    const want = asked.map(([flow, n]) => ({ flow: flow.id, kind: flow.kind, weight: flow.weight, n }));
+    tell({ ...news, want })
+      .then(
+        (answer) => take(answer, asked, now),
+        (error) => {
+          log?.warn({ err: error }, 'the budget cannot reach Redis; calls wait');
+          reports.putBack(news);
+          reportBy = retryAt = clock.now() + RETRY_ASK_MS;
+        },
+      )
+      .finally(() => {
+        outstanding -= 1;
+        for (const [flow, n] of asked) flow.asked -= n;
+        turn();
+      });
+  }
+
+  const tell = (what: Ask) => run({ ...what, ...(parts.rate !== undefined && { flag: parts.rate }) });
+
+  /** The process side in one place: use what is due, ask for what lacks, sleep until either can change. */
+  function turn(): void {
+    turnQueued = false;
+    fire();
+    ask();
+    cancelWake();
+    if (closed) return;
+    let next = Math.min(grants[0]?.due ?? Number.POSITIVE_INFINITY, reportBy);
+    if (outstanding < OUTSTANDING_ASKS) {
+      for (const flow of flows.values())
+        if (lacking(flow) > 0) next = Math.min(next, Math.max(flow.askAt, retryAt));
+    }
+    if (next < Number.POSITIVE_INFINITY) cancelWake = clock.after(Math.max(0, next - clock.now()), turn);
+  }
+
+  function queueTurn(): void {
+    if (turnQueued) return;
+    turnQueued = true;
+    queueMicrotask(turn);
+  }
+
+  function hear(news: News): void {
+    voidOlder(news.epoch);
+    notePause(news.pausedFor);
+    for (const flow of flows.values()) flow.askAt = 0;
+    queueTurn();
+  }
+
+  return {
+    async start() {
+      unsubscribe ??= await parts.subscribe(hear);
+      await tell({});
+    },
+
+    acquire(kind, options = {}) {
+      return new Promise<Slot>((resolve, reject) => {
+        const { signal } = options;
+        if (signal?.aborted) return reject(signal.reason);
+        if (closed) return reject(closedError());
+        const wait = pausedUntil - clock.now();
+        if (wait > maxHoldMs) return reject(new BudgetPausedError(Date.now() + wait));
+        const flow = flowOf(kind, options);
+        const onAbort = () => {
+          flow.waiters.delete(waiter);
+          reject(signal?.reason);
+        };
+        const settled = () => signal?.removeEventListener('abort', onAbort);
+        const waiter: Waiter = {
+          resolve(slot) {
+            settled();
+            resolve(slot);
+          },
+          reject(error) {
+            settled();
+            reject(error);
+          },
+        };
+        signal?.addEventListener('abort', onAbort);
+        flow.waiters.add(waiter);
+        queueTurn();
+      });
+    },
+
+    async snapshot() {
+      const { rate, source, pausedFor } = await tell({});
+      return { rate: rate > 0 ? rate : null, source, pausedForMs: pausedFor };
+    },
+
+    async setRate(rate) {
+      await tell({ command: rate ?? 0 });
+    },
+
+    onPause(listener) {
+      pauseListeners.push(listener);
+    },
+
+    async close() {
+      if (closed) return;
+      closed = true;
+      cancelWake();
+      for (const flow of flows.values()) {
+        for (const waiter of flow.waiters) waiter.reject(closedError());
+        flow.waiters.clear();
+      }
+      await unsubscribe?.();
+      if (reports.due())
+        await Promise.race([
+          tell(reports.take()).catch(() => {}),
+          new Promise((r) => clock.after(500, () => r(undefined))),
+        ]);
+    },
+  };
+}
+
+const closedError = () => new DOMException('the budget is closed', 'AbortError');

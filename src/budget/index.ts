@@ -1,0 +1,46 @@
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { type Budget, createBudgetOf } from './budget.js';
+import { systemClock } from './clock.js';
+import { budgetScript, type News, newsChannel } from './script.js';
+
+export {
+  type AcquireOptions,
+  type Budget,
+  BudgetPausedError,
+  type BudgetSnapshot,
+  type CallKind,
+  type Pause,
+  type Slot,
+} from './budget.js';
+
+export interface BudgetOptions {
+  /** Used for the script; news come over a connection of their own. Left open by `close()`. */
+  redis: Redis;
+  /** One per API key and Gateway, e.g. `asg:budget:{fingerprint@origin}`. */
+  key: string;
+  /** Calls per second, when the limit is known (`--rate`). Default: found out. */
+  rate?: number | undefined;
+  /** How long `acquire` holds a caller through a pause, ms. Default 2000. */
+  maxHoldMs?: number | undefined;
+  log?: Logger | undefined;
+}
+
+/** The calls that all processes together may make with one key, paced, shared fairly, and stopped by a 429. */
+export function createBudget({ redis, key, ...rest }: BudgetOptions): Budget {
+  return createBudgetOf({
+    ...rest,
+    run: budgetScript(redis, key),
+    subscribe: subscribeTo(redis, key),
+    clock: systemClock,
+  });
+}
+
+const subscribeTo = (redis: Redis, key: string) => async (listener: (news: News) => void) => {
+  const channel = newsChannel(key);
+  const subscriber = redis.duplicate();
+  subscriber.on('error', () => {}); // ioredis reconnects by itself, and the next ask brings what was missed
+  subscriber.on('message', (_channel, message) => listener(JSON.parse(message) as News));
+  await subscriber.subscribe(channel);
+  return async () => subscriber.disconnect();
+};

@@ -1,0 +1,76 @@
+import type { GatewayCall } from '../gateway/types.js';
+import { readLimitHeaders } from './headers.js';
+import type { Ask } from './script.js';
+
+/** How one call with a slot ended: answered by the Gateway, or (`call` undefined) never made. */
+export interface Outcome {
+  epoch: number;
+  canary: boolean;
+  call: GatewayCall | undefined;
+}
+
+type News = Pick<Ask, 'ok' | 'throttled' | 'canary' | 'policy'>;
+
+/** What this process' calls met and Redis has not been told yet. */
+export interface Reports {
+  add(outcome: Outcome): void;
+  /** 'now' when the fleet waits to hear it, 'soon' when it may wait for company. */
+  due(): 'now' | 'soon' | undefined;
+  /** Takes all of it, to be told in one ask; `putBack` when that failed. */
+  take(): News;
+  putBack(news: News): void;
+}
+
+export function createReports(): Reports {
+  let ok = 0;
+  let throttled: NonNullable<Ask['throttled']> = [];
+  let canary: Ask['canary'];
+  let policy: number | undefined;
+  let told: number | undefined;
+
+  function addThrottled(hit: { epoch: number; n: number; retryAfter: number; canary: boolean }) {
+    const same = throttled.find((other) => other.epoch === hit.epoch && other.canary === hit.canary);
+    if (!same) return void throttled.push({ ...hit });
+    same.n += hit.n;
+    same.retryAfter = Math.max(same.retryAfter, hit.retryAfter);
+  }
+
+  return {
+    add({ epoch, canary: isCanary, call }) {
+      const answered = typeof call?.status === 'number';
+      const limits = call && answered ? readLimitHeaders(call.headers, Date.now()) : {};
+      if (limits.policy !== undefined && limits.policy !== told) policy = limits.policy;
+      if (call?.status === 429) {
+        const retryAfter = Math.round(call.retryAfterMs ?? limits.exhaustedMs ?? 0);
+        addThrottled({ epoch, n: 1, retryAfter, canary: isCanary });
+        return;
+      }
+      if (answered) ok += 1;
+      if (isCanary) canary = { epoch, ok: answered };
+    },
+    due() {
+      if (canary || throttled.length > 0 || policy !== undefined) return 'now';
+      return ok > 0 ? 'soon' : undefined;
+    },
+    take() {
+      const news: News = {
+        ...(ok > 0 && { ok }),
+        ...(throttled.length > 0 && { throttled }),
+        ...(canary && { canary }),
+        ...(policy !== undefined && { policy }),
+      };
+      told = policy ?? told;
+      ok = 0;
+      throttled = [];
+      canary = undefined;
+      policy = undefined;
+      return news;
+    },
+    putBack(news) {
+      ok += news.ok ?? 0;
+      news.throttled?.forEach(addThrottled);
+      canary ??= news.canary;
+      policy ??= news.policy;
+    },
+  };
+}
