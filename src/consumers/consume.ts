@@ -117,9 +117,8 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       if (seen) flush.unhold();
       else flush.hold();
     }
-    const over = await redis.hexists(keys.record, 'summed_up');
-    const ended = allEnded(reading) && over === 0;
-    if (reading.planned || flushDue(reading) || ended) await requestFlush(queues);
+    const toSumUp = allEnded(reading) && !reading.summedUp;
+    if (reading.planned || flushDue(reading) || toSumUp) await requestFlush(queues);
     if (state !== 'running') return;
     if (reading.unflushed.bytes > UNFLUSHED_PARTS * policy.partSizeBytes + (64 << 20)) {
       const message = `no process that sees ${record.out} takes the results; start one there, then resume`;

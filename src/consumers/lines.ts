@@ -56,7 +56,11 @@ export interface Failure {
   attempts: number;
 }
 
-export async function failLine(pipeline: Pipeline, record: RunRecord, data: SubmitJob, failure: Failure) {
+export const CANCELLED: Failure = { stage: 'submit', code: 'cancelled', message: 'the run was cancelled', attempts: 0 };
+
+type LineStore = Pick<Pipeline, 'redis' | 'prefix' | 'metrics'>;
+
+export async function failLine(pipeline: LineStore, record: RunRecord, data: SubmitJob, failure: Failure) {
   const { stage, code, status, message, taskId } = failure;
   const row: FailureRow = {
     line: data.l,

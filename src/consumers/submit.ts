@@ -13,7 +13,7 @@ import {
   delayPaused,
   delayTrouble,
 } from './call.js';
-import { failLine, taskOf } from './lines.js';
+import { CANCELLED, failLine, taskOf } from './lines.js';
 import { nextPollMs } from './poll-schedule.js';
 import { type Trouble, troubleOf, wrongEndpoint } from './trouble.js';
 
@@ -35,7 +35,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     const at = { source: data.s, line: data.l };
     const admission = await admit(redis, keys, at, run.record.policy);
     if (admission === 'ended' || admission === 'gone' || admission === 'completed') return;
-    if (admission === 'cancelled') return cancelLine(pipeline, run, data);
+    if (admission === 'cancelled') return failLine(pipeline, run.record, data, CANCELLED);
     if (admission !== 'fresh' && admission !== 'again') return waitFor(admission, job, token);
 
     let answer: SubmitTaskResult;
@@ -124,8 +124,3 @@ const rest = (trouble: { status?: number; message: string }) => ({
   ...(trouble.status === undefined ? {} : { status: trouble.status }),
   message: trouble.message,
 });
-
-async function cancelLine(pipeline: Pipeline, run: ConsumedRun, data: SubmitJob): Promise<void> {
-  const failure = { stage: 'submit', code: 'cancelled', message: 'the run was cancelled', attempts: 0 } as const;
-  await failLine(pipeline, run.record, data, failure);
-}

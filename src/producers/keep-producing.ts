@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Manifest } from '../manifest/index.js';
 import { runKeys } from '../runs/keys.js';
 import { takeLease } from '../runs/lease.js';
-import { readRun } from '../runs/read-status.js';
+import { type RunReading, readRun } from '../runs/read-status.js';
 import type { RunRecord } from '../runs/record.js';
 import { IngestError } from '../errors.js';
 import { transition } from '../runs/transition.js';
@@ -13,44 +13,53 @@ const LOOK_MS = 500;
 /** Looks in a row that must find the queues empty and lines missing: jobs on their way are not lost jobs. */
 const LOOKS_BEFORE_SWEEP = 4;
 
-export type ProduceUntil = 'produced' | 'ended';
+export interface KeepProducingOptions {
+  /** `produced`: return once all is enqueued; `ended`: stay, and sweep, until the run is summed up. */
+  until: 'produced' | 'ended';
+  /** False for a process that only sweeps, such as `work`. */
+  mayProduce: boolean;
+  signal: AbortSignal;
+}
 
 /**
- * Produces the run whenever no other process does, and sweeps it when lines are missing, until all is enqueued or,
- * as `run` asks, until the run has ended. A source that changed blocks the run.
+ * Produces the run whenever no other process does, and sweeps it when lines are missing. A source that changed
+ * blocks the run. The manifest is opened when it is first needed.
  */
 export async function keepProducing(
   producer: Producer,
   record: RunRecord,
-  manifest: Manifest,
-  until: ProduceUntil,
-  signal: AbortSignal,
+  openManifest: () => Promise<Manifest>,
+  { until, mayProduce, signal }: KeepProducingOptions,
 ): Promise<void> {
   const keys = runKeys(producer.prefix, record.id);
   let emptyLooks = 0;
   while (!signal.aborted) {
     const reading = await readRun(producer.redis, producer.prefix, record.id);
-    if (reading === null || reading.record.endedAt !== null) return;
-    const { status, jobs } = reading;
-    if (status.produced && until === 'produced') return;
-    const missing = status.lines - status.settled - status.failed > 0;
-    emptyLooks = status.produced && missing && jobs.submit + jobs.poll === 0 ? emptyLooks + 1 : 0;
-    if (reading.record.state === 'running' && (!status.produced || emptyLooks >= LOOKS_BEFORE_SWEEP)) {
+    if (reading === null || reading.summedUp) return;
+    const { produced } = reading.status;
+    if (produced && until === 'produced') return;
+    emptyLooks = linesAreMissing(reading) ? emptyLooks + 1 : 0;
+    const job = emptyLooks >= LOOKS_BEFORE_SWEEP ? sweepMissing : mayProduce && !produced ? produce : null;
+    if (job !== null && (reading.record.state === 'running' || job === sweepMissing)) {
       await withLease(producer, keys, record, async (lease) => {
-        // A cancel must end the reading, however long it has to go.
-        const watch = watchState(producer, record.id);
-        const stop = AbortSignal.any([signal, watch.signal]);
+        const watch = watchState(producer, reading.record);
         try {
-          if (!status.produced) await produce(producer, record, manifest, lease, stop);
-          else await sweepMissing(producer, record, manifest, lease, stop);
+          await job(producer, reading.record, await openManifest(), lease, AbortSignal.any([signal, watch.signal]));
         } finally {
           watch.end();
         }
-        emptyLooks = 0;
       });
+      emptyLooks = 0;
     }
     await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
   }
+}
+
+/** Jobs can be lost for all our care; then nothing waits any more and lines have not ended. */
+function linesAreMissing({ record, status, jobs }: RunReading): boolean {
+  if (jobs.submit + jobs.poll > 0) return false;
+  if (record.state === 'cancelled') return status.in_flight > 0;
+  return record.state === 'running' && status.produced && status.lines > status.settled + status.failed;
 }
 
 async function withLease(
@@ -76,12 +85,12 @@ async function sweepMissing(...[producer, record, manifest, lease, stop]: Parame
   if (found > 0) producer.log.warn({ run: record.id, lines: found }, 'lines were missing and are queued again');
 }
 
-/** Aborts when the run has ended or was cancelled. */
-function watchState(producer: Producer, runId: string): { signal: AbortSignal; end(): void } {
+/** Aborts when the run ends or is cancelled meanwhile. */
+function watchState(producer: Producer, record: RunRecord): { signal: AbortSignal; end(): void } {
   const over = new AbortController();
   const timer = setInterval(async () => {
-    const state = await producer.redis.hget(runKeys(producer.prefix, runId).record, 'state').catch(() => null);
-    if (state !== 'cancelled' && state !== 'completed') return;
+    const state = await producer.redis.hget(runKeys(producer.prefix, record.id).record, 'state').catch(() => null);
+    if (state === record.state || (state !== 'cancelled' && state !== 'completed')) return;
     over.abort(new Error(`the run is ${state}`));
   }, LOOK_MS);
   return { signal: over.signal, end: () => clearInterval(timer) };

@@ -84,17 +84,16 @@ export async function rejectLine(
   if (ended) producer.metrics.failed.inc({ stage: 'manifest', code: problem.code });
 }
 
-/** Which lines of a chunk have ended, in one read of the bits that span it. */
-export async function endedBits(
-  redis: RunRedis,
-  keys: RunKeys,
-  source: number,
-  raws: RawLine[],
-): Promise<(line: number) => boolean> {
+/** Which lines of a chunk have ended. */
+export const endedBits = (redis: RunRedis, keys: RunKeys, source: number, raws: RawLine[]) =>
+  lineBits(redis, keys.ended(source), raws);
+
+/** The bits of a chunk's lines, in one read of the bytes that span it. */
+export async function lineBits(redis: RunRedis, key: string, raws: RawLine[]): Promise<(line: number) => boolean> {
   const first = raws[0]?.line ?? 1;
   const last = raws.at(-1)?.line ?? first;
   const firstByte = Math.floor((first - 1) / 8);
-  const bits = await redis.getrangeBuffer(keys.ended(source), firstByte, Math.floor((last - 1) / 8));
+  const bits = await redis.getrangeBuffer(key, firstByte, Math.floor((last - 1) / 8));
   return (line) => {
     const byte = bits[Math.floor((line - 1) / 8) - firstByte] ?? 0;
     return ((byte >> (7 - ((line - 1) % 8))) & 1) === 1;

@@ -3,7 +3,7 @@ import { jobId } from '../queues/queues.js';
 import { runKeys } from '../runs/keys.js';
 import type { Lease } from '../runs/lease.js';
 import type { RunRecord } from '../runs/record.js';
-import { endedBits, prepareLine, rejectLine } from './lines.js';
+import { endedBits, lineBits, prepareLine, rejectLine } from './lines.js';
 import { type Producer, readUntil } from './produce.js';
 import { createRoom } from './room.js';
 
@@ -11,7 +11,8 @@ const CHUNK_LINES = 1_000;
 
 /**
  * Reads the whole manifest again and enqueues the lines that have not ended. For a run whose producer is done, whose
- * queues are empty, and which still misses lines: jobs can be lost, by a failover or by BullMQ. Resolves to how many.
+ * queues are empty, and which still misses lines: jobs can be lost, by a failover or by BullMQ. Of a cancelled run,
+ * only the lines that may have been bought. Resolves to how many.
  */
 export async function sweep(
   producer: Producer,
@@ -32,9 +33,10 @@ export async function sweep(
       for (let i = 0; i < batch.length; i += CHUNK_LINES) {
         const raws = batch.slice(i, i + CHUNK_LINES);
         const ended = await endedBits(producer.redis, keys, source.index, raws);
+        const admitted = await lineBits(producer.redis, keys.admitted(source.index), raws);
         const jobs = [];
         for (const raw of raws) {
-          if (ended(raw.line)) continue;
+          if (ended(raw.line) || (record.state === 'cancelled' && !admitted(raw.line))) continue;
           const parsed = parseLine(raw);
           if (parsed.kind === 'blank') continue;
           const line = parsed.kind === 'rejected' ? parsed : prepareLine(record, source.index, raw, parsed.item);

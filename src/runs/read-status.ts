@@ -11,6 +11,8 @@ export interface RunReading {
   /** Bytes and entries of results that are in no part yet, and the age of the oldest in ms. */
   unflushed: { bytes: number; entries: number; oldestMs: number };
   planned: boolean;
+  /** `summary.json` is written. */
+  summedUp: boolean;
   /** Jobs of the queues, all states that will still be worked on. */
   jobs: { submit: number; poll: number };
   /** Whether BullMQ's pause is on. */
@@ -62,7 +64,7 @@ function assemble(keys: RunKeys, answers: unknown[]): RunReading | null {
   const [settled, failed, inFlight] = [count('settled'), count('failed'), Math.max(0, count('in_flight'))];
   const called = callCounts(calls ?? {});
   const ended = settled + failed;
-  const lines = record.state === 'cancelled' ? Math.max(ended + inFlight, ended) : count('lines');
+  const lines = record.state === 'cancelled' ? ended + inFlight : count('lines');
   const status: RunStatus = {
     run_id: record.id,
     manifest: { uri: record.manifest.uri, version: record.manifest.version },
@@ -97,6 +99,7 @@ function assemble(keys: RunKeys, answers: unknown[]): RunReading | null {
       oldestMs: oldest === undefined ? 0 : nowMs - Number(oldest.split('-')[0]),
     },
     planned: answers[9] === 1,
+    summedUp: fields?.summed_up === '1',
     jobs: { submit: submit.jobs, poll: poll.jobs },
     queuesPaused: { submit: submit.paused, poll: poll.paused },
     read: { lines: count('lines'), skipped: count('skipped'), bytes: count('bytes') },

@@ -110,6 +110,25 @@ for i = 4, #ARGV do redis.call('RPUSH', KEYS[3], ARGV[i]) end
 redis.call('DEL', KEYS[1])
 return 1`;
 
+/**
+ * KEYS ended bits, counts, failures, results stream, run record
+ * ARGV bit, failure code, the row when it is to stay a failure (else ''), part, row's number in the part, from 1
+ * Takes a failure back, once per row of a part (the record remembers how far it got), or moves it into a new part.
+ */
+const UNFAIL = /* lua */ `
+local field = 'retry:' .. ARGV[4]
+if tonumber(redis.call('HGET', KEYS[5], field) or 0) >= tonumber(ARGV[5]) then return 0 end
+redis.call('HSET', KEYS[5], field, ARGV[5])
+if ARGV[3] ~= '' then
+  redis.call('XADD', KEYS[4], '*', 'k', 'failed', 'd', ARGV[3])
+  redis.call('HINCRBY', KEYS[2], 'unflushed_bytes', #ARGV[3] + 1)
+  return 0
+end
+redis.call('SETBIT', KEYS[1], ARGV[1], 0)
+redis.call('HINCRBY', KEYS[2], 'failed', -1)
+if redis.call('HINCRBY', KEYS[3], ARGV[2], -1) <= 0 then redis.call('HDEL', KEYS[3], ARGV[2]) end
+return 1`;
+
 const SCRIPTS = {
   asgSettle: { numberOfKeys: 6, lua: SETTLE },
   asgAdmit: { numberOfKeys: 4, lua: ADMIT },
@@ -119,6 +138,7 @@ const SCRIPTS = {
   asgRelease: { numberOfKeys: 1, lua: RELEASE },
   asgCreate: { numberOfKeys: 1, lua: CREATE },
   asgTransition: { numberOfKeys: 1, lua: TRANSITION },
+  asgUnfail: { numberOfKeys: 5, lua: UNFAIL },
   asgCommitPlan: { numberOfKeys: 4, lua: COMMIT_PLAN },
 } as const;
 

@@ -32,10 +32,21 @@ export async function transition(
   return state as RunState | 'gone';
 }
 
-/** Opens an ended run again for the lines that `retry` puts back. */
+/**
+ * Opens an ended run again for the lines that `retry` puts back. A cancelled run's extent stays what had been read:
+ * lines that were never read are not bought by a retry.
+ */
 export async function reopen(redis: RunRedis, keys: RunKeys): Promise<void> {
-  await redis.hset(keys.record, 'state', 'running', 'reason', '', 'message', '');
-  await redis.hdel(keys.record, 'ended_at');
+  const [settled, failed] = await redis.hmget(keys.counts, 'settled', 'failed');
+  const state = await redis.hget(keys.record, 'state');
+  const transaction = redis.multi();
+  if (state === 'cancelled') {
+    transaction.hset(keys.counts, 'lines', Number(settled ?? 0) + Number(failed ?? 0));
+    transaction.hset(keys.cursor, 'produced', 1);
+  }
+  transaction.hset(keys.record, 'state', 'running', 'reason', '', 'message', '');
+  transaction.hdel(keys.record, 'ended_at', 'summed_up');
+  await transaction.exec();
 }
 
 /** Which queues stand still in a state: in-flight lines go on settling unless polls could do no good. */

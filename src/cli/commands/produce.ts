@@ -1,0 +1,38 @@
+import { keepProducing } from '../../producers/keep-producing.js';
+import { openProducer, prepare } from '../../run.js';
+import { readRun } from '../../runs/read-status.js';
+import { manifestOptions, pipelineOptions, taskOptionNames } from '../option-groups.js';
+import type { CommandDefinition } from '../program.js';
+import { onInterrupt, withPipeline } from '../session.js';
+
+export const produce: CommandDefinition = {
+  name: 'produce',
+  describe: "the producer's part of `run`: enqueue a manifest, leave the rest to `work`",
+  args: [{ name: 'manifest', describe: 'as for `run`', required: true }],
+  options: [...pipelineOptions, ...taskOptionNames, ...manifestOptions, 'json'],
+  run: ({ settings, args, log, io }) =>
+    withPipeline(settings, log, async (pipeline) => {
+      const { manifest, prepared } = await prepare(pipeline, settings, args[0] ?? '', io.cwd);
+      if (prepared.kind === 'ended') {
+        io.stdout.write(`run ${prepared.summary.run_id} has ended\n`);
+        return 0;
+      }
+      const interrupt = onInterrupt((text) => io.stderr.write(`asg-ingest: ${text}\n`));
+      const { record } = prepared;
+      const producer = openProducer(pipeline, record);
+      try {
+        io.stderr.write(`run ${record.id} → ${record.out}\n`);
+        const options = { until: 'produced', mayProduce: true, signal: interrupt.signal } as const;
+        await keepProducing(producer, record, async () => manifest, options);
+      } finally {
+        await producer.close();
+        interrupt.end();
+      }
+      const reading = await readRun(pipeline.redis, pipeline.prefix, record.id);
+      const produced = reading?.status.produced === true;
+      const lines = reading?.status.lines ?? 0;
+      const result = { run_id: record.id, lines, produced };
+      io.stdout.write(settings.json ? `${JSON.stringify(result)}\n` : `run ${record.id}: ${lines} lines enqueued\n`);
+      return interrupt.status() ?? (produced ? 0 : 4);
+    }),
+};

@@ -1,0 +1,32 @@
+import { keepProducing } from '../../producers/keep-producing.js';
+import { openManifest } from '../../manifest/index.js';
+import { openSink } from '../../results/sink.js';
+import { followRun, openProducer } from '../../run.js';
+import { loadRun } from '../../runs/record.js';
+import { retryFailures } from '../../runs/retry.js';
+import { pipelineOptions } from '../option-groups.js';
+import type { CommandDefinition } from '../program.js';
+import { findRun } from '../session.js';
+import { runAndReport } from './run.js';
+
+export const retry: CommandDefinition = {
+  name: 'retry',
+  describe: "submit a run's failures again, under the same keys; old records go to superseded/",
+  args: [{ name: 'run', describe: 'run id', required: true }],
+  options: [...pipelineOptions, 'json', 'quiet'],
+  run: (context) =>
+    runAndReport(context, async (pipeline, watch) => {
+      const record = await findRun(pipeline, pipeline.prefix, context.args[0]);
+      const producer = openProducer(pipeline, record);
+      try {
+        const lines = await retryFailures(producer, record, openSink(record.out));
+        pipeline.log.info({ run: record.id, lines }, 'failures are queued again');
+        const now = (await loadRun(pipeline.redis, pipeline.prefix, record.id)) ?? record;
+        return await followRun(pipeline, { kind: 'go', record: now }, watch, (_record, signal) =>
+          keepProducing(producer, now, () => openManifest(record.manifest.uri), { until: 'ended', mayProduce: false, signal }),
+        );
+      } finally {
+        await producer.close();
+      }
+    }),
+};

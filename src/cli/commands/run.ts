@@ -1,0 +1,71 @@
+import { type RunOutcome, runManifest, followRun, type RunWatch } from '../../run.js';
+import { serveMetrics } from '../../metrics/server.js';
+import { manifestOptions, pipelineOptions, taskOptionNames } from '../option-groups.js';
+import type { CommandContext, CommandDefinition } from '../program.js';
+import { createProgress } from '../progress.js';
+import { onInterrupt, withPipeline } from '../session.js';
+import { formatSummary } from '../summary.js';
+
+export const run: CommandDefinition = {
+  name: 'run',
+  describe: 'ingest a manifest: enqueue, submit, poll, write the results; the same command again resumes',
+  args: [{ name: 'manifest', describe: 'a path, - (standard input), file://, http(s)://; a trailing * or / takes all', required: true }],
+  options: [...pipelineOptions, ...taskOptionNames, ...manifestOptions, 'json', 'quiet'],
+  examples: [
+    'asg-ingest run examples/animals.jsonl --sandbox --question "Which animal?" --options cat,dog,bird',
+    'ASG_API_KEY=sk_live_… asg-ingest run items.jsonl --label-spec spec.json --out results/',
+  ],
+  run: (context) =>
+    runAndReport(context, (pipeline, watch) =>
+      runManifest(pipeline, context.settings, context.args[0] ?? '', { cwd: context.io.cwd, ...watch }),
+    ),
+};
+
+type Follow = (
+  pipeline: Parameters<typeof followRun>[0],
+  watch: RunWatch & { signal: AbortSignal },
+) => Promise<RunOutcome>;
+
+/** Shows progress while a run is followed, prints its summary, and gives its exit status. */
+export async function runAndReport(context: CommandContext, follow: Follow): Promise<number> {
+  const { settings, log, io } = context;
+  const started = Date.now();
+  const mode = settings.quiet ? 'quiet' : settings.json ? 'json' : io.stderr.isTTY ? 'live' : 'lines';
+  const progress = createProgress({ mode, stderr: io.stderr });
+  const interrupt = onInterrupt((text) => progress.note(text));
+  try {
+    return await withPipeline(settings, log, async (pipeline) => {
+      const server = settings.metricsPort === null ? null : await serveMetrics(pipeline, settings);
+      if (server) progress.note(`listening on ${server.url}`);
+      try {
+        const outcome = await follow(pipeline, {
+          signal: interrupt.signal,
+          onStart: (record) => progress.note(`run ${record.id} → ${record.out}`),
+          onStatus: (status) => progress.update(status),
+        });
+        progress.stop();
+        return report(context, outcome, Date.now() - started, interrupt.status());
+      } finally {
+        await server?.close();
+      }
+    });
+  } finally {
+    progress.stop();
+    interrupt.end();
+  }
+}
+
+function report({ settings, io }: CommandContext, outcome: RunOutcome, elapsedMs: number, interrupted: number | null): number {
+  const { summary, out, blocked } = outcome;
+  const text = settings.json
+    ? JSON.stringify(summary, null, 2)
+    : formatSummary(summary, { out, elapsedMs, color: io.stdout.isTTY === true });
+  io.stdout.write(`${text}\n`);
+  if (blocked) io.stderr.write(`asg-ingest: blocked (${blocked.reason}): ${blocked.message}\n`);
+  if (summary.ended_at === null && interrupted !== null) {
+    io.stderr.write('asg-ingest: interrupted; the same command again resumes where it stopped\n');
+    return interrupted;
+  }
+  if (blocked) return 4;
+  return summary.failed > 0 ? 3 : 0;
+}

@@ -1,0 +1,61 @@
+import { openQueues } from '../../queues/queues.js';
+import { manifestsKey, runKeys, runsIndexKey } from '../../runs/keys.js';
+import { readRun } from '../../runs/read-status.js';
+import { listRuns, type RunRecord } from '../../runs/record.js';
+import type { Store } from '../../open-pipeline.js';
+import { storeOptions } from '../option-groups.js';
+import type { CommandDefinition } from '../program.js';
+import { withStore } from '../session.js';
+import { formatTable } from '../table.js';
+
+export const runs: CommandDefinition = {
+  name: 'runs',
+  describe: 'the runs on record; --prune forgets those that have ended (their results stay)',
+  options: [...storeOptions, 'prune', 'json'],
+  run: ({ settings, log, io }) =>
+    withStore(settings, log, async (store) => {
+      const { prefix } = settings;
+      if (settings.prune) {
+        const pruned = await prune(store, prefix);
+        io.stderr.write(`${pruned.length} ended runs forgotten; their results stay where they are\n`);
+      }
+      const records = await listRuns(store.redis, prefix);
+      const readings = await Promise.all(records.map(({ id }) => readRun(store.redis, prefix, id)));
+      const statuses = readings.flatMap((reading) => (reading ? [{ ...reading.status, out: reading.record.out }] : []));
+      if (settings.json) {
+        for (const status of statuses) io.stdout.write(`${JSON.stringify(status)}\n`);
+        return 0;
+      }
+      const rows = statuses.map((s) => [s.run_id, s.reason ? `${s.state}: ${s.reason}` : s.state, s.lines, s.settled, s.failed, s.started_at, s.manifest.uri]);
+      io.stdout.write(`${formatTable(['run', 'state', 'lines', 'settled', 'failed', 'started', 'manifest'], rows)}\n`);
+      return 0;
+    }),
+};
+
+/** Forgets what ended and is summed up. */
+async function prune({ redis, connection }: Store, prefix: string): Promise<RunRecord[]> {
+  const ended = [];
+  for (const record of await listRuns(redis, prefix)) {
+    const reading = await readRun(redis, prefix, record.id);
+    if (reading?.summedUp) ended.push(record);
+  }
+  for (const record of ended) {
+    const keys = runKeys(prefix, record.id);
+    const queues = openQueues(keys, connection, () => undefined);
+    for (const queue of [queues.submit, queues.poll, queues.flush]) await queue.obliterate({ force: true });
+    await queues.close();
+    const bits = record.manifest.sources.flatMap((_name, index) => [keys.ended(index), keys.admitted(index)]);
+    await redis.del(
+      ...bits,
+      ...[keys.record, keys.counts, keys.failures, keys.labels, keys.calls, keys.cursor, keys.fence],
+      ...[keys.lease, keys.results, keys.plan, keys.parts],
+    );
+    await redis.zrem(runsIndexKey(prefix), record.id);
+  }
+  const known = await redis.hgetall(manifestsKey(prefix));
+  const gone = new Set(ended.map(({ id }) => id));
+  for (const [identity, text] of Object.entries(known))
+    if (gone.has((JSON.parse(text) as { run: string }).run)) await redis.hdel(manifestsKey(prefix), identity);
+  return ended;
+}
+

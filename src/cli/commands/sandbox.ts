@@ -1,0 +1,25 @@
+import { once } from 'node:events';
+import { startSandbox } from '../../sandbox/index.js';
+import type { CommandDefinition } from '../program.js';
+import { onInterrupt } from '../session.js';
+
+export const sandbox: CommandDefinition = {
+  name: 'sandbox',
+  describe: 'run the local Gateway in the foreground; any sk_sandbox_… key is accepted',
+  options: [
+    ...['host', 'port', 'rateLimit', 'rateLimitKind', 'retryAfter', 'settle', 'quota', 'errorRate', 'latency', 'seed'],
+    ...['resetBefore', 'resetAfter', 'logLevel', 'debug'],
+  ],
+  run: async ({ settings, io }) => {
+    const interrupt = onInterrupt(() => undefined);
+    const server = await startSandbox(settings.sandboxOptions);
+    io.stdout.write(`local Gateway listening on ${server.url}\n`);
+    try {
+      if (!interrupt.signal.aborted) await once(interrupt.signal, 'abort');
+    } finally {
+      await server.close();
+      interrupt.end();
+    }
+    return interrupt.status() ?? 0;
+  },
+};

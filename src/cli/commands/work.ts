@@ -1,0 +1,28 @@
+import { serveMetrics } from '../../metrics/server.js';
+import { workRuns } from '../../work.js';
+import { pipelineOptions } from '../option-groups.js';
+import type { CommandDefinition } from '../program.js';
+import { onInterrupt, withPipeline } from '../session.js';
+
+export const work: CommandDefinition = {
+  name: 'work',
+  describe: 'consume every run of this Gateway and key until SIGTERM',
+  options: pipelineOptions,
+  run: async ({ settings, log, io }) => {
+    const interrupt = onInterrupt((text) => log.info(text));
+    try {
+      await withPipeline(settings, log, async (pipeline) => {
+        const server = settings.metricsPort === null ? null : await serveMetrics(pipeline, settings);
+        if (server) io.stderr.write(`listening on ${server.url}\n`);
+        try {
+          await workRuns(pipeline, interrupt.signal);
+        } finally {
+          await server?.close();
+        }
+      });
+    } finally {
+      interrupt.end();
+    }
+    return interrupt.status() ?? 0;
+  },
+};

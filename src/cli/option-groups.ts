@@ -1,0 +1,59 @@
+/** Which options a command takes, by what it does. Keys of the option table. */
+const common = ['config', 'logLevel', 'debug', 'printConfig'];
+
+export const storeOptions = [...common, 'redisUrl', 'dataDir', 'prefix'];
+
+const sandboxOptions = [
+  'sandbox',
+  'sandboxRateLimit',
+  'sandboxRateLimitKind',
+  'sandboxRetryAfter',
+  'sandboxSettle',
+  'sandboxQuota',
+  'sandboxErrorRate',
+  'sandboxLatency',
+  'sandboxSeed',
+  'sandboxResetBefore',
+  'sandboxResetAfter',
+];
+
+export const pipelineOptions = [
+  ...storeOptions,
+  ...sandboxOptions,
+  'gatewayUrl',
+  'rate',
+  'concurrency',
+  'metricsPort',
+  'metricsHost',
+  'webhookUrl',
+  'webhookPort',
+  'webhookTrust',
+];
+
+export const taskOptionNames = [
+  'taskType',
+  'question',
+  'options',
+  'labelSpec',
+  'consensusThreshold',
+  'key',
+];
+
+export const manifestOptions = [
+  'out',
+  'runId',
+  'maxQueued',
+  'maxInFlight',
+  'poll',
+  'pollDelay',
+  'pollMaxDelay',
+  'resultTimeout',
+  'until',
+  'maxFailures',
+  'budget',
+  'retryFor',
+  'partSize',
+  'partAge',
+  'compress',
+  'weight',
+];

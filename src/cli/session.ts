@@ -1,0 +1,59 @@
+import type { Logger } from 'pino';
+import type { Settings } from '../config/index.js';
+import { IngestError } from '../errors.js';
+import { createReleasers, openPipeline, openStore, type Releasers, type Store } from '../open-pipeline.js';
+import type { Pipeline } from '../pipeline.js';
+import { listRuns, loadRun, type RunRecord } from '../runs/record.js';
+
+/** Runs `use` with what it opens, and closes that in reverse order whatever happens. */
+async function withReleasers<T>(use: (releasers: Releasers) => Promise<T>): Promise<T> {
+  const releasers = createReleasers();
+  try {
+    return await use(releasers);
+  } finally {
+    await releasers.close();
+  }
+}
+
+export const withPipeline = <T>(settings: Settings, log: Logger, use: (pipeline: Pipeline) => Promise<T>): Promise<T> =>
+  withReleasers(async (releasers) => use(await openPipeline(settings, log, releasers)));
+
+export const withStore = <T>(settings: Settings, log: Logger, use: (store: Store) => Promise<T>): Promise<T> =>
+  withReleasers(async (releasers) => use(await openStore(settings, log, releasers)));
+
+/** The run of this name; without a name the latest one. */
+export async function findRun({ redis }: Store, prefix: string, id: string | undefined): Promise<RunRecord> {
+  const record = id === undefined ? (await listRuns(redis, prefix)).at(-1) : await loadRun(redis, prefix, id);
+  if (record) return record;
+  const what = id === undefined ? 'no run is on record' : `no run ${id} is on record`;
+  throw new IngestError('usage', what, { hint: '`asg-ingest runs` lists them; check --data-dir, --redis-url and --prefix' });
+}
+
+export interface Interrupt {
+  /** Aborts at the first SIGINT or SIGTERM. */
+  signal: AbortSignal;
+  /** 130 or 143 once interrupted, else null. */
+  status(): number | null;
+  end(): void;
+}
+
+const STATUS = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/** The first signal ends the work in good order, the second at once. */
+export function onInterrupt(note: (text: string) => void): Interrupt {
+  const controller = new AbortController();
+  let status: number | null = null;
+  const handle = (name: keyof typeof STATUS) => {
+    if (status !== null) process.exit(status);
+    status = STATUS[name];
+    note('stopping: calls in flight are finished, at most 10 s; once more to stop at once');
+    controller.abort(new Error(`interrupted by ${name}`));
+  };
+  const [onInt, onTerm] = [() => handle('SIGINT'), () => handle('SIGTERM')];
+  process.on('SIGINT', onInt).on('SIGTERM', onTerm);
+  return {
+    signal: controller.signal,
+    status: () => status,
+    end: () => void process.off('SIGINT', onInt).off('SIGTERM', onTerm),
+  };
+}

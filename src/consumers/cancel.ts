@@ -1,0 +1,42 @@
+import { createMetrics } from '../metrics/metrics.js';
+import type { Pipeline } from '../pipeline.js';
+import type { RunQueues } from '../queues/queues.js';
+import { finishRun } from '../results/finish.js';
+import { flushOnce } from '../results/flush.js';
+import { openSink } from '../results/sink.js';
+import { runKeys } from '../runs/keys.js';
+import type { RunRecord } from '../runs/record.js';
+import type { RunRedis } from '../runs/scripts.js';
+import { CANCELLED, failLine } from './lines.js';
+
+const PAGE = 500;
+
+/**
+ * Ends the queued lines of a cancelled run as failures, and the run itself if nothing was in flight and its sink is
+ * seen from here. Lines that may have been bought stay for a consumer, which asks for their results.
+ */
+export async function endCancelled(redis: RunRedis, prefix: string, record: RunRecord, queues: RunQueues, log: Pipeline['log']) {
+  const keys = runKeys(prefix, record.id);
+  const target = { redis, prefix, metrics: createMetrics() };
+  let skipped = 0;
+  for (;;) {
+    const jobs = await queues.submit.getJobs(['wait', 'delayed'], skipped, skipped + PAGE - 1);
+    if (jobs.length === 0) break;
+    for (const job of jobs) {
+      const bought = await redis.getbit(keys.admitted(job.data.s), job.data.l - 1);
+      if (bought === 1) {
+        skipped += 1;
+        continue;
+      }
+      await failLine(target, record, job.data, CANCELLED);
+      // A consumer may have taken it meanwhile: it finds the line ended.
+      const removed = await job.remove().then(() => true, () => false);
+      if (!removed) skipped += 1;
+    }
+  }
+  const sink = openSink(record.out);
+  if (!(await sink.sees(record))) return;
+  const flusher = { redis, prefix, sink };
+  while ((await flushOnce(flusher, record)).length > 0);
+  await finishRun(flusher, record.id, log);
+}

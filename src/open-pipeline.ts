@@ -1,0 +1,115 @@
+import type { RedisOptions } from 'ioredis';
+import type { Logger } from 'pino';
+import { createBudget } from './budget/index.js';
+import type { Settings } from './config/index.js';
+import { createPermits } from './consumers/permits.js';
+import { usageError } from './errors.js';
+import { ASGGatewayClient } from './gateway/client.js';
+import { openLocalGateway } from './local/gateway.js';
+import { createMetrics } from './metrics/metrics.js';
+import type { Pipeline } from './pipeline.js';
+import { connectRedis, redisOptions } from './redis/connection.js';
+import { openEmbeddedRedis } from './redis/embedded.js';
+import { budgetKey } from './runs/keys.js';
+import { keyFingerprint } from './runs/record.js';
+import { defineRunScripts, type RunRedis } from './runs/scripts.js';
+
+/** Releases in reverse order of acquisition, each once; the first error is thrown after all have been tried. */
+export interface Releasers {
+  add(release: () => unknown): void;
+  close(): Promise<void>;
+}
+
+export function createReleasers(): Releasers {
+  const stack: (() => unknown)[] = [];
+  let closing: Promise<void> | undefined;
+  return {
+    add: (release) => void stack.push(release),
+    close() {
+      closing ??= (async () => {
+        const errors: unknown[] = [];
+        for (const release of stack.reverse()) await Promise.resolve().then(release).catch((error) => errors.push(error));
+        if (errors.length > 0) throw errors[0];
+      })();
+      return closing;
+    },
+  };
+}
+
+export interface Store {
+  redis: RunRedis;
+  connection: RedisOptions;
+}
+
+/** The run store: the Redis of `--redis-url`, else the embedded one of the data directory. */
+export async function openStore(settings: Settings, log: Logger, releasers: Releasers): Promise<Store> {
+  const url = settings.redisUrl?.reveal();
+  let target: { url?: string; socketPath?: string } = {};
+  if (url) target = { url };
+  else {
+    const embedded = await openEmbeddedRedis(settings.dataDir, { log });
+    releasers.add(() => embedded.close());
+    target = { socketPath: embedded.socketPath };
+  }
+  const redis = defineRunScripts(connectRedis(target));
+  releasers.add(() => redis.disconnect());
+  return { redis, connection: redisOptions(target) };
+}
+
+interface GatewayTarget {
+  url: string;
+  apiKey: string;
+  origin: string;
+}
+
+/** The Gateway that the settings name; `--sandbox` starts or joins the local one. */
+export async function openGateway(settings: Settings, log: Logger, releasers: Releasers): Promise<GatewayTarget> {
+  if (settings.sandbox) {
+    const local = await openLocalGateway(settings.dataDir, { ...settings.sandboxOptions, log });
+    releasers.add(() => local.close());
+    return { url: local.url, apiKey: local.apiKey, origin: 'sandbox' };
+  }
+  const apiKey = settings.apiKey?.reveal();
+  if (!apiKey)
+    throw usageError('ASG_API_KEY', 'no API key is set', {
+      hint: 'export ASG_API_KEY=sk_… (or ASG_API_KEY_FILE=<path>), or use --sandbox for the local Gateway',
+    });
+  const url = new URL(settings.gatewayUrl);
+  return { url: settings.gatewayUrl, apiKey, origin: `${url.origin}${url.pathname.replace(/\/+$/, '')}` };
+}
+
+/** Everything that a process shares between its runs, opened in order; `releasers` closes it in reverse. */
+export async function openPipeline(settings: Settings, log: Logger, releasers: Releasers): Promise<Pipeline> {
+  const { redis, connection } = await openStore(settings, log, releasers);
+  const gateway = await openGateway(settings, log, releasers);
+  const client = new ASGGatewayClient({
+    apiKey: gateway.apiKey,
+    baseUrl: gateway.url,
+    retry: false,
+    connections: settings.concurrency,
+  });
+  releasers.add(() => client.close());
+  const fingerprint = keyFingerprint(gateway.apiKey);
+  const metrics = createMetrics({ defaults: true });
+  const budget = createBudget({
+    redis,
+    key: budgetKey(settings.prefix, fingerprint, gateway.origin),
+    ...(settings.rate === null ? {} : { rate: settings.rate }),
+    log,
+  });
+  await budget.start();
+  releasers.add(() => budget.close());
+  return {
+    redis,
+    connection,
+    prefix: settings.prefix,
+    client,
+    budget,
+    origin: gateway.origin,
+    keyFingerprint: fingerprint,
+    permits: createPermits(settings.concurrency),
+    concurrency: settings.concurrency,
+    metrics,
+    log,
+  };
+}

@@ -1,0 +1,194 @@
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Settings } from './config/index.js';
+import { createConsumer } from './consumers/consume.js';
+import { openManifest } from './manifest/index.js';
+import type { Pipeline } from './pipeline.js';
+import { keepProducing } from './producers/keep-producing.js';
+import type { Producer } from './producers/produce.js';
+import { openQueues } from './queues/queues.js';
+import { openSink } from './results/sink.js';
+import { summaryOf } from './results/finish.js';
+import { runKeys } from './runs/keys.js';
+import { type Prepared, prepareRun } from './runs/prepare.js';
+import { type RunReading, readRun } from './runs/read-status.js';
+import type { RunPolicy, RunRecord, TaskOptions } from './runs/record.js';
+import type { BlockReason, RunStatus, RunSummary } from './runs/status.js';
+import { transition } from './runs/transition.js';
+
+const LOOK_MS = 250;
+/** How long `run` lets lines in flight settle after the quota has run out. */
+const QUOTA_GRACE_MS = 60_000;
+
+export interface RunOutcome {
+  summary: RunSummary;
+  out: string;
+  /** Why it stopped before its end; null when it ended, or was interrupted. */
+  blocked: { reason: BlockReason; message: string } | null;
+}
+
+export interface RunWatch {
+  /** Called several times a second. `callsPerSecond` is this process' own. */
+  onStatus?: (status: RunStatus & { calls_per_second: number; read: number }) => void;
+  onStart?: (record: RunRecord) => void;
+}
+
+export const taskOptions = (settings: Settings): TaskOptions => ({
+  taskType: settings.taskType,
+  labelSpec: settings.labelSpec,
+  consensusThreshold: settings.consensusThreshold,
+  key: settings.key,
+});
+
+export const runPolicy = (settings: Settings): RunPolicy => ({
+  maxQueued: settings.maxQueued,
+  maxInFlight: settings.maxInFlight,
+  poll: settings.poll,
+  pollDelayMs: settings.pollDelayMs,
+  pollMaxDelayMs: settings.pollMaxDelayMs,
+  resultTimeoutMs: settings.resultTimeoutMs,
+  until: settings.until,
+  maxFailures: settings.maxFailures,
+  budget: settings.budget,
+  retryForMs: settings.retryForMs,
+  partSizeBytes: settings.partSizeBytes,
+  partAgeMs: settings.partAgeMs,
+  compress: settings.compress,
+  weight: settings.weight,
+});
+
+/** The manifest opened and the run on record: the part of `run` that sends nothing. */
+export async function prepare(pipeline: Pipeline, settings: Settings, spec: string, cwd: string) {
+  const manifest = await openManifest(spec, { cwd, spoolDir: path.join(settings.dataDir, 'spool') });
+  const prepared = await prepareRun(
+    pipeline.redis,
+    pipeline.prefix,
+    {
+      manifest,
+      task: taskOptions(settings),
+      policy: runPolicy(settings),
+      gateway: pipeline.origin,
+      keyFingerprint: pipeline.keyFingerprint,
+      runId: settings.runId,
+      out: (id) => resolveOut(settings.out ?? path.join('out', id), cwd),
+      openSink,
+    },
+    pipeline.log,
+  );
+  return { manifest, prepared };
+}
+
+const resolveOut = (out: string, cwd: string) => (/^[a-z0-9]+:\/\//i.test(out) ? out : path.resolve(cwd, out));
+
+export function openProducer(pipeline: Pipeline, record: RunRecord): Producer & { close(): Promise<void> } {
+  const { redis, prefix, metrics, log } = pipeline;
+  const queues = openQueues(runKeys(prefix, record.id), pipeline.connection, (error) =>
+    log.debug({ err: error }, 'queue error'),
+  );
+  return { redis, prefix, metrics, log, queues, close: () => queues.close() };
+}
+
+/**
+ * The main job: produces and consumes one run in this process until every line has ended, the run blocks, or the
+ * signal interrupts it.
+ */
+export async function runManifest(
+  pipeline: Pipeline,
+  settings: Settings,
+  spec: string,
+  options: { cwd: string; signal: AbortSignal } & RunWatch,
+): Promise<RunOutcome> {
+  const { manifest, prepared } = await prepare(pipeline, settings, spec, options.cwd);
+  if (prepared.kind === 'ended') return { summary: prepared.summary, out: prepared.out, blocked: null };
+  return followRun(pipeline, prepared, options, async (record, stop) => {
+    const producer = openProducer(pipeline, record);
+    try {
+      await keepProducing(producer, record, async () => manifest, { until: 'ended', mayProduce: true, signal: stop });
+    } finally {
+      await producer.close();
+    }
+  });
+}
+
+/** Consumes a run until its end, beside whatever produces it. */
+export async function followRun(
+  pipeline: Pipeline,
+  prepared: Extract<Prepared, { kind: 'go' }>,
+  options: { signal: AbortSignal } & RunWatch,
+  produceBeside: (record: RunRecord, stop: AbortSignal) => Promise<void>,
+): Promise<RunOutcome> {
+  const { record } = prepared;
+  const keys = runKeys(pipeline.prefix, record.id);
+  const before = await readRun(pipeline.redis, pipeline.prefix, record.id);
+  if (before?.summedUp) return outcomeOf(before);
+  // The same command again is how a blocked run goes on.
+  if (record.state === 'blocked') await transition(pipeline.redis, keys, 'running');
+  options.onStart?.(record);
+  const consumer = createConsumer(pipeline, record);
+  const stop = new AbortController();
+  const until = AbortSignal.any([options.signal, stop.signal]);
+  let producing = Promise.resolve();
+  let failed: unknown;
+  try {
+    await consumer.start();
+    producing = produceBeside(record, until).catch((error: unknown) => {
+      failed = error;
+      stop.abort(error);
+    });
+    const reading = await watch(pipeline, consumer, until, options);
+    return outcomeOf(reading);
+  } finally {
+    stop.abort();
+    await producing;
+    await consumer.close();
+    if (failed !== undefined) throw failed;
+  }
+}
+
+async function watch(
+  pipeline: Pipeline,
+  consumer: ReturnType<typeof createConsumer>,
+  signal: AbortSignal,
+  { onStatus }: RunWatch,
+): Promise<RunReading> {
+  let blockedSince: number | null = null;
+  const pace = createPace();
+  for (;;) {
+    const reading = await consumer.tick();
+    if (reading === null) throw new Error('the run is gone from Redis');
+    const budget = await pipeline.budget.snapshot();
+    reading.status.rate = budget.rate;
+    onStatus?.({ ...reading.status, calls_per_second: pace(consumer.calls), read: reading.read.lines });
+    if (signal.aborted) return reading;
+    if (reading.summedUp) return reading;
+    const { state, reason } = reading.record;
+    if (state === 'blocked') {
+      blockedSince ??= Date.now();
+      const settling = reason === 'quota' && reading.jobs.poll > 0 && Date.now() - blockedSince < QUOTA_GRACE_MS;
+      if (!settling) return reading;
+    } else blockedSince = null;
+    await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** Calls per second over the last few looks. */
+function createPace(): (calls: number) => number {
+  const seen: [time: number, calls: number][] = [];
+  return (calls) => {
+    const now = performance.now();
+    seen.push([now, calls]);
+    while (seen.length > 2 && now - (seen[0]?.[0] ?? now) > 5_000) seen.shift();
+    const [time, before] = seen[0] ?? [now, calls];
+    return now > time ? ((calls - before) / (now - time)) * 1000 : 0;
+  };
+}
+
+function outcomeOf(reading: RunReading): RunOutcome {
+  const { record } = reading;
+  const blocked =
+    record.state === 'blocked' && record.reason !== null
+      ? { reason: record.reason, message: record.message ?? record.reason }
+      : null;
+  return { summary: summaryOf(reading), out: record.out, blocked };
+}
+

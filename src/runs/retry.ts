@@ -1,0 +1,77 @@
+import { createGunzip } from 'node:zlib';
+import { Readable } from 'node:stream';
+import split2 from 'split2';
+import { IngestError } from '../errors.js';
+import { parseLine, type RawLine } from '../manifest/index.js';
+import type { Producer } from '../producers/produce.js';
+import { prepareLine } from '../producers/lines.js';
+import { jobId, type SubmitJob } from '../queues/queues.js';
+import type { FailureRow } from '../results/rows.js';
+import { parsePartName, type Sink } from '../results/sink.js';
+import { runKeys } from './keys.js';
+import type { RunRecord } from './record.js';
+import { reopen } from './transition.js';
+import type { PartRecord } from './status.js';
+
+/**
+ * Puts a run's failures back into its queue, under the keys that they had. A failure part goes to `superseded/` only
+ * after all its lines are queued and off the counts, so that the command may be repeated after a crash at any step.
+ * Lines that failed at the manifest stage would fail again and stay. Resolves to how many lines were put back.
+ */
+export async function retryFailures(producer: Producer, record: RunRecord, sink: Sink): Promise<number> {
+  const keys = runKeys(producer.prefix, record.id);
+  const names = (await sink.listParts(record.id)).filter((name) => parsePartName(name)?.kind === 'failures');
+  let lines = 0;
+  for (const name of names) {
+    const rows = await readRows(sink, name);
+    // A part of rejections alone has nothing that could go better.
+    const again = rows.filter((row) => row.stage !== 'manifest');
+    if (again.length === 0) continue;
+    if (lines === 0) {
+      await sink.removeSummary();
+      await reopen(producer.redis, keys);
+    }
+    for (const [index, row] of rows.entries()) await putBack(producer, record, row, name, index + 1);
+    await forgetPart(producer, keys, name);
+    await sink.setAside(name);
+    lines += again.length;
+  }
+  return lines;
+}
+
+async function readRows(sink: Sink, name: string): Promise<FailureRow[]> {
+  const bytes = Readable.from(sink.readPart(name));
+  const rows: FailureRow[] = [];
+  for await (const line of (name.endsWith('.gz') ? bytes.pipe(createGunzip()) : bytes).pipe(split2()))
+    if (line !== '') rows.push(JSON.parse(line as string) as FailureRow);
+  return rows;
+}
+
+/** Clears the line's bit and its count and queues it; a rejection moves into a new part. */
+async function putBack(producer: Producer, record: RunRecord, row: FailureRow, part: string, number: number) {
+  const keys = runKeys(producer.prefix, record.id);
+  const source = row.source === null ? 0 : record.manifest.sources.indexOf(row.source);
+  const rejected = row.stage === 'manifest';
+  await producer.redis.asgUnfail(
+    ...[keys.ended(source), keys.counts, keys.failures, keys.results, keys.record],
+    ...[row.line - 1, row.error.code, rejected ? JSON.stringify(row) : '', part, number],
+  );
+  if (rejected) return;
+  const data = jobOf(record, source, row);
+  await producer.queues.submit.add('line', data, { jobId: jobId(source, row.line) });
+}
+
+/** The job as the producer would make it of the row's input, with the key that the line had. */
+function jobOf(record: RunRecord, source: number, row: FailureRow): SubmitJob {
+  const text = JSON.stringify(row.input);
+  const raw: RawLine = { line: row.line, end: 0, bytes: text.length, text };
+  const parsed = parseLine(raw);
+  const line = parsed.kind === 'item' ? prepareLine(record, source, raw, parsed.item) : null;
+  if (line?.kind !== 'job') throw new IngestError('internal', `line ${row.line} of a failures part is no longer valid`);
+  return row.idempotency_key === null ? line.data : { ...line.data, k: row.idempotency_key };
+}
+
+async function forgetPart(producer: Producer, keys: ReturnType<typeof runKeys>, name: string): Promise<void> {
+  for (const text of await producer.redis.lrange(keys.parts, 0, -1))
+    if ((JSON.parse(text) as PartRecord).name === name) await producer.redis.lrem(keys.parts, 1, text);
+}
