@@ -18,8 +18,10 @@ export interface GuardFiles {
   pids: string;
   /** What the server prints. */
   log: string;
-  /** What a server that is killed leaves behind: its socket. */
-  leftover: string;
+  /** What a server that is killed leaves behind, such as its socket. */
+  leftover?: string;
+  /** A part of the server's command line by which it is known. */
+  mark: string;
 }
 
 export interface Command {
@@ -91,7 +93,7 @@ export async function startGuard(files: GuardFiles, command: Command): Promise<n
       SCRIPT,
       'asg-ingest-guard',
       files.pids,
-      files.leftover,
+      files.leftover ?? '',
       command.path,
       ...command.args,
     ];
@@ -118,13 +120,22 @@ export async function startGuard(files: GuardFiles, command: Command): Promise<n
 export async function endLeftovers(files: GuardFiles): Promise<number | undefined> {
   const text = await readFile(files.pids, 'utf8').catch(() => '');
   const [guard, server] = text.trim().split(' ').map(Number);
-  if (server && !(guard && (await isOurs(guard, files.pids))) && (await isOurs(server, files.leftover))) {
-    process.kill(server, 'SIGTERM');
+  if (server && !(guard && (await isOurs(guard, files.pids))) && (await isOurs(server, files.mark))) {
+    tellToStop(server);
   }
   if (guard && !(await gone(guard, files.pids, STOP_MS))) return guard;
-  if (server && !(await gone(server, files.leftover, STOP_MS))) return server;
-  await Promise.all([files.pids, files.leftover].map((file) => rm(file, { force: true })));
+  if (server && !(await gone(server, files.mark, STOP_MS))) return server;
+  await rm(files.pids, { force: true });
+  if (files.leftover !== undefined) await rm(files.leftover, { force: true });
   return undefined;
+}
+
+function tellToStop(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM');
+  } catch (error) {
+    if (!hasCode(error, 'ESRCH')) throw error;
+  }
 }
 
 async function makeFifo(path: string): Promise<void> {

@@ -19,8 +19,10 @@ export interface SharedProcessSpec {
   code: IngestErrorCode;
   /** A folder of its own, for the FIFO, the pid file, the lock and the log. */
   dir: string;
-  /** The socket that a killed server leaves behind, or any other path; it must be on the server's command line. */
+  /** A part of the server's command line by which it is told from a process that was given its pid. */
   mark: string;
+  /** What a killed server leaves behind, such as its socket. */
+  leftover?: string;
   /** Called only when a server must be started, and by one process at a time. */
   command(): Promise<Command>;
   /** One quick try whether the server does its work. */
@@ -50,7 +52,8 @@ export async function openSharedProcess(spec: SharedProcessSpec, log: Logger): P
     fifo: join(spec.dir, 'users'),
     pids: join(spec.dir, 'guard.pid'),
     log: join(spec.dir, `${spec.name}.log`),
-    leftover: spec.mark,
+    mark: spec.mark,
+    ...(spec.leftover === undefined ? {} : { leftover: spec.leftover }),
   };
   let writer: number | undefined = await ensure(spec, files, log);
   let restoring: Promise<void> | undefined;

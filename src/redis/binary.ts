@@ -75,7 +75,7 @@ async function serverFromDebian(env: NodeJS.ProcessEnv, log?: Logger): Promise<R
     await mkdir(cache, { recursive: true });
     const work = await mkdtemp(join(cache, 'unpack-'));
     try {
-      await unpack(work);
+      await unpack(work, { ...env, LC_ALL: 'C' });
       await inspect(join(work, 'redis-server'));
       await publish(work, home);
     } finally {
@@ -90,7 +90,7 @@ async function serverFromDebian(env: NodeJS.ProcessEnv, log?: Logger): Promise<R
 }
 
 /** Downloads the packages with apt's state kept inside `work`, so that neither root nor the system's lists are needed. */
-async function unpack(work: string): Promise<void> {
+async function unpack(work: string, env: NodeJS.ProcessEnv): Promise<void> {
   const lists = join(work, 'lists');
   const debs = join(work, 'debs');
   const root = join(work, 'root');
@@ -98,32 +98,30 @@ async function unpack(work: string): Promise<void> {
   await mkdir(debs);
   const state = [`Dir::State::lists=${lists}`, 'Dir::Cache::pkgcache=', 'Dir::Cache::srcpkgcache='];
   const settings = [...state, 'Debug::NoLocking=1', 'APT::Sandbox::User=root'].flatMap((o) => ['-o', o]);
-  await run('apt-get', ['-qq', ...settings, 'update']);
-  const listed = await run('apt-cache', [
-    ...settings,
-    'depends',
-    '--no-suggests',
-    '--no-recommends',
-    'redis-server',
-    'redis-tools',
-  ]);
-  const missing = await missingLibraries(listed.stdout);
+  await run('apt-get', ['-qq', ...settings, 'update'], { env });
+  const listed = await run(
+    'apt-cache',
+    [...settings, 'depends', '--no-suggests', '--no-recommends', 'redis-server', 'redis-tools'],
+    { env },
+  );
+  const missing = await missingLibraries(listed.stdout, env);
   await run('apt-get', ['-qq', ...settings, 'download', 'redis-server', 'redis-tools', ...missing], {
     cwd: debs,
+    env,
   });
-  for (const deb of await readdir(debs)) await run('dpkg', ['-x', join(debs, deb), root]);
+  for (const deb of await readdir(debs)) await run('dpkg', ['-x', join(debs, deb), root], { env });
   await writeFile(join(work, 'redis-server'), await wrapper(root));
   await chmod(join(work, 'redis-server'), 0o755);
   await Promise.all([lists, debs].map((folder) => rm(folder, { recursive: true })));
 }
 
 /** Libraries that the packages depend on and the system lacks. Never libc: it must match the system's loader. */
-async function missingLibraries(depends: string): Promise<string[]> {
+async function missingLibraries(depends: string, env: NodeJS.ProcessEnv): Promise<string[]> {
   const names = [...depends.matchAll(/^\s*\|?Depends: (lib[\w.+-]+)$/gm)].map((match) => match[1] ?? '');
   const libraries = [...new Set(names)].filter((name) => name !== 'libc6');
   const installed = await Promise.all(
     libraries.map((name) =>
-      run('dpkg-query', ['-s', name]).then(
+      run('dpkg-query', ['-s', name], { env }).then(
         ({ stdout }) => stdout.includes('Status: install ok installed'),
         () => false,
       ),
@@ -137,7 +135,7 @@ async function wrapper(root: string): Promise<string> {
   const files = await readdir(root, { recursive: true });
   const folders = new Set(files.filter((file) => /\.so[.\d]*$/.test(file)).map((file) => dirname(file)));
   const paths = [...folders].map((folder) => `$here/root/${folder}`).join(':');
-  const lines = ['#!/bin/sh', 'here=$(dirname "$0")'];
+  const lines = ['#!/bin/sh', `here=\${0%/*}`];
   if (paths !== '')
     lines.push(`LD_LIBRARY_PATH="${paths}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"`, 'export LD_LIBRARY_PATH');
   return `${[...lines, 'exec "$here/root/usr/bin/redis-server" "$@"'].join('\n')}\n`;

@@ -30,6 +30,7 @@ export async function openEmbeddedRedis(dataDir: string, { log }: { log: Logger 
       code: 'redis',
       dir,
       mark: socketPath,
+      leftover: socketPath,
       command: async () => ({ path: server.path, args: serverArgs(server, dir, socketPath) }),
       ready: () => answersPing(socketPath),
     },
