@@ -1,4 +1,4 @@
-import type { RedisOptions } from 'ioredis';
+import type { ConnectionOptions } from 'bullmq';
 import type { Logger } from 'pino';
 import { createBudget } from './budget/index.js';
 import type { Settings } from './config/index.js';
@@ -38,7 +38,7 @@ export function createReleasers(): Releasers {
 
 export interface Store {
   redis: RunRedis;
-  connection: RedisOptions;
+  connection: ConnectionOptions;
 }
 
 /** The run store: the Redis of `--redis-url`, else the embedded one of the data directory. */
@@ -53,7 +53,7 @@ export async function openStore(settings: Settings, log: Logger, releasers: Rele
   }
   const redis = defineRunScripts(connectRedis(target));
   releasers.add(() => redis.disconnect());
-  return { redis, connection: redisOptions(target) };
+  return { redis, connection: redisOptions(target) as ConnectionOptions };
 }
 
 interface GatewayTarget {

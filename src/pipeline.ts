@@ -1,4 +1,4 @@
-import type { RedisOptions } from 'ioredis';
+import type { ConnectionOptions } from 'bullmq';
 import type { Logger } from 'pino';
 import type { Budget } from './budget/index.js';
 import type { Permits } from './consumers/permits.js';
@@ -10,7 +10,7 @@ import type { RunRedis } from './runs/scripts.js';
 export interface Pipeline {
   redis: RunRedis;
   /** For BullMQ, which opens its own connections. */
-  connection: RedisOptions;
+  connection: ConnectionOptions;
   prefix: string;
   client: ASGGatewayClient;
   budget: Budget;

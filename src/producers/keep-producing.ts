@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Manifest } from '../manifest/index.js';
 import { runKeys } from '../runs/keys.js';
-import { takeLease } from '../runs/lease.js';
+import { type Lease, takeLease } from '../runs/lease.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import type { RunRecord } from '../runs/record.js';
 import { IngestError } from '../errors.js';
@@ -41,7 +41,7 @@ export async function keepProducing(
     emptyLooks = linesAreMissing(reading) ? emptyLooks + 1 : 0;
     const job = emptyLooks >= LOOKS_BEFORE_SWEEP ? sweepMissing : mayProduce && !produced ? produce : null;
     if (job !== null && (reading.record.state === 'running' || job === sweepMissing)) {
-      await withLease(producer, keys, record, async (lease) => {
+      await withLease(producer, keys, async (lease) => {
         const watch = watchState(producer, reading.record);
         try {
           await job(producer, reading.record, await openManifest(), lease, AbortSignal.any([signal, watch.signal]));
@@ -65,8 +65,7 @@ function linesAreMissing({ record, status, jobs }: RunReading): boolean {
 async function withLease(
   producer: Producer,
   keys: ReturnType<typeof runKeys>,
-  record: RunRecord,
-  work: (lease: NonNullable<Awaited<ReturnType<typeof takeLease>>>) => Promise<void>,
+  work: (lease: Lease) => Promise<void>,
 ): Promise<void> {
   const lease = await takeLease(producer.redis, keys);
   if (lease === null) return;

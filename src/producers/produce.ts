@@ -1,15 +1,13 @@
 import type { Logger } from 'pino';
-import { type ParsedLine, parseLine, type RawLine, readLines, type Source } from '../manifest/index.js';
-import type { Manifest } from '../manifest/index.js';
+import { type Manifest, type ParsedLine, parseLine, type RawLine, readLines, type Source } from '../manifest/index.js';
 import type { Metrics } from '../metrics/metrics.js';
-import { queueKey, type RunQueues } from '../queues/queues.js';
+import { jobId, queueKey, type RunQueues } from '../queues/queues.js';
 import { type RunKeys, runKeys } from '../runs/keys.js';
 import type { Lease } from '../runs/lease.js';
 import type { RunRecord } from '../runs/record.js';
 import type { RunRedis } from '../runs/scripts.js';
 import { endedBits, type PreparedLine, prepareLine, rejectLine } from './lines.js';
 import { createRoom } from './room.js';
-import { jobId } from '../queues/queues.js';
 
 const CHUNK_LINES = 150;
 
@@ -142,7 +140,7 @@ async function checkpoint(
   room: ReturnType<typeof createRoom>,
   last: boolean,
 ): Promise<boolean> {
-  const cursor = chunk.end ?? (await producer.redis.hmget(keys.cursor, 'line', 'offset').then(([line, offset]) => ({ line: line ?? 0, offset: offset ?? 0 })));
+  const { line, offset } = chunk.end ?? (await producer.redis.hgetall(keys.cursor));
   const depth = (await producer.redis.asgCheckpoint(
     keys.lease,
     keys.cursor,
@@ -151,8 +149,8 @@ async function checkpoint(
     queueKey(keys, 'submit', 'delayed'),
     lease.token,
     chunk.source,
-    cursor.line,
-    cursor.offset,
+    line ?? 0,
+    offset ?? 0,
     chunk.lines,
     chunk.blank,
     chunk.bytes,

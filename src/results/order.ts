@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createGunzip } from 'node:zlib';
 import { Readable } from 'node:stream';
 import { createReadStream, createWriteStream } from 'node:fs';
@@ -55,7 +56,7 @@ async function spill(dir: string, number: number, batch: Keyed[]): Promise<strin
   const file = path.join(dir, String(number));
   const out = createWriteStream(file);
   for (const { source, line, text } of batch)
-    if (!out.write(`${source} ${line} ${text}\n`)) await new Promise((resolve) => out.once('drain', resolve));
+    if (!out.write(`${source} ${line} ${text}\n`)) await once(out, 'drain');
   out.end();
   await finished(out);
   return file;

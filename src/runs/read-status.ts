@@ -1,5 +1,5 @@
 import { callCounts } from './calls.js';
-import { type RunKeys, runKeys } from './keys.js';
+import { runKeys } from './keys.js';
 import { type RunRecord, recordFrom } from './record.js';
 import type { RunRedis } from './scripts.js';
 import type { PartRecord, RunStatus } from './status.js';
@@ -42,10 +42,10 @@ export async function readRun(redis: RunRedis, prefix: string, runId: string): P
     if (error) throw error;
     return value;
   });
-  return assemble(keys, answers);
+  return assemble(answers);
 }
 
-function assemble(keys: RunKeys, answers: unknown[]): RunReading | null {
+function assemble(answers: unknown[]): RunReading | null {
   const [fields, counts, failures, labels, calls, cursor] = answers as Record<string, string>[];
   const record = recordFrom(fields ?? {});
   if (record === null) return null;
