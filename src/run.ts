@@ -7,8 +7,8 @@ import type { Pipeline } from './pipeline.js';
 import { keepProducing } from './producers/keep-producing.js';
 import type { Producer } from './producers/produce.js';
 import { openQueues } from './queues/queues.js';
-import { openSink } from './results/sink.js';
 import { summaryOf } from './results/finish.js';
+import { openSink } from './results/sink.js';
 import { runKeys } from './runs/keys.js';
 import { type Prepared, prepareRun } from './runs/prepare.js';
 import { type RunReading, readRun } from './runs/read-status.js';
@@ -78,7 +78,8 @@ export async function prepare(pipeline: Pipeline, settings: Settings, spec: stri
   return { manifest, prepared };
 }
 
-const resolveOut = (out: string, cwd: string) => (/^[a-z0-9]+:\/\//i.test(out) ? out : path.resolve(cwd, out));
+const resolveOut = (out: string, cwd: string) =>
+  /^[a-z0-9]+:\/\//i.test(out) ? out : path.resolve(cwd, out);
 
 export function openProducer(pipeline: Pipeline, record: RunRecord): Producer & { close(): Promise<void> } {
   const { redis, prefix, metrics, log } = pipeline;
@@ -103,7 +104,11 @@ export async function runManifest(
   return followRun(pipeline, prepared, options, async (record, stop) => {
     const producer = openProducer(pipeline, record);
     try {
-      await keepProducing(producer, record, async () => manifest, { until: 'ended', mayProduce: true, signal: stop });
+      await keepProducing(producer, record, async () => manifest, {
+        until: 'ended',
+        mayProduce: true,
+        signal: stop,
+      });
     } finally {
       await producer.close();
     }
@@ -127,21 +132,21 @@ export async function followRun(
   const consumer = createConsumer(pipeline, record);
   const stop = new AbortController();
   const until = AbortSignal.any([options.signal, stop.signal]);
+  let failure: unknown;
   let producing = Promise.resolve();
-  let failed: unknown;
   try {
     await consumer.start();
     producing = produceBeside(record, until).catch((error: unknown) => {
-      failed = error;
+      failure = error;
       stop.abort(error);
     });
     const reading = await watch(pipeline, consumer, until, options);
+    if (failure !== undefined) throw failure;
     return outcomeOf(reading);
   } finally {
     stop.abort();
     await producing;
     await consumer.close();
-    if (failed !== undefined) throw failed;
   }
 }
 
@@ -164,7 +169,8 @@ async function watch(
     const { state, reason } = reading.record;
     if (state === 'blocked') {
       blockedSince ??= Date.now();
-      const settling = reason === 'quota' && reading.jobs.poll > 0 && Date.now() - blockedSince < QUOTA_GRACE_MS;
+      const settling =
+        reason === 'quota' && reading.jobs.poll > 0 && Date.now() - blockedSince < QUOTA_GRACE_MS;
       if (!settling) return reading;
     } else blockedSince = null;
     await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
@@ -191,4 +197,3 @@ function outcomeOf(reading: RunReading): RunOutcome {
       : null;
   return { summary: summaryOf(reading), out: record.out, blocked };
 }
-
