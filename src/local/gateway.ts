@@ -47,7 +47,7 @@ export async function openLocalGateway<Options extends object>(
       mark: JSON.stringify(dir), // as it stands among the options
       command: async () => {
         port = await choosePort(addressFile);
-        return entryCommand({ ...options, port, dir });
+        return entryCommand({ ...options, host: HOST, port, dir });
       },
       ready: async () => {
         port = await rememberedPort(addressFile);
