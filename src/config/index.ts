@@ -1,0 +1,14 @@
+export {
+  flagOf,
+  kebab,
+  type OptionKey,
+  optionOf,
+  options,
+  sandboxCommandKeys,
+  sandboxKeys,
+  settingOf,
+} from './options.js';
+export { printSettings } from './print.js';
+export { resolveSettings, type SettingsInput } from './resolve.js';
+export { Secret } from './secret.js';
+export type { SandboxSettings, SettingOrigin, Settings } from './settings.js';

@@ -1,0 +1,303 @@
+import {
+  boolean,
+  choice,
+  countOrShare,
+  duration,
+  durationRange,
+  integer,
+  jsonFile,
+  list,
+  type Option,
+  positive,
+  share,
+  size,
+  text,
+  url,
+} from './option.js';
+
+const HTTP = ['http:', 'https:'];
+const port = { min: 0, max: 65_535, placeholder: 'port' };
+const MANY = 1_000_000_000;
+
+/** How the local Gateway behaves: `--sandbox-…` where a command starts it, without the prefix in `sandbox` itself. */
+const sandbox = {
+  sandboxRateLimit: positive({
+    describe: 'calls per second that the local Gateway allows; not limited when absent',
+    default: null,
+    max: 1_000_000,
+    env: 'ASG_SANDBOX_RATE_LIMIT',
+  }),
+  sandboxRateLimitKind: choice(['bucket', 'fixed', 'sliding'], {
+    describe: 'how its limit counts: token bucket, fixed window, sliding window',
+    default: 'bucket',
+    env: 'ASG_SANDBOX_RATE_LIMIT_KIND',
+  }),
+  sandboxRetryAfter: choice(['none', 'seconds', 'date'], {
+    describe: 'whether and how its 429 says when to come back',
+    default: 'seconds',
+    env: 'ASG_SANDBOX_RETRY_AFTER',
+  }),
+  sandboxSettle: durationRange({
+    describe: 'how long its tasks take to settle',
+    default: { minMs: 1_000, maxMs: 5_000 },
+    env: 'ASG_SANDBOX_SETTLE',
+  }),
+  sandboxQuota: integer({
+    describe: 'its label quota; unlimited when absent',
+    default: null,
+    min: 0,
+    max: MANY,
+    env: 'ASG_SANDBOX_QUOTA',
+  }),
+  sandboxErrorRate: share({
+    describe: 'share of calls it answers with a 5xx',
+    default: 0,
+    env: 'ASG_SANDBOX_ERROR_RATE',
+  }),
+  sandboxLatency: durationRange({
+    describe: 'how long its answers take',
+    default: { minMs: 0, maxMs: 0 },
+    env: 'ASG_SANDBOX_LATENCY',
+  }),
+  sandboxSeed: integer({
+    describe: 'seed of its labels and chances',
+    default: 1,
+    min: 0,
+    max: 2 ** 31 - 1,
+    env: 'ASG_SANDBOX_SEED',
+  }),
+  sandboxResetBefore: share({
+    describe: 'share of calls whose connection it resets before acting',
+    default: 0,
+    env: 'ASG_SANDBOX_RESET_BEFORE',
+  }),
+  sandboxResetAfter: share({
+    describe: 'share of calls whose connection it resets after acting: the answer is lost',
+    default: 0,
+    env: 'ASG_SANDBOX_RESET_AFTER',
+  }),
+};
+
+/** Every setting there is, by its key; its flag and its name in settings files are the key in kebab-case. */
+export const options = {
+  out: text({
+    describe: 'where results go (default: out/<run id>)',
+    default: null,
+    env: 'ASG_OUT',
+    placeholder: 'dir|s3://…|gs://…',
+  }),
+  runId: text({
+    describe: 'name of the run (default: made of the manifest, the task options, the key and the Gateway)',
+    default: null,
+    placeholder: 'id',
+    pattern: /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/,
+    expected: 'a run id: 1 to 64 letters, digits, dots, underscores and dashes, not . or ..',
+  }),
+  gatewayUrl: url({
+    describe: "the Gateway's address",
+    default: 'https://api.asgrefinery.io',
+    env: 'ASG_BASE_URL',
+    protocols: HTTP,
+  }),
+  apiKey: text({
+    describe: 'the Gateway key; its file may be named by ASG_API_KEY_FILE instead',
+    default: null,
+    env: 'ASG_API_KEY',
+    only: 'env',
+    secret: true,
+    pattern: /^[\x21-\x7e]+$/,
+    expected: 'a key of printable characters without spaces',
+  }),
+  webhookSecret: text({
+    describe: 'signs webhook deliveries',
+    default: null,
+    env: 'ASG_WEBHOOK_SECRET',
+    only: 'env',
+    secret: true,
+  }),
+  redisUrl: url({
+    describe: 'the Redis to use (default: an embedded one in the data directory)',
+    default: null,
+    env: 'REDIS_URL',
+    secret: true,
+    protocols: ['redis:', 'rediss:'],
+  }),
+  dataDir: text({
+    describe: "the embedded Redis' files, the local Gateway's state, spools",
+    default: '.asg-ingest',
+    env: 'ASG_DATA_DIR',
+    placeholder: 'dir',
+  }),
+  prefix: text({
+    describe: 'key prefix in Redis',
+    default: 'asg',
+    env: 'ASG_PREFIX',
+    placeholder: 'name',
+    pattern: /^[^\s{}:]{1,64}$/,
+    expected: 'a prefix: 1 to 64 characters without spaces, braces and colons',
+  }),
+
+  taskType: text({ describe: 'type of each task', default: 'image_classification', placeholder: 'type' }),
+  question: text({ describe: 'what the labelers are asked', default: null }),
+  options: list({
+    describe: 'the labels to choose from; --option <label> may be repeated instead',
+    default: null,
+  }),
+  labelSpec: jsonFile({ describe: 'a JSON file of {question, options}', default: null }),
+  consensusThreshold: integer({
+    describe: "labelers that must agree (default: the Gateway's own)",
+    default: null,
+    min: 2,
+    max: 10,
+  }),
+  key: text({
+    describe: "what a line's idempotency key is made of: line, content, or a field such as metadata.sku",
+    default: 'line',
+    placeholder: 'line|content|field',
+    pattern: /^[^\s.]+(\.[^\s.]+)*$/,
+    expected: "line, content, or a field's path such as metadata.sku",
+  }),
+
+  rate: positive({
+    describe: 'Gateway calls per second allowed to this key, all processes together (default: found out)',
+    default: null,
+    max: 1_000_000,
+    env: 'ASG_RATE',
+  }),
+  concurrency: integer({
+    describe: 'most calls in flight per process',
+    default: 200,
+    min: 1,
+    max: 10_000,
+    env: 'ASG_CONCURRENCY',
+  }),
+  maxQueued: integer({
+    describe: 'most lines waiting in Redis for submission',
+    default: 20_000,
+    min: 1,
+    max: MANY,
+    env: 'ASG_MAX_QUEUED',
+  }),
+  maxInFlight: integer({
+    describe: 'most tasks submitted and not yet settled',
+    default: 100_000,
+    min: 1,
+    max: MANY,
+    env: 'ASG_MAX_IN_FLIGHT',
+  }),
+  poll: choice(['auto', 'fixed'], {
+    describe:
+      'auto: by what the run has learned; fixed: gaps that double from --poll-delay to --poll-max-delay',
+    default: 'auto',
+  }),
+  pollDelay: duration({ describe: 'the least gap before a poll', default: 5_000, min: 1 }),
+  pollMaxDelay: duration({ describe: 'the greatest gap between polls', default: 60_000, min: 1 }),
+  resultTimeout: duration({ describe: 'how long a result is waited for', default: 86_400_000, min: 1 }),
+  until: choice(['verified', 'settled'], { describe: 'when a line counts as ended', default: 'settled' }),
+  maxFailures: countOrShare({ describe: 'block the run past this many failures', default: null }),
+  budget: integer({
+    describe: 'never buy more than this many new tasks in this run',
+    default: null,
+    min: 1,
+    max: MANY,
+    placeholder: 'n tasks',
+  }),
+  retryFor: duration({
+    describe: 'how long a call is tried that keeps failing for reasons not its own',
+    default: 3_600_000,
+  }),
+  weight: positive({ describe: "this run's share of the budget beside other runs'", default: 1, max: 1_000 }),
+  partSize: size({ describe: 'a part is closed at this size', default: 64 * 1024 ** 2, min: 1 }),
+  partAge: duration({ describe: 'a part is closed at this age', default: 300_000, min: 1 }),
+  compress: boolean({ describe: 'write parts as .gz' }),
+
+  webhookUrl: url({
+    describe: 'settle by webhook: the public address of this process',
+    default: null,
+    protocols: HTTP,
+  }),
+  webhookPort: integer({ describe: 'where webhook deliveries are taken', default: 9_465, ...port }),
+  webhookTrust: boolean({ describe: 'settle from the signed delivery, without asking again' }),
+  metricsPort: integer({
+    describe: '/metrics, /healthz, /readyz and the pages; 0 takes a free port (off; 9464 in work)',
+    default: null,
+    defaults: { work: 9_464 },
+    env: 'ASG_METRICS_PORT',
+    ...port,
+  }),
+  metricsHost: text({
+    describe: 'the address they listen on',
+    default: '127.0.0.1',
+    env: 'ASG_METRICS_HOST',
+    placeholder: 'host',
+  }),
+
+  sandbox: boolean({ describe: 'start a local Gateway for this run, and use it' }),
+  ...sandbox,
+  port: integer({ describe: 'where the local Gateway listens', default: 8_081, only: 'flag', ...port }),
+  host: text({
+    describe: 'the address it listens on',
+    default: '127.0.0.1',
+    only: 'flag',
+    placeholder: 'host',
+  }),
+
+  config: text({
+    describe: 'settings file (JSON or YAML) over config/default.*',
+    default: null,
+    env: 'ASG_CONFIG',
+    only: 'flag',
+    placeholder: 'file',
+  }),
+  logLevel: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+    describe: 'how much is logged on stderr',
+    default: 'warn',
+    defaults: { work: 'info', sandbox: 'info' },
+    env: 'ASG_LOG_LEVEL',
+    placeholder: 'level',
+  }),
+  debug: boolean({ describe: 'log more, and show stack traces', only: 'flag' }),
+  printConfig: boolean({ describe: 'print the settings and where each comes from, then exit', only: 'flag' }),
+  json: boolean({ describe: 'print JSON', only: 'flag' }),
+  quiet: boolean({ describe: 'no progress', only: 'flag' }),
+  watch: boolean({ describe: 'go on showing it, each second', only: 'flag' }),
+  prune: boolean({ describe: 'forget the runs that have ended', only: 'flag' }),
+  order: choice(['settled', 'line'], {
+    describe: 'the order of the results: as they settled, or by line',
+    default: 'settled',
+    only: 'flag',
+  }),
+};
+
+export type OptionKey = keyof typeof options;
+
+/** A value for every option. */
+export type Values = {
+  [K in OptionKey]: (typeof options)[K] extends Option<infer T> ? T : never;
+};
+
+/** The options of the local Gateway, for commands that start it. */
+export const sandboxKeys = Object.keys(sandbox) as (keyof typeof sandbox)[];
+
+const lowerFirst = (word: string) => word.charAt(0).toLowerCase() + word.slice(1);
+
+/** The same for `asg-ingest sandbox`, where their flags go without the prefix: `rateLimit` is `sandboxRateLimit`. */
+const unprefixed = new Map<string, OptionKey>(
+  sandboxKeys.map((key) => [lowerFirst(key.slice('sandbox'.length)), key]),
+);
+
+/** Keys of the options of `asg-ingest sandbox`. */
+export const sandboxCommandKeys: readonly string[] = ['port', 'host', ...unprefixed.keys()];
+
+/** The setting that a command's option stands for; undefined when there is no such option. */
+export function settingOf(key: string): OptionKey | undefined {
+  return Object.hasOwn(options, key) ? (key as OptionKey) : unprefixed.get(key);
+}
+
+/** The option of a setting, its type put aside. */
+export const optionOf = (key: OptionKey): Option<unknown> => options[key];
+
+export const kebab = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** The flag of an option's key: `--poll-delay`. */
+export const flagOf = (key: string): string => `--${kebab(key)}`;

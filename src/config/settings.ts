@@ -1,0 +1,118 @@
+import type { LabelSpec } from '../gateway/types.js';
+import type { OptionKey, Values } from './options.js';
+import { Secret, secretUrl } from './secret.js';
+import type { DurationRange } from './units.js';
+
+/** How the local Gateway behaves. Rates are per second, shares from 0 to 1. */
+export interface SandboxSettings {
+  rateLimit: number | null;
+  rateLimitKind: 'bucket' | 'fixed' | 'sliding';
+  retryAfter: 'none' | 'seconds' | 'date';
+  settle: DurationRange;
+  quota: number | null;
+  errorRate: number;
+  latency: DurationRange;
+  seed: number;
+  resetBefore: number;
+  resetAfter: number;
+}
+
+/** Where a setting's value comes from, for `--print-config`. */
+export interface SettingOrigin {
+  key: OptionKey;
+  /** The value for people, masked where it is secret; `-` when there is none. */
+  shown: string;
+  /** `default`, `environment ASG_RATE`, `file settings.yaml`, `flag --rate`. */
+  from: string;
+}
+
+type Renamed =
+  | 'apiKey'
+  | 'webhookSecret'
+  | 'redisUrl'
+  | 'question'
+  | 'options'
+  | 'labelSpec'
+  | 'pollDelay'
+  | 'pollMaxDelay'
+  | 'resultTimeout'
+  | 'retryFor'
+  | 'partSize'
+  | 'partAge'
+  | Extract<OptionKey, `sandbox${Capitalize<string>}`>;
+
+/** All settings, resolved: durations in ms, sizes in bytes; null where there is no value. Defaults: src/config/options.ts. */
+export interface Settings extends Omit<Values, Renamed | 'sandbox'> {
+  sandbox: boolean;
+  apiKey: Secret | null;
+  webhookSecret: Secret | null;
+  redisUrl: Secret | null;
+  /** Of `--label-spec`, or `--question` and `--options`. */
+  labelSpec: LabelSpec | null;
+  pollDelayMs: number;
+  pollMaxDelayMs: number;
+  resultTimeoutMs: number;
+  retryForMs: number;
+  partSizeBytes: number;
+  partAgeMs: number;
+  sandboxOptions: SandboxSettings;
+  origins: readonly SettingOrigin[];
+}
+
+export function toSettings(
+  values: Values,
+  labelSpec: LabelSpec | null,
+  origins: readonly SettingOrigin[],
+): Settings {
+  const {
+    apiKey,
+    webhookSecret,
+    redisUrl,
+    question: _question,
+    options: _options,
+    labelSpec: _labelSpec,
+    pollDelay,
+    pollMaxDelay,
+    resultTimeout,
+    retryFor,
+    partSize,
+    partAge,
+    sandboxRateLimit,
+    sandboxRateLimitKind,
+    sandboxRetryAfter,
+    sandboxSettle,
+    sandboxQuota,
+    sandboxErrorRate,
+    sandboxLatency,
+    sandboxSeed,
+    sandboxResetBefore,
+    sandboxResetAfter,
+    ...same
+  } = values;
+  return {
+    ...same,
+    apiKey: apiKey === null ? null : new Secret(apiKey),
+    webhookSecret: webhookSecret === null ? null : new Secret(webhookSecret),
+    redisUrl: redisUrl === null ? null : secretUrl(redisUrl),
+    labelSpec,
+    pollDelayMs: pollDelay,
+    pollMaxDelayMs: pollMaxDelay,
+    resultTimeoutMs: resultTimeout,
+    retryForMs: retryFor,
+    partSizeBytes: partSize,
+    partAgeMs: partAge,
+    sandboxOptions: {
+      rateLimit: sandboxRateLimit,
+      rateLimitKind: sandboxRateLimitKind,
+      retryAfter: sandboxRetryAfter,
+      settle: sandboxSettle,
+      quota: sandboxQuota,
+      errorRate: sandboxErrorRate,
+      latency: sandboxLatency,
+      seed: sandboxSeed,
+      resetBefore: sandboxResetBefore,
+      resetAfter: sandboxResetAfter,
+    },
+    origins,
+  };
+}
