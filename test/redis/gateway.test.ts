@@ -56,7 +56,11 @@ test('two users share one, and it stops with the last', async () => {
 test('it accepts its key, and remembers a task from one use to the next', async () => {
   const first = await open();
   const headers = { authorization: `Bearer ${first.apiKey}`, 'content-type': 'application/json' };
-  const body = JSON.stringify({ type: 'image_classification', data_url: 'https://example.com/a.jpg' });
+  const body = JSON.stringify({
+    type: 'image_classification',
+    data_url: 'https://example.com/a.jpg',
+    label_spec: { question: 'Which?', options: ['a', 'b'] },
+  });
   const submitted = await fetch(`${first.url}/v1/tasks`, { method: 'POST', headers, body });
   const { task_id } = (await submitted.json()) as { task_id: string };
   expect(task_id).toEqual(expect.any(String));
