@@ -86,7 +86,7 @@ for _, hit in ipairs(ask.throttled or {}) do
     S.pause = min(P.pauseMax, S.pause * 2)
     S.canary = 'wanted'
     pauseFor(S.pause, hit.retryAfter)
-  elseif congested(hit.n) or hit.retryAfter > 0 then
+  elseif congested(hit.n, hit.retryAfter > 0) or hit.retryAfter > 0 then
     local dead = S.dead
     local r = rate() or 1
     S.pause = min(1000 + 1000 / r, max(P.pauseMin, 2000 / r) * 2 ^ max(0, S.events - 1))

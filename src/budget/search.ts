@@ -114,11 +114,13 @@ local function cut()
 end
 
 -- A 429 of the present epoch that is no canary: is it noise, or an event? Below the threshold it only costs its purse.
-local function congested(n)
+-- One that says when to come back pauses the fleet in any case, so it had better be learned from.
+local function congested(n, certain)
   local r = S.mode == 'free' and not cap and S.seen or rate()
   local window = max(250, 20000 / max(r, 1))
   local needed = r < 20 and 1 or (r < 200 and 2 or 3)
-  if cap and S.mode == 'free' then needed = max(2, needed) end
+  if cap and S.mode == 'free' then needed = max(2, needed)
+  elseif certain then needed = 1 end
   if now - S.hitsSince > window then S.hitsSince, S.hits = now, 0 end
   S.hits = S.hits + n
   if S.hits >= needed then
