@@ -1,0 +1,50 @@
+import { isUtf8 } from 'node:buffer';
+import type { RawLine } from './types.js';
+
+/** Of a line that cannot be taken, this much is shown. */
+export const SHOWN_BYTES = 4096;
+
+const NOT_ASCII = /[\u0080-\u00ff]/;
+
+/** A line's bytes (one per character) as text; `before` counts the line's bytes that are no longer in it (a BOM). */
+export function decodeLine(
+  place: Pick<RawLine, 'line' | 'end' | 'bytes'>,
+  bytes: string,
+  before: number,
+): RawLine {
+  if (!NOT_ASCII.test(bytes)) return { ...place, text: bytes };
+  const buffer = Buffer.from(bytes, 'latin1');
+  if (isUtf8(buffer)) return { ...place, text: buffer.toString('utf8') };
+  const at = before + invalidByte(buffer);
+  const byte = buffer[at - before]?.toString(16).padStart(2, '0');
+  const what = byte === undefined ? 'a character is cut off at the end of the line' : `0x${byte}`;
+  const message = `not valid UTF-8: ${what} at byte ${at + 1} of the line`;
+  return { ...place, text: lossyHead(bytes), problem: { code: 'invalid_json', message } };
+}
+
+/** The start of a line for people to see, whole characters only. */
+export function lossyHead(bytes: string): string {
+  const head = Buffer.from(bytes.slice(0, SHOWN_BYTES), 'latin1');
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(head, { stream: bytes.length > SHOWN_BYTES });
+}
+
+/** The index of the first byte that no UTF-8 can have there: the longest prefix that decodes, found by halving. */
+function invalidByte(bytes: Buffer): number {
+  let [good, bad] = [0, bytes.length + 1];
+  while (bad - good > 1) {
+    const middle = (good + bad) >> 1;
+    if (isPrefix(bytes.subarray(0, middle))) good = middle;
+    else bad = middle;
+  }
+  return good;
+}
+
+/** Whether bytes can be the beginning of UTF-8 text. */
+function isPrefix(bytes: Buffer): boolean {
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,73 @@
+import { checkItem, isObject } from './check-item.js';
+import { SHOWN_BYTES } from './decode-line.js';
+import { nestsDeeperThan } from './nesting.js';
+import type { LineProblem, ParsedLine, RawLine } from './types.js';
+
+/** Deeper values would overflow the stack of whoever writes them out again. */
+const MAX_DEPTH = 512;
+
+/**
+ * What a line asks for. A record of a failures file stands for the object in its `input`, under the key it had.
+ * Never throws.
+ */
+export function parseLine({ text, problem }: RawLine): ParsedLine {
+  if (problem !== undefined) return { kind: 'rejected', problem, input: text };
+  if (text === null || text.trim() === '') return { kind: 'blank' };
+  const reject = (code: LineProblem['code'], message: string): ParsedLine => ({
+    kind: 'rejected',
+    problem: { code, message },
+    input: cut(text),
+  });
+  if (nestsDeeperThan(text, MAX_DEPTH))
+    return reject('invalid_line', `nested deeper than ${MAX_DEPTH} levels`);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return reject('invalid_json', error instanceof Error ? error.message : String(error));
+  }
+  if (!isObject(value)) return reject('invalid_line', `must be a JSON object, got ${nameOf(value)}`);
+  return isFailureRecord(value) ? retake(value) : checked(value);
+}
+
+function checked(object: Record<string, unknown>, key?: string): ParsedLine {
+  const outcome = checkItem(object, key);
+  if (outcome.kind === 'item') return outcome;
+  const kept = key ?? object.idempotency_key;
+  return {
+    kind: 'rejected',
+    problem: { code: 'invalid_line', message: outcome.message },
+    input: object,
+    ...(typeof kept === 'string' && kept !== '' ? { idempotency_key: kept } : {}),
+  };
+}
+
+const isFailureRecord = (value: Record<string, unknown>) =>
+  typeof value.stage === 'string' &&
+  isObject(value.error) &&
+  Object.hasOwn(value, 'input') &&
+  !Object.hasOwn(value, 'data_url');
+
+function retake({ input, idempotency_key }: Record<string, unknown>): ParsedLine {
+  const key = typeof idempotency_key === 'string' && idempotency_key !== '' ? idempotency_key : undefined;
+  if (isObject(input)) return checked(input, key);
+  const message = `input: must be a JSON object to be taken again, got ${nameOf(input)}`;
+  return {
+    kind: 'rejected',
+    problem: { code: 'invalid_line', message },
+    input: typeof input === 'string' ? cut(input) : input,
+    ...(key === undefined ? {} : { idempotency_key: key }),
+  };
+}
+
+const nameOf = (value: unknown) =>
+  value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+
+/** At most 4 KiB of UTF-8, whole characters only. */
+function cut(text: string): string {
+  if (text.length * 3 <= SHOWN_BYTES) return text;
+  const bytes = Buffer.from(text.slice(0, SHOWN_BYTES));
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(0, SHOWN_BYTES), {
+    stream: true,
+  });
+}

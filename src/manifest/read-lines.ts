@@ -1,0 +1,74 @@
+import { decompress, magicOf } from './decompress.js';
+import { createLineSplitter } from './line-splitter.js';
+import { storeOf } from './stores/registry.js';
+import { sourceChanged } from './stores/store.js';
+import type { Position, RawLine, Source } from './types.js';
+
+export interface ReadLinesOptions {
+  signal?: AbortSignal;
+  /** The most bytes a line may have, newline not counted (1 MiB). */
+  maxLineBytes?: number;
+}
+
+const MAX_LINE_BYTES = 1024 * 1024;
+
+/**
+ * A source's lines after `from`, in batches of what one chunk completes; reads on only when asked for the next one.
+ *
+ * @throws IngestError `source_changed` when the source is not the one that was opened, `manifest` when it cannot be
+ * read to its end; the signal's reason when aborted.
+ */
+export async function* readLines(
+  source: Source,
+  from: Position,
+  { signal, maxLineBytes = MAX_LINE_BYTES }: ReadLinesOptions = {},
+): AsyncIterable<RawLine[]> {
+  const start = source.seekable ? from.offset : 0;
+  const stored = storeOf(source.uri).openRange(source, start, signal === undefined ? {} : { signal });
+  const splitter = createLineSplitter(from, maxLineBytes);
+  for await (const chunk of skip(unpacked(source, stored), from.offset - start, source.name)) {
+    signal?.throwIfAborted();
+    const lines = await splitter.push(chunk);
+    if (lines.length > 0) yield lines;
+  }
+  const last = await splitter.end();
+  if (last.length > 0) yield last;
+}
+
+async function* unpacked(source: Source, stored: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  if (source.compression !== null) return yield* decompress(stored, source.compression, source.name);
+  if (source.spool === undefined) return yield* stored;
+  // Standard input shows what it is only when it is read.
+  const peeked = await peek(stored, 4);
+  const compression = magicOf(peeked.head);
+  yield* compression === null ? peeked.all : decompress(peeked.all, compression, source.name);
+}
+
+/** The first bytes of a stream, and the stream with them. */
+async function peek(bytes: AsyncIterable<Uint8Array>, count: number) {
+  const iterator = bytes[Symbol.asyncIterator]();
+  let head: Uint8Array = new Uint8Array();
+  while (head.length < count) {
+    const next = await iterator.next();
+    if (next.done === true) break;
+    head = Buffer.concat([head, next.value]);
+  }
+  async function* all(): AsyncIterable<Uint8Array> {
+    yield head;
+    yield* { [Symbol.asyncIterator]: () => iterator };
+  }
+  return { head, all: all() };
+}
+
+async function* skip(
+  bytes: AsyncIterable<Uint8Array>,
+  count: number,
+  name: string,
+): AsyncIterable<Uint8Array> {
+  let left = count;
+  for await (const chunk of bytes) {
+    if (left < chunk.length) yield left === 0 ? chunk : chunk.subarray(left);
+    left = Math.max(0, left - chunk.length);
+  }
+  if (left > 0) throw sourceChanged(name, `it ends ${left} bytes before the place where the run stopped`);
+}

@@ -1,0 +1,38 @@
+import { readdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+
+/** The files under a folder, at any depth, by name relative to it, in name order; dot names are passed over. */
+export async function filesUnder(folder: string): Promise<string[]> {
+  const found: string[] = [];
+  const walk = async (prefix: string): Promise<void> => {
+    for (const entry of await readdir(path.join(folder, prefix), { withFileTypes: true })) {
+      if (entry.name.startsWith('.')) continue;
+      const name = path.posix.join(prefix, entry.name);
+      // Linked folders are not followed: they may lead back up.
+      if (entry.isDirectory()) await walk(name);
+      else if (entry.isFile() || (entry.isSymbolicLink() && (await isFile(path.join(folder, name)))))
+        found.push(name);
+    }
+  };
+  await walk('');
+  return found.sort(byName);
+}
+
+/** The files right in a folder whose names match a pattern with `*`; dot names only where the pattern starts with one. */
+export async function filesWith(folder: string, pattern: string): Promise<string[]> {
+  const parts = pattern.split('*').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
+  const matcher = new RegExp(`^${parts.join('.*')}$`, 's');
+  const found: string[] = [];
+  for (const { name } of await readdir(folder, { withFileTypes: true })) {
+    if (name.startsWith('.') && !pattern.startsWith('.')) continue;
+    if (matcher.test(name) && (await isFile(path.join(folder, name)))) found.push(name);
+  }
+  return found.sort(byName);
+}
+
+const byName = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+const isFile = (file: string) =>
+  stat(file).then(
+    (found) => found.isFile(),
+    () => false,
+  );

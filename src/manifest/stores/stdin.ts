@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, mkdtemp, open, rename } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { Readable } from 'node:stream';
+import type { Source } from '../types.js';
+import { chunks } from './file.js';
+import { manifestError, type ObjectStat, type OpenOptions, type ReadOptions, type Store } from './store.js';
+
+/**
+ * Standard input can be read once, a run reads its manifest several times: what comes in is written to a spool file
+ * first, `<spool>.part` until all is there. A reading replays the spool, then goes on with the stream.
+ */
+export const stdinStore: Store = {
+  list: async () => ({ uri: '-', several: false, objects: [{ uri: '-', name: '-' }] }),
+  stat,
+  openRange,
+};
+
+interface Live {
+  stream: Readable;
+  /** Opened by the first reading, and kept: the next one goes on where it stopped. */
+  iterator?: AsyncIterator<Uint8Array | string>;
+  /** Asked for, not yet kept; it outlives a reading that was aborted meanwhile. */
+  next?: Promise<IteratorResult<Uint8Array | string>>;
+  reading: boolean;
+}
+
+/** The streams of this process that have not ended, by spool path. */
+const live = new Map<string, Live>();
+
+async function stat(_uri: string, { stdin = process.stdin, spoolDir }: OpenOptions): Promise<ObjectStat> {
+  if ('isTTY' in stdin && stdin.isTTY === true) {
+    throw manifestError(
+      'standard input is a terminal',
+      'Pipe the manifest in: zcat items.jsonl.gz | asg-ingest run -',
+    );
+  }
+  const id = randomUUID();
+  const folder = spoolDir ?? (await mkdtemp(path.join(os.tmpdir(), 'asg-ingest-')));
+  await mkdir(folder, { recursive: true });
+  const spool = path.resolve(folder, `stdin-${id}`);
+  live.set(spool, { stream: stdin, reading: false });
+  return { version: `stdin:${id}`, size: null, ranges: false, head: new Uint8Array(), spool };
+}
+
+async function* openRange(
+  { spool }: Source,
+  start: number,
+  { signal }: ReadOptions,
+): AsyncIterable<Uint8Array> {
+  if (spool === undefined) throw manifestError('standard input was not kept', 'Give the manifest as a file.');
+  const input = live.get(spool);
+  if (input === undefined) return yield* replay(spool, start, signal);
+  if (input.reading) throw manifestError('standard input is being read already');
+  input.reading = true;
+  try {
+    yield* replayAndGoOn(spool, input, signal);
+  } finally {
+    input.reading = false;
+  }
+}
+
+async function* replay(spool: string, start: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+  const handle = await open(spool, 'r').catch((cause: unknown) => {
+    throw manifestError(
+      'standard input cannot be read again: the process that read it ended before its end',
+      'Pipe the whole manifest in again as a new run, or give it as a file, which can be resumed.',
+      cause,
+    );
+  });
+  try {
+    yield* chunks(handle, spool, start, signal);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function* replayAndGoOn(spool: string, input: Live, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+  const handle = await open(`${spool}.part`, 'a+').catch((cause: Error) => {
+    throw manifestError(
+      `standard input cannot be kept in ${path.dirname(spool)}: ${cause.message}`,
+      undefined,
+      cause,
+    );
+  });
+  try {
+    yield* chunks(handle, spool, 0, signal);
+    input.iterator ??= input.stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array | string>;
+    for (;;) {
+      input.next ??= input.iterator.next();
+      const next = await unlessAborted(input.next, signal);
+      if (next.done === true) break;
+      const chunk = Buffer.from(next.value);
+      await handle.appendFile(chunk);
+      delete input.next;
+      yield chunk;
+    }
+    const { size } = await handle.stat();
+    if (size === 0)
+      throw manifestError('standard input is empty (0 bytes)', 'A manifest needs at least one line.');
+    await rename(`${spool}.part`, spool);
+    live.delete(spool);
+  } finally {
+    await handle.close();
+  }
+}
+
+function unlessAborted<T>(doing: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return doing;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) return abort();
+    signal.addEventListener('abort', abort, { once: true });
+    doing.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}

@@ -1,0 +1,78 @@
+import type { LabelSpec } from '../gateway/types.js';
+
+export type Compression = 'gzip' | 'zstd';
+
+/** One JSONL file, object or stream of a manifest. Plain data: it survives JSON. */
+export interface Source {
+  /** Place in the manifest, from 0. */
+  index: number;
+  /** What it is read by; may hold a signature, so it is never logged. */
+  uri: string;
+  /** How results and messages name it. */
+  name: string;
+  /** Changes whenever the content does: ETag or Last-Modified, size and mtime (ns), or a fresh id for stdin. */
+  version: string;
+  /** Bytes as stored, before decompression; null if unknown. */
+  size: number | null;
+  compression: Compression | null;
+  /** Whether it can be reopened in the middle; all others are read again from the start. */
+  seekable: boolean;
+  /** Where standard input is kept for later readings. */
+  spool?: string;
+}
+
+export interface Manifest {
+  /** Identity, the same for the same spec from any working directory; holds no secrets. */
+  uri: string;
+  /** Hash over the names and versions of all sources, in order. */
+  version: string;
+  sources: Source[];
+  /** Bytes as stored, of all sources together; null if one is unknown. */
+  bytes: number | null;
+}
+
+/** Lines and decompressed bytes already consumed; `{ line: 0, offset: 0 }` is the start. */
+export interface Position {
+  line: number;
+  offset: number;
+}
+
+export interface LineProblem {
+  code: 'invalid_json' | 'invalid_line' | 'line_too_long';
+  message: string;
+}
+
+export interface RawLine {
+  /** From 1; blank lines count. */
+  line: number;
+  /** Decompressed byte offset just after the line's newline. */
+  end: number;
+  /** Bytes of the line with its newline: over a source they add up to its decompressed size. */
+  bytes: number;
+  /** Without newline, CR and BOM. For a problem: what can be shown of it, at most 4 KiB. */
+  text: string | null;
+  problem?: LineProblem;
+}
+
+export interface LineItem {
+  data_url: string;
+  /** Null when absent. */
+  metadata: unknown;
+  type?: string;
+  label_spec?: LabelSpec;
+  consensus_threshold?: number;
+  idempotency_key?: string;
+  /** The whole object, unknown fields included. */
+  input: Record<string, unknown>;
+}
+
+export type ParsedLine =
+  | { kind: 'blank' }
+  | {
+      kind: 'rejected';
+      problem: LineProblem;
+      /** The object where the line is one, else the raw text cut at 4 KiB. */
+      input: unknown;
+      idempotency_key?: string;
+    }
+  | { kind: 'item'; item: LineItem };
