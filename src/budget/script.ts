@@ -13,8 +13,8 @@ import { search } from './search.js';
 export const script = /* lua */ `
 local P = {
   pace = .98,       -- of a known limit: leaves 20 ms of each second to jitter
-  ahead = 100,      -- how far ahead slots are given out, ms
-  refill = 50,      -- and when to come back for more: this long before the last one is due, ms
+  ahead = 50,       -- how far ahead slots are given out, ms
+  refill = 25,      -- and when to come back for more: this long before the last one is due, ms
   catchUp = 5,      -- how far the pace may lag and still be made up, ms: no burst after idling
   flagLease = 10000, canaryLease = 2000, pauseMin = 80, pauseMax = 8000, retryAfterMax = 86400000,
   ttl = 604800000,
