@@ -52,11 +52,14 @@ export function createLogger({ level, pretty: forPeople, secrets = [], destinati
   );
 }
 
+/** Shorter ones are no secrets, and would mask every other word. */
+const SHORTEST_SECRET = 4;
+
 /** Replaces the secrets in a text, as they are and as JSON writes them. */
 export function maskerOf(secrets: readonly string[]): (text: string) => string {
   const forms = secrets
     .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)])
-    .filter((form) => form !== '');
+    .filter((form) => form.length >= SHORTEST_SECRET);
   return (text) => forms.reduce((masked, form) => masked.replaceAll(form, MASK), text);
 }
 

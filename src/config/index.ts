@@ -12,3 +12,4 @@ export { printSettings } from './print.js';
 export { resolveSettings, type SettingsInput } from './resolve.js';
 export { Secret } from './secret.js';
 export type { SandboxSettings, SettingOrigin, Settings } from './settings.js';
+export { secretsOf } from './settings.js';

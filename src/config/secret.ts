@@ -16,15 +16,16 @@ export class Secret {
   }
 
   toString(): string {
-    return this.#shown;
+    // A logger's copy of the object has the methods and not the fields.
+    return #shown in this ? this.#shown : '***';
   }
 
   toJSON(): string {
-    return this.#shown;
+    return this.toString();
   }
 
   [inspect.custom](): string {
-    return this.#shown;
+    return this.toString();
   }
 }
 

@@ -5,6 +5,8 @@ import type { DurationRange } from './units.js';
 
 /** How the local Gateway behaves. Rates are per second, shares from 0 to 1. */
 export interface SandboxSettings {
+  host: string;
+  port: number;
   rateLimit: number | null;
   rateLimitKind: 'bucket' | 'fixed' | 'sliding';
   retryAfter: 'none' | 'seconds' | 'date';
@@ -39,6 +41,8 @@ type Renamed =
   | 'retryFor'
   | 'partSize'
   | 'partAge'
+  | 'host'
+  | 'port'
   | Extract<OptionKey, `sandbox${Capitalize<string>}`>;
 
 /** All settings, resolved: durations in ms, sizes in bytes; null where there is no value. Defaults: src/config/options.ts. */
@@ -59,6 +63,14 @@ export interface Settings extends Omit<Values, Renamed | 'sandbox'> {
   origins: readonly SettingOrigin[];
 }
 
+/** Every secret that the settings hold, for masking what is printed. */
+export function secretsOf({ apiKey, webhookSecret, redisUrl }: Settings): string[] {
+  const url = redisUrl === null ? undefined : new URL(redisUrl.reveal());
+  const password = url?.password ?? '';
+  const texts = [apiKey?.reveal(), webhookSecret?.reveal(), password, decodeURIComponent(password)];
+  return [...new Set(texts.filter((text) => text !== undefined && text !== ''))] as string[];
+}
+
 export function toSettings(
   values: Values,
   labelSpec: LabelSpec | null,
@@ -77,6 +89,8 @@ export function toSettings(
     retryFor,
     partSize,
     partAge,
+    host,
+    port,
     sandboxRateLimit,
     sandboxRateLimitKind,
     sandboxRetryAfter,
@@ -102,6 +116,8 @@ export function toSettings(
     partSizeBytes: partSize,
     partAgeMs: partAge,
     sandboxOptions: {
+      host,
+      port,
       rateLimit: sandboxRateLimit,
       rateLimitKind: sandboxRateLimitKind,
       retryAfter: sandboxRetryAfter,

@@ -1,0 +1,54 @@
+import { Option } from 'commander';
+import { flagOf, kebab, type OptionKey, optionOf, sandboxKeys, settingOf } from '../config/index.js';
+
+/** Commander's options for keys of the option table. Values stay text: `resolveSettings` reads them. */
+export function commandOptions(keys: readonly string[]): Option[] {
+  return [...new Set(keys)].flatMap((key) => {
+    const setting = settingOf(key);
+    if (setting === undefined) throw new Error(`no option ${key} in the table`);
+    return setting === 'options' ? listOptions() : optionsOf(key, setting);
+  });
+}
+
+function optionsOf(key: string, setting: OptionKey): Option[] {
+  const { type, placeholder, only } = optionOf(setting);
+  const [flag, text] = [flagOf(key), describe(setting)];
+  if (type !== 'boolean') return [grouped(new Option(`${flag} <${placeholder}>`, text), key)];
+  const off = new Option(`--no-${kebab(key)}`).hideHelp();
+  return [new Option(flag, text), ...(only === 'flag' ? [] : [off])];
+}
+
+const grouped = (option: Option, key: string) =>
+  (sandboxKeys as readonly string[]).includes(key)
+    ? option.helpGroup('Local Gateway (with --sandbox):')
+    : option;
+
+/** `--options a,b,c` splits at commas, `--option a` takes one label as it is; both may be repeated. */
+function listOptions(): Option[] {
+  const append = (split: (text: string) => string[]) => (text: string, before: string[] | undefined) => [
+    ...(before ?? []),
+    ...split(text),
+  ];
+  const commas = (text: string) => text.split(',').map((label) => label.trim());
+  return [
+    new Option('--options <a,b,c>', optionOf('options').describe).argParser(append(commas)),
+    new Option('--option <label>', 'one label; repeated for each').argParser(append((text) => [text])),
+  ];
+}
+
+function describe(setting: OptionKey): string {
+  const { describe, default: value, env, show } = optionOf(setting);
+  const notes = [
+    ...(value === null || value === false || describe.includes('(default')
+      ? []
+      : [`default: ${show(value)}`]),
+    ...(env === undefined ? [] : [`env: ${env}`]),
+  ];
+  return notes.length === 0 ? describe : `${describe} (${notes.join(', ')})`;
+}
+
+/** The flags that were given, by option key. */
+export function flagsOf(given: Record<string, unknown>): Record<string, unknown> {
+  const { option, ...flags } = given as { option?: string[]; options?: string[] };
+  return option === undefined ? flags : { ...flags, options: [...(flags.options ?? []), ...option] };
+}

@@ -1,0 +1,46 @@
+import { CommanderError } from 'commander';
+import { IngestError } from '../errors.js';
+import { ASGGatewayError } from '../gateway/errors.js';
+
+interface ErrorText {
+  message: string;
+  hint: string | undefined;
+}
+
+/** What stderr gets of an error: what went wrong, what to do, and the stacks with `--debug` only. */
+export function formatError(error: unknown, debug: boolean): string {
+  const { message, hint } = error instanceof CommanderError ? fromCommander(error) : fromError(error);
+  const lines = [`asg-ingest: ${message}`];
+  if (hint !== undefined) lines.push(`  → ${hint}`);
+  if (debug) lines.push(...stacksOf(error));
+  return lines.join('\n');
+}
+
+/** Commander's message says `error: …` and puts its suggestion into brackets on a second line. */
+function fromCommander({ message }: CommanderError): ErrorText {
+  const [first = '', second] = message.split('\n');
+  const suggestion = /^\(Did you mean (.*)\?\)$/.exec(second ?? '')?.[1];
+  return {
+    message: first.replace(/^error: /, ''),
+    hint: suggestion
+      ? `did you mean ${suggestion}?`
+      : '`asg-ingest --help` lists the commands, `asg-ingest <command> --help` its options',
+  };
+}
+
+function fromError(error: unknown): ErrorText {
+  if (!(error instanceof Error)) return { message: String(error), hint: undefined };
+  const { code } = error as Error & { code?: unknown };
+  const message = error.message || String(code ?? error.name);
+  if (error instanceof IngestError) return { message, hint: error.hint };
+  if (error instanceof ASGGatewayError)
+    return { message: `the Gateway: ${message}`, hint: '`asg-ingest doctor` checks the Gateway and the key' };
+  return { message, hint: 'not expected; --debug shows where it comes from' };
+}
+
+function stacksOf(error: unknown): string[] {
+  const stacks = [];
+  for (let at = error; at instanceof Error && stacks.length < 5; at = at.cause)
+    stacks.push(at.stack ?? String(at));
+  return stacks;
+}

@@ -1,0 +1,37 @@
+import { createLogUpdate } from 'log-update';
+
+type Stream = NodeJS.WritableStream;
+
+export interface LiveFrame {
+  /** Draws these lines in place of the ones before. */
+  draw(text: string): void;
+  /** Leaves the last frame standing. */
+  end(): void;
+}
+
+/** The frame that is open on a stream; what else is written there has to go round it. */
+const open = new WeakMap<Stream, { clear(): void; redraw(): void }>();
+
+export function openLiveFrame(stream: Stream): LiveFrame {
+  const update = createLogUpdate(stream);
+  let last = '';
+  open.set(stream, { clear: () => update.clear(), redraw: () => last && update(last) });
+  return {
+    draw(text) {
+      last = text;
+      update(text);
+    },
+    end() {
+      open.delete(stream);
+      update.done();
+    },
+  };
+}
+
+/** Writes above the frame that is open on the stream, if one is. */
+export function writeBeside(stream: Stream, text: string): void {
+  const frame = open.get(stream);
+  frame?.clear();
+  stream.write(text);
+  frame?.redraw();
+}

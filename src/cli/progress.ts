@@ -1,0 +1,145 @@
+import type { RunStatus } from '../runs/status.js';
+import { number, span } from './format.js';
+import { openLiveFrame, writeBeside } from './live-frame.js';
+
+export type ProgressStatus = RunStatus & {
+  /** Gateway calls of this process. */
+  calls_per_second?: number;
+  /** Lines read from the manifest, blank ones and those that ended before included. */
+  read?: number;
+};
+
+export interface Progress {
+  /** May be called as often as is convenient; what is shown is paced here. */
+  update(status: ProgressStatus): void;
+  /** A remark on a line of its own; with `json` an object `{"event":"note","text":…}`. */
+  note(text: string): void;
+  /** Shows the last status if it has not been shown; idempotent. */
+  stop(): void;
+}
+
+export interface ProgressOptions {
+  /** `live` redraws on a terminal, `lines` and `json` add lines, `quiet` shows nothing, notes neither. */
+  mode: 'live' | 'lines' | 'json' | 'quiet';
+  stderr: NodeJS.WritableStream;
+  /** Milliseconds; default the process' monotonic clock. */
+  now?: () => number;
+}
+
+/** How a mode shows a status, and how often. */
+interface Display {
+  everyMs: number;
+  show(status: ProgressStatus): void;
+  note(text: string): void;
+  end?(): void;
+}
+
+export function createProgress({ mode, stderr, now = () => performance.now() }: ProgressOptions): Progress {
+  if (mode === 'quiet') return { update: () => undefined, note: () => undefined, stop: () => undefined };
+  const display = DISPLAYS[mode](stderr);
+  let [shownAt, shownAs] = [Number.NEGATIVE_INFINITY, ''];
+  let pending: ProgressStatus | null = null;
+  let stopped = false;
+
+  const show = (status: ProgressStatus) => {
+    display.show(status);
+    [shownAt, shownAs, pending] = [now(), standing(status), null];
+  };
+  return {
+    update(status) {
+      if (stopped) return;
+      pending = status;
+      if (standing(status) !== shownAs || now() - shownAt >= display.everyMs) show(status);
+    },
+    note: (text) => display.note(text),
+    stop() {
+      if (stopped) return;
+      stopped = true;
+      if (pending) show(pending);
+      display.end?.();
+    },
+  };
+}
+
+const DISPLAYS: Record<'live' | 'lines' | 'json', (stderr: NodeJS.WritableStream) => Display> = {
+  live(stderr) {
+    const frame = openLiveFrame(stderr);
+    return {
+      everyMs: 100,
+      show: (status) => frame.draw(liveText(status)),
+      note: (text) => writeBeside(stderr, `${text}\n`),
+      end: () => frame.end(),
+    };
+  },
+  lines: (stderr) => ({
+    everyMs: 5_000,
+    show: (status) => void stderr.write(`${lineText(status)}\n`),
+    note: (text) => void stderr.write(`${text}\n`),
+  }),
+  json(stderr) {
+    const write = (event: object) => void stderr.write(`${JSON.stringify(event)}\n`);
+    return {
+      everyMs: 1_000,
+      show: (status) => write({ event: 'progress', ...status }),
+      note: (text) => write({ event: 'note', text }),
+    };
+  },
+};
+
+/** State and reason: a change of them is shown at once. */
+const standing = ({ state, reason }: ProgressStatus) => (reason === null ? state : `${state}: ${reason}`);
+
+const ended = ({ settled, failed }: ProgressStatus) => settled + failed;
+
+/** The share of lines that have ended; null while the manifest is still being read. */
+const fractionOf = (status: ProgressStatus) =>
+  status.produced && status.lines > 0 ? Math.min(1, ended(status) / status.lines) : null;
+
+const BAR_WIDTH = 30;
+
+function bar(fraction: number | null): string {
+  if (fraction === null) return '·'.repeat(BAR_WIDTH);
+  const full = Math.floor(fraction * BAR_WIDTH);
+  return `${'█'.repeat(full)}${'░'.repeat(BAR_WIDTH - full)}`;
+}
+
+/** Never 100% before the last line. */
+const percent = (fraction: number | null) => (fraction === null ? '' : ` ${Math.floor(fraction * 100)}%`);
+
+const reach = (status: ProgressStatus) =>
+  status.produced
+    ? `${number(ended(status))} of ${number(status.lines)} lines`
+    : `${number(ended(status))} of ${number(status.read ?? status.lines)} lines read so far`;
+
+const whereabouts = (status: ProgressStatus) => [
+  `queued ${number(status.queued)}`,
+  `in flight ${number(status.in_flight)}`,
+  `settled ${number(status.settled)}`,
+  `failed ${number(status.failed)}`,
+];
+
+const pace = (status: ProgressStatus) => [
+  ...(status.calls_per_second === undefined
+    ? []
+    : [
+        `${number(status.calls_per_second)} calls/s${status.rate === null ? '' : ` of ${number(status.rate)}`}`,
+      ]),
+  `429s ${number(status.rate_limited)}`,
+  `${number(status.cost_sats)} sats spent`,
+  ...(status.eta_seconds === null ? [] : [`about ${span(status.eta_seconds)} left`]),
+];
+
+function liveText(status: ProgressStatus): string {
+  const fraction = fractionOf(status);
+  return [
+    `${standing(status)}${status.message === null ? '' : ` (${status.message})`}`,
+    `${bar(fraction)}${percent(fraction)}  ${reach(status)}`,
+    whereabouts(status).join('   '),
+    pace(status).join('   '),
+  ].join('\n');
+}
+
+function lineText(status: ProgressStatus): string {
+  const facts = [`${reach(status)}${percent(fractionOf(status))}`, ...whereabouts(status), ...pace(status)];
+  return `${standing(status)}: ${facts.join(', ')}`;
+}

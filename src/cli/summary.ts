@@ -1,0 +1,71 @@
+import pc from 'picocolors';
+import type { RunSummary } from '../runs/status.js';
+import { number, span } from './format.js';
+
+const LABELS_SHOWN = 20;
+
+export interface SummaryExtra {
+  /** Where the results are. */
+  out: string;
+  elapsedMs: number;
+  /** Default false; NO_COLOR outranks it. */
+  color?: boolean;
+}
+
+const sum = (counts: Record<string, number>) => Object.values(counts).reduce((total, n) => total + n, 0);
+
+const mostFirst = (counts: Record<string, number>) =>
+  Object.entries(counts).sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
+
+/** The end of a run for people: what became of its lines, what it took, where the files are, what to do next. */
+export function formatSummary(summary: RunSummary, { out, elapsedMs, color = false }: SummaryExtra): string {
+  const paint = pc.createColors(color && !process.env.NO_COLOR);
+  const indent = (counts: [string, number][]) => {
+    const width = Math.max(0, ...counts.map(([, n]) => number(n).length));
+    return counts.map(([name, n]) => `    ${number(n).padStart(width)}  ${name}`);
+  };
+  const fact = (name: string, value: string) => `  ${name.padEnd(16)}${value}`;
+  const labels = mostFirst(summary.labels);
+  const more = labels.length - LABELS_SHOWN;
+  const state = summary.state === 'completed' && summary.failed === 0 ? paint.green : paint.yellow;
+  return [
+    `${paint.bold(`Run ${summary.run_id}`)} ${state(summary.state)}`,
+    fact('manifest', summary.manifest.uri),
+    fact('lines', number(summary.lines)),
+    fact('settled', paint.green(number(summary.settled))),
+    fact('failed', summary.failed > 0 ? paint.red(number(summary.failed)) : '0'),
+    ...indent(mostFirst(summary.failures)),
+    fact('labels', labels.length > 0 ? '' : 'none').trimEnd(),
+    ...indent(labels.slice(0, LABELS_SHOWN)),
+    ...(more > 0 ? [`    and ${number(more)} more`] : []),
+    ...effort(summary).map(([name, value]) => fact(name, value)),
+    fact('elapsed', span(elapsedMs / 1000)),
+    fact('results', out),
+    ...nextStep(summary).map((step) => `  ${paint.cyan(`→ ${step}`)}`),
+  ].join('\n');
+}
+
+/** What the run took. */
+function effort(summary: RunSummary): [string, string][] {
+  const calls = Object.values(summary.gateway_calls).reduce((total, byStatus) => total + sum(byStatus), 0);
+  const perLabel = (n: number) => n.toFixed(2);
+  return [
+    ['429s', `${number(summary.rate_limited)}, backoff ${span(summary.backoff_seconds)}`],
+    [
+      'calls per label',
+      summary.settled > 0
+        ? `${perLabel(calls / summary.settled)} (${number(calls)} calls)`
+        : `- (${number(calls)} calls)`,
+    ],
+    ['polls per label', summary.polls_per_label === null ? '-' : perLabel(summary.polls_per_label)],
+    ['cost', `${number(summary.cost_sats)} sats`],
+  ];
+}
+
+function nextStep({ run_id, state, failed }: RunSummary): string[] {
+  if (state === 'running' || state === 'blocked') return ['the same command again goes on where it stopped'];
+  if (state === 'paused') return [`asg-ingest resume ${run_id}  goes on`];
+  return failed > 0
+    ? [`asg-ingest retry ${run_id}  submits what failed once more; failures-*.jsonl says why each did`]
+    : [];
+}

@@ -1,0 +1,60 @@
+import { choice, durationRange, integer, positive, share } from './option.js';
+
+/** How the local Gateway behaves: `--sandbox-…` where a command starts it, without the prefix in `sandbox` itself. */
+export const sandbox = {
+  sandboxRateLimit: positive({
+    describe: 'calls per second that the local Gateway allows; not limited when absent',
+    default: null,
+    max: 1_000_000,
+    env: 'ASG_SANDBOX_RATE_LIMIT',
+  }),
+  sandboxRateLimitKind: choice(['bucket', 'fixed', 'sliding'], {
+    describe: 'how its limit counts: token bucket, fixed window, sliding window',
+    default: 'bucket',
+    env: 'ASG_SANDBOX_RATE_LIMIT_KIND',
+  }),
+  sandboxRetryAfter: choice(['none', 'seconds', 'date'], {
+    describe: 'whether and how its 429 says when to come back',
+    default: 'seconds',
+    env: 'ASG_SANDBOX_RETRY_AFTER',
+  }),
+  sandboxSettle: durationRange({
+    describe: 'how long its tasks take to settle',
+    default: { minMs: 1_000, maxMs: 5_000 },
+    env: 'ASG_SANDBOX_SETTLE',
+  }),
+  sandboxQuota: integer({
+    describe: 'its label quota; unlimited when absent',
+    default: null,
+    min: 0,
+    max: 1_000_000_000,
+    env: 'ASG_SANDBOX_QUOTA',
+  }),
+  sandboxErrorRate: share({
+    describe: 'share of calls it answers with a 5xx',
+    default: 0,
+    env: 'ASG_SANDBOX_ERROR_RATE',
+  }),
+  sandboxLatency: durationRange({
+    describe: 'how long its answers take',
+    default: { minMs: 0, maxMs: 0 },
+    env: 'ASG_SANDBOX_LATENCY',
+  }),
+  sandboxSeed: integer({
+    describe: 'seed of its labels and chances',
+    default: 1,
+    min: 0,
+    max: 2 ** 31 - 1,
+    env: 'ASG_SANDBOX_SEED',
+  }),
+  sandboxResetBefore: share({
+    describe: 'share of calls whose connection it resets before acting',
+    default: 0,
+    env: 'ASG_SANDBOX_RESET_BEFORE',
+  }),
+  sandboxResetAfter: share({
+    describe: 'share of calls whose connection it resets after acting: the answer is lost',
+    default: 0,
+    env: 'ASG_SANDBOX_RESET_AFTER',
+  }),
+};
