@@ -15,8 +15,8 @@ export interface ConsumedRun {
   ledger: CallLedger;
   /** Stops all fetching in this process until then (epoch ms): the fleet is paused. */
   holdUntil(time: number): void;
-  /** Stops fetching submissions for a moment: the in-flight window is full. */
-  holdSubmissions(): void;
+  /** Aborts when this process stops consuming the run. */
+  closing: AbortSignal;
 }
 
 /**
@@ -31,7 +31,10 @@ export async function callGateway<T>(
 ): Promise<T> {
   await pipeline.permits.take();
   try {
-    const slot = await pipeline.budget.acquire(kind, { run: run.record.id, weight: run.record.policy.weight });
+    const slot = await pipeline.budget.acquire(kind, {
+      run: run.record.id,
+      weight: run.record.policy.weight,
+    });
     let called = false;
     try {
       return await make({

@@ -15,7 +15,13 @@ const PAGE = 500;
  * Ends the queued lines of a cancelled run as failures, and the run itself if nothing was in flight and its sink is
  * seen from here. Lines that may have been bought stay for a consumer, which asks for their results.
  */
-export async function endCancelled(redis: RunRedis, prefix: string, record: RunRecord, queues: RunQueues, log: Pipeline['log']) {
+export async function endCancelled(
+  redis: RunRedis,
+  prefix: string,
+  record: RunRecord,
+  queues: RunQueues,
+  log: Pipeline['log'],
+) {
   const keys = runKeys(prefix, record.id);
   const target = { redis, prefix, metrics: createMetrics() };
   let skipped = 0;
@@ -30,7 +36,10 @@ export async function endCancelled(redis: RunRedis, prefix: string, record: RunR
       }
       await failLine(target, record, job.data, CANCELLED);
       // A consumer may have taken it meanwhile: it finds the line ended.
-      const removed = await job.remove().then(() => true, () => false);
+      const removed = await job.remove().then(
+        () => true,
+        () => false,
+      );
       if (!removed) skipped += 1;
     }
   }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Pipeline } from '../pipeline.js';
 import { openQueues, requestFlush } from '../queues/queues.js';
 import { createWorker, type RunWorker } from '../queues/worker.js';
@@ -15,7 +16,6 @@ import { submitProcessor } from './submit.js';
 
 const TICK_MS = 1_000;
 const CLOSE_DEADLINE_MS = 10_000;
-const FULL_HOLD_MS = 250;
 /** Results that no process can make durable: past this many parts' worth the run blocks. */
 const UNFLUSHED_PARTS = 4;
 const SINK_TRIES = 5;
@@ -40,7 +40,10 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   const flusher = { redis, prefix, sink };
   const queues = openQueues(keys, pipeline.connection, (error) => log.debug({ err: error }, 'queue error'));
   const ledger = createCallLedger(redis, keys);
-  const holds = { fleetUntil: 0, fullUntil: 0, flush: true };
+  const holds = { fleetUntil: 0, flush: true };
+  const closed = new AbortController();
+  // Every waiting submission listens.
+  setMaxListeners(0, closed.signal);
   let sinkErrors = 0;
 
   const run: ConsumedRun = {
@@ -50,13 +53,21 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       holds.fleetUntil = Math.max(holds.fleetUntil, time);
       applyHolds();
     },
-    holdSubmissions() {
-      holds.fullUntil = Date.now() + FULL_HOLD_MS;
-      applyHolds();
-    },
+    closing: closed.signal,
   };
-  const worker = <T>(name: 'submit' | 'poll' | 'flush', concurrency: number, process: (job: never, token?: string) => Promise<void>) =>
-    createWorker<T>({ name, keys, connection: pipeline.connection, concurrency, process: process as never, log });
+  const worker = <T>(
+    name: 'submit' | 'poll' | 'flush',
+    concurrency: number,
+    process: (job: never, token?: string) => Promise<void>,
+  ) =>
+    createWorker<T>({
+      name,
+      keys,
+      connection: pipeline.connection,
+      concurrency,
+      process: process as never,
+      log,
+    });
   const submit = worker('submit', pipeline.concurrency, submitProcessor(pipeline, run, queues));
   const poll = worker('poll', pipeline.concurrency, pollProcessor(pipeline, run));
   const flush = worker('flush', 1, flushRun);
@@ -64,14 +75,13 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
 
   let wake: NodeJS.Timeout | undefined;
   function applyHolds(): void {
-    const now = Date.now();
-    if (now < Math.max(holds.fleetUntil, holds.fullUntil)) submit.hold();
-    else submit.unhold();
-    if (now < holds.fleetUntil) poll.hold();
-    else poll.unhold();
-    const next = [holds.fleetUntil, holds.fullUntil].filter((time) => time > now);
+    const leftMs = holds.fleetUntil - Date.now();
+    for (const each of [submit, poll]) {
+      if (leftMs > 0) each.hold();
+      else each.unhold();
+    }
     clearTimeout(wake);
-    if (next.length > 0 && !closing) wake = setTimeout(applyHolds, Math.min(...next) - now + 1);
+    if (leftMs > 0 && !closing) wake = setTimeout(applyHolds, leftMs + 1);
   }
 
   async function flushRun(): Promise<void> {
@@ -100,7 +110,11 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   function flushDue(reading: RunReading): boolean {
     const { unflushed, record: now } = reading;
     if (unflushed.entries === 0) return false;
-    return unflushed.bytes >= now.policy.partSizeBytes || unflushed.oldestMs >= now.policy.partAgeMs || allEnded(reading);
+    return (
+      unflushed.bytes >= now.policy.partSizeBytes ||
+      unflushed.oldestMs >= now.policy.partAgeMs ||
+      allEnded(reading)
+    );
   }
 
   async function act(reading: RunReading): Promise<void> {
@@ -160,10 +174,13 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     tick,
     close() {
       closing ??= (async () => {
+        closed.abort();
         clearTimeout(timer);
         clearTimeout(wake);
         await Promise.all(workers.map((each) => each.close(CLOSE_DEADLINE_MS)));
-        await ledger.flush().catch((error: unknown) => log.warn({ err: error }, 'the last call counts are lost'));
+        await ledger
+          .flush()
+          .catch((error: unknown) => log.warn({ err: error }, 'the last call counts are lost'));
         await queues.close();
       })();
       return closing;

@@ -56,7 +56,12 @@ export interface Failure {
   attempts: number;
 }
 
-export const CANCELLED: Failure = { stage: 'submit', code: 'cancelled', message: 'the run was cancelled', attempts: 0 };
+export const CANCELLED: Failure = {
+  stage: 'submit',
+  code: 'cancelled',
+  message: 'the run was cancelled',
+  attempts: 0,
+};
 
 type LineStore = Pick<Pipeline, 'redis' | 'prefix' | 'metrics'>;
 

@@ -30,7 +30,9 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
     const { data } = job;
     let answer: ResultAnswer;
     try {
-      answer = await callGateway(pipeline, run, 'poll', (options) => pipeline.client.getResult(data.task, options));
+      answer = await callGateway(pipeline, run, 'poll', (options) =>
+        pipeline.client.getResult(data.task, options),
+      );
     } catch (error) {
       if (error instanceof BudgetPausedError) return delayPaused(run, job, token, error);
       const trouble = troubleOf(error, 'result');
@@ -44,12 +46,18 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
     const { data } = job;
     const ageMs = Date.now() - data.at;
     const late = ageMs >= run.record.policy.resultTimeoutMs;
-    if (answer.status === 'settled' || (answer.status === 'verified' && (late || run.record.policy.until === 'verified')))
+    if (
+      answer.status === 'settled' ||
+      (answer.status === 'verified' && (late || run.record.policy.until === 'verified'))
+    )
       return settle(answer as SettledResult, data, ageMs);
     if (answer.status !== 'in_progress' && answer.status !== 'pending' && answer.status !== 'verified')
       return fail(data, { code: `task_${answer.status}`, message: `the task ended as ${answer.status}` });
     if (late)
-      return fail(data, { code: 'result_timeout', message: `no result ${Math.round(ageMs / 1000)} s after submission` });
+      return fail(data, {
+        code: 'result_timeout',
+        message: `no result ${Math.round(ageMs / 1000)} s after submission`,
+      });
     pipeline.metrics.polls.inc({ outcome: 'pending' });
     return sleep(job, token);
   }
@@ -83,7 +91,11 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
           ? fail(job.data, { code: 'task_not_found', status: 404, message: 'task not found, twice' })
           : submitAgain(job, token);
       case 'line':
-        return fail(job.data, { code: trouble.code, ...(trouble.status ? { status: trouble.status } : {}), message: trouble.message });
+        return fail(job.data, {
+          code: trouble.code,
+          ...(trouble.status ? { status: trouble.status } : {}),
+          message: trouble.message,
+        });
     }
   }
 
@@ -105,7 +117,10 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
     return delayJob(job, token, run.record.policy.pollDelayMs);
   }
 
-  async function fail(data: PollJob, failure: { code: string; status?: number; message: string }): Promise<void> {
+  async function fail(
+    data: PollJob,
+    failure: { code: string; status?: number; message: string },
+  ): Promise<void> {
     pipeline.metrics.polls.inc({ outcome: 'failed' });
     const attempts = (data.trouble?.calls ?? 0) + 1;
     await failLine(pipeline, run.record, data, { ...failure, stage: 'poll', attempts, taskId: data.task });

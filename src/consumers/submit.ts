@@ -1,9 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job } from 'bullmq';
 import type { SubmitTaskResult } from '../gateway/types.js';
 import type { Pipeline } from '../pipeline.js';
 import { jobId, type PollJob, type RunQueues, type SubmitJob } from '../queues/queues.js';
 import { runKeys } from '../runs/keys.js';
-import { type Admission, admit, unadmit } from '../runs/scripts.js';
+import { type Admission, admit, type LineRef, unadmit } from '../runs/scripts.js';
 import { transition } from '../runs/transition.js';
 import {
   BudgetPausedError,
@@ -19,7 +20,7 @@ import { type Trouble, troubleOf, wrongEndpoint } from './trouble.js';
 
 /** So many refusals and not one acceptance: it is not the lines that are wrong. */
 const REFUSALS_OF_A_WRONG_ENDPOINT = 100;
-const WAIT_FOR_ROOM_MS = 500;
+const LOOK_FOR_ROOM_MS = 200;
 const WAIT_FOR_STATE_MS = 1_000;
 
 /**
@@ -33,7 +34,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
   return async function submit(job: Job<SubmitJob>, token?: string): Promise<void> {
     const { data } = job;
     const at = { source: data.s, line: data.l };
-    const admission = await admit(redis, keys, at, run.record.policy);
+    const admission = await admitWithRoom(at);
     if (admission === 'ended' || admission === 'gone' || admission === 'completed') return;
     if (admission === 'cancelled') return failLine(pipeline, run.record, data, CANCELLED);
     if (admission !== 'fresh' && admission !== 'again') return waitFor(admission, job, token);
@@ -56,6 +57,16 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     }
     await submitted(data, admission, answer);
   };
+
+  /** A line waits for room in the in-flight window in its worker's slot: behind it, nothing could go either. */
+  async function admitWithRoom(at: LineRef): Promise<Admission> {
+    for (;;) {
+      const admission = await admit(redis, keys, at, run.record.policy);
+      if (admission !== 'full' || run.closing.aborted) return admission;
+      const ms = LOOK_FOR_ROOM_MS * (0.5 + Math.random());
+      await sleep(ms, undefined, { signal: run.closing }).catch(() => undefined);
+    }
+  }
 
   async function submitted(data: SubmitJob, admission: Admission, answer: SubmitTaskResult): Promise<void> {
     const { trouble: _over, ...line } = data;
@@ -83,7 +94,9 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
         return delayJob(job, token, WAIT_FOR_STATE_MS);
       case 'line':
         if (await refusedAll()) {
-          const wrong = wrongEndpoint(`refused the first ${REFUSALS_OF_A_WRONG_ENDPOINT} submissions, the last with: ${trouble.message}`);
+          const wrong = wrongEndpoint(
+            `refused the first ${REFUSALS_OF_A_WRONG_ENDPOINT} submissions, the last with: ${trouble.message}`,
+          );
           return handle(wrong, job, token);
         }
         return fail(job.data, trouble);
@@ -107,10 +120,6 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
   }
 
   async function waitFor(admission: Admission, job: Job, token: string | undefined): Promise<void> {
-    if (admission === 'full') {
-      run.holdSubmissions();
-      return delayJob(job, token, WAIT_FOR_ROOM_MS * (0.5 + Math.random()));
-    }
     if (admission === 'budget') {
       const { budget } = run.record.policy;
       const message = `${budget} tasks have been bought, as many as --budget allows; raise it and resume`;

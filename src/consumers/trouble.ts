@@ -26,11 +26,20 @@ const RETRYABLE = new Set([408, 409, 421, 423, 425]);
 export function troubleOf(error: unknown, operation: 'submit' | 'result'): Trouble | null {
   if (error instanceof ASGRateLimitError) return { kind: 'rate_limited' };
   if (error instanceof ASGAuthError)
-    return { kind: 'run', reason: 'key_refused', message: 'the Gateway refused the API key (401); check ASG_API_KEY' };
+    return {
+      kind: 'run',
+      reason: 'key_refused',
+      message: 'the Gateway refused the API key (401); check ASG_API_KEY',
+    };
   if (error instanceof ASGQuotaError)
-    return { kind: 'run', reason: 'quota', message: 'the label quota is used up (403); top it up, then resume' };
+    return {
+      kind: 'run',
+      reason: 'quota',
+      message: 'the label quota is used up (403); top it up, then resume',
+    };
   if (error instanceof ASGResponseError) {
-    if (operation === 'submit' && isHtml(error)) return wrongEndpoint('answered a submission with a web page');
+    if (operation === 'submit' && isHtml(error))
+      return wrongEndpoint('answered a submission with a web page');
     return { kind: 'again', metric: 'server_error', status: error.statusCode, message: error.message };
   }
   if (error instanceof ASGGatewayHTTPError) return httpTrouble(error, operation);
@@ -41,7 +50,8 @@ export function troubleOf(error: unknown, operation: 'submit' | 'result'): Troub
 
 function httpTrouble(error: ASGGatewayHTTPError, operation: 'submit' | 'result'): Trouble {
   const { statusCode: status, message } = error;
-  if (status >= 500 || RETRYABLE.has(status)) return { kind: 'again', metric: 'server_error', status, message };
+  if (status >= 500 || RETRYABLE.has(status))
+    return { kind: 'again', metric: 'server_error', status, message };
   if (status === 404 && operation === 'result') return { kind: 'unknown_task' };
   if (status === 404 || status === 405) return wrongEndpoint(`answered a call with ${status}`);
   return { kind: 'line', code: 'rejected', status, message };

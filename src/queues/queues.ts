@@ -43,7 +43,11 @@ export interface RunQueues {
 const QUEUE_OPTIONS = { streams: { events: { maxLen: 10 } }, skipVersionCheck: true };
 
 /** The run's three queues. `ignoreErrors` of the connection are left to its owner's listener. */
-export function openQueues(keys: RunKeys, connection: ConnectionOptions, onError: (error: Error) => void): RunQueues {
+export function openQueues(
+  keys: RunKeys,
+  connection: ConnectionOptions,
+  onError: (error: Error) => void,
+): RunQueues {
   const options = { ...QUEUE_OPTIONS, connection, prefix: keys.queuePrefix };
   const submit = new Queue<SubmitJob>('submit', options);
   const poll = new Queue<PollJob>('poll', options);
@@ -64,7 +68,9 @@ export function openQueues(keys: RunKeys, connection: ConnectionOptions, onError
 
 /** Asks for a flush: one at a time per run; asked for while one is going on, one more follows it. */
 export async function requestFlush(queues: RunQueues): Promise<void> {
-  await queues.flush.add('flush', {}, { deduplication: { id: 'flush', keepLastIfActive: true } } as JobsOptions);
+  await queues.flush.add('flush', {}, {
+    deduplication: { id: 'flush', keepLastIfActive: true },
+  } as JobsOptions);
 }
 
 /** Keys that scripts outside BullMQ read lengths of. */

@@ -40,6 +40,8 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
     lockDuration: LOCK_MS,
     stalledInterval: STALLED_CHECK_MS,
     maxStalledCount: MAX_STALLED,
+    // A worker that was held while it waited for a job may miss one wake-up: it looks again after this (s).
+    drainDelay: 1,
     removeOnComplete: { count: 0 },
     skipVersionCheck: true,
   });
@@ -67,7 +69,9 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
       apply();
     }, STORM_REST_MS);
   });
-  worker.on('failed', (job, error) => log.error({ queue: options.name, job: job?.id, err: error }, 'job failed'));
+  worker.on('failed', (job, error) =>
+    log.error({ queue: options.name, job: job?.id, err: error }, 'job failed'),
+  );
 
   return {
     start: () => void worker.run().catch((error: unknown) => log.error({ err: error }, 'worker stopped')),

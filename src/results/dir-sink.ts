@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -12,7 +13,7 @@ export function createDirSink(dir: string): Sink {
   const at = (name: string) => path.join(dir, name);
 
   async function writeWhole(name: string, bytes: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<void> {
-    const beside = at(`.${name}.${process.pid}.tmp`);
+    const beside = at(`.${name}.${randomUUID()}.tmp`);
     const file = await open(beside, 'w');
     try {
       for await (const chunk of bytes) await file.writeFile(chunk);

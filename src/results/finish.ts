@@ -20,11 +20,15 @@ export async function finishRun(flusher: Flusher, runId: string, log: Logger): P
   const { redis, prefix, sink } = flusher;
   const keys = runKeys(prefix, runId);
   const reading = await readRun(redis, prefix, runId);
-  if (reading === null || !allEnded(reading) || reading.unflushed.entries > 0 || reading.planned) return false;
+  if (reading === null || !allEnded(reading) || reading.unflushed.entries > 0 || reading.planned)
+    return false;
   const { status } = reading;
   const rows = status.parts.reduce((sum, part) => sum + part.rows, 0);
   if (rows !== status.settled + status.failed) {
-    log.error({ run: runId, rows, settled: status.settled, failed: status.failed }, 'the parts do not add up');
+    log.error(
+      { run: runId, rows, settled: status.settled, failed: status.failed },
+      'the parts do not add up',
+    );
     return false;
   }
   const onRecord = new Set(status.parts.map((part) => part.name));
@@ -48,6 +52,15 @@ export async function finishRun(flusher: Flusher, runId: string, log: Logger): P
 
 /** The summary so far, in the order of `summary.json`. */
 export function summaryOf({ status }: RunReading): RunSummary {
-  const { queued: _q, in_flight: _i, rate: _r, eta_seconds: _e, reason: _w, message: _m, produced: _p, ...summary } = status;
+  const {
+    queued: _q,
+    in_flight: _i,
+    rate: _r,
+    eta_seconds: _e,
+    reason: _w,
+    message: _m,
+    produced: _p,
+    ...summary
+  } = status;
   return summary;
 }

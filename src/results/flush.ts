@@ -68,7 +68,16 @@ export async function flushOnce(flusher: Flusher, record: RunRecord): Promise<Pa
 async function publishPlan(flusher: Flusher, record: RunRecord): Promise<string | null> {
   const { redis, prefix } = flusher;
   const keys = runKeys(prefix, record.id);
-  const plan: Plan = { first: '', last: '', count: 0, bytes: 0, results: 0, failures: 0, resultsPart: 0, failuresPart: 0 };
+  const plan: Plan = {
+    first: '',
+    last: '',
+    count: 0,
+    bytes: 0,
+    results: 0,
+    failures: 0,
+    resultsPart: 0,
+    failuresPart: 0,
+  };
   for await (const [id, kind, json] of entries(redis, keys.results, '-', '+')) {
     plan.first ||= id;
     plan.last = id;
@@ -138,7 +147,8 @@ class StalePlanError extends Error {}
 async function* gzip(source: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
   const zip = createGzip();
   const fed = (async () => {
-    for await (const chunk of source) if (!zip.write(chunk)) await new Promise((resolve) => zip.once('drain', resolve));
+    for await (const chunk of source)
+      if (!zip.write(chunk)) await new Promise((resolve) => zip.once('drain', resolve));
     zip.end();
   })().catch((error: Error) => zip.destroy(error));
   for await (const chunk of zip) yield chunk as Buffer;
@@ -154,7 +164,8 @@ async function* entries(
   let from = first;
   for (;;) {
     const page = (await redis.xrange(stream, from, last, 'COUNT', READ_COUNT)) as Entry[];
-    for (const [id, fields] of page) yield [id, fields[1] === 'settled' ? 'results' : 'failures', fields[3] ?? ''];
+    for (const [id, fields] of page)
+      yield [id, fields[1] === 'settled' ? 'results' : 'failures', fields[3] ?? ''];
     const lastId = page.at(-1)?.[0];
     if (lastId === undefined || page.length < READ_COUNT) return;
     from = `(${lastId}`;

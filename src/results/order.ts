@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import { createGunzip } from 'node:zlib';
-import { Readable } from 'node:stream';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { finished } from 'node:stream/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
 import split2 from 'split2';
 import { parsePartName, type Sink } from './sink.js';
 
@@ -65,7 +65,11 @@ async function spill(dir: string, number: number, batch: Keyed[]): Promise<strin
 async function* readSpilled(file: string): AsyncGenerator<Keyed> {
   for await (const line of createReadStream(file).pipe(split2())) {
     const [source, number] = (line as string).split(' ', 2) as [string, string];
-    yield { source: Number(source), line: Number(number), text: (line as string).slice(source.length + number.length + 2) };
+    yield {
+      source: Number(source),
+      line: Number(number),
+      text: (line as string).slice(source.length + number.length + 2),
+    };
   }
 }
 

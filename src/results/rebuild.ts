@@ -1,8 +1,8 @@
-import { createGunzip } from 'node:zlib';
-import { Readable } from 'node:stream';
 import { createHash } from 'node:crypto';
-import split2 from 'split2';
+import { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
 import type { Logger } from 'pino';
+import split2 from 'split2';
 import { IngestError } from '../errors.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
@@ -17,7 +17,13 @@ const BATCH = 500;
  * Gives a run that Redis has lost its memory back from the parts that it left: bits, counts and part numbers. Only
  * for a run that has just been put on record and has produced nothing. Resolves to how many lines had ended.
  */
-export async function rebuildFromParts(redis: RunRedis, prefix: string, record: RunRecord, sink: Sink, log: Logger) {
+export async function rebuildFromParts(
+  redis: RunRedis,
+  prefix: string,
+  record: RunRecord,
+  sink: Sink,
+  log: Logger,
+) {
   const keys = runKeys(prefix, record.id);
   const sourceIndex = new Map(record.manifest.sources.map((name, index) => [name, index]));
   let lines = 0;
@@ -29,7 +35,10 @@ export async function rebuildFromParts(redis: RunRedis, prefix: string, record: 
       const row = JSON.parse(text) as ResultRow | FailureRow;
       const source = row.source === null ? 0 : sourceIndex.get(row.source);
       if (source === undefined)
-        throw new IngestError('sink', `${name} holds a line of ${row.source}, which the manifest does not have`);
+        throw new IngestError(
+          'sink',
+          `${name} holds a line of ${row.source}, which the manifest does not have`,
+        );
       part.rows += 1;
       pipeline.setbit(keys.ended(source), row.line - 1, 1);
       countRow(pipeline, keys, kind === 'results' ? (row as ResultRow) : null, row);
@@ -42,7 +51,8 @@ export async function rebuildFromParts(redis: RunRedis, prefix: string, record: 
     await pipeline.exec();
     lines += part.rows;
   }
-  if (lines > 0) log.warn({ run: record.id, lines }, 'Redis had lost this run; it goes on from the parts in --out');
+  if (lines > 0)
+    log.warn({ run: record.id, lines }, 'Redis had lost this run; it goes on from the parts in --out');
   return lines;
 }
 

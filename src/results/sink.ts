@@ -33,8 +33,12 @@ export interface PartName {
   number: number;
 }
 
-export const partName = (kind: 'results' | 'failures', runId: string, number: number, compress: boolean): string =>
-  `${kind}-${runId}-${String(number).padStart(5, '0')}.jsonl${compress ? '.gz' : ''}`;
+export const partName = (
+  kind: 'results' | 'failures',
+  runId: string,
+  number: number,
+  compress: boolean,
+): string => `${kind}-${runId}-${String(number).padStart(5, '0')}.jsonl${compress ? '.gz' : ''}`;
 
 export function parsePartName(name: string): PartName | null {
   const match = PART.exec(name);
