@@ -112,6 +112,8 @@ export function createBudgetOf(parts: BudgetParts): Budget {
   const pauseListeners: ((pause: Pause) => void)[] = [];
   /** By due time. */
   const grants: Grant[] = [];
+  /** Slots that came due during a stall and have not been told yet. */
+  let unused = 0;
   let epoch = 0;
   let pausedUntil = 0;
   let reportBy = Number.POSITIVE_INFINITY;
@@ -168,7 +170,9 @@ export function createBudgetOf(parts: BudgetParts): Budget {
       if (grant.due > now + TIMER_GRAIN_MS) break;
       count += 1;
       grant.flow.granted -= 1;
-      use(grant, now - grant.due <= LATEST_MS);
+      const inTime = now - grant.due <= LATEST_MS;
+      if (!inTime && grant.flow.waiters.size > 0) unused += 1;
+      use(grant, inTime);
     }
     grants.splice(0, count);
   }
@@ -238,7 +242,9 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     reportBy = Number.POSITIVE_INFINITY;
     outstanding += 1;
     const want = asked.map(([flow, n]) => ({ flow: flow.id, kind: flow.kind, weight: flow.weight, n }));
-    tell({ ...news, want })
+    const lost = unused;
+    unused = 0;
+    tell({ ...news, want, ...(lost > 0 && { unused: lost }) })
       .then(
         (answer) => take(answer, asked, now),
         (error) => {

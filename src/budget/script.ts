@@ -13,6 +13,7 @@ import { search } from './search.js';
 export const script = /* lua */ `
 local P = {
   pace = .98,       -- of a known limit: leaves 20 ms of each second to jitter
+  paceOwed = .992,  -- while slots that a stalled process could not use are made up for
   ahead = 50,       -- how far ahead slots are given out, ms
   refill = 25,      -- and when to come back for more: this long before the last one is due, ms
   catchUp = 5,      -- how far the pace may lag and still be made up, ms: no burst after idling
@@ -28,7 +29,7 @@ local now = ask.now or (time[1] * 1000 + time[2] / 1000)
 local raw = redis.call('GET', KEYS[1])
 local S = raw and cmsgpack.unpack(raw) or {
   epoch = 1, tat = 0, pausedUntil = 0, pausedAt = 0, pause = 0, dead = 0, canary = 'none', canaryUntil = 0, flows = {},
-  command = 0, flag = 0, flagUntil = 0, policy = 0, cap = 0,
+  command = 0, flag = 0, flagUntil = 0, policy = 0, cap = 0, owed = 0,
   mode = 'free', rate = P.start, lo = 0, hi = 0, hard = 0, sure = false, clean = false, step = P.step, holdUntil = 0,
   events = 0, hits = 0, hitsSince = 0, softened = 0, purse = 1, seen = 0,
   since = now, accepted = 0, throttled = 0, room = 0, ticked = now, resumed = 0, longDead = false,
@@ -57,8 +58,9 @@ if limit ~= S.cap then
   S.cap = limit
   S.mode = 'free'
   if not cap and S.lo > 0 then cruise() end -- back to what was learned before
-  S.events, S.tat, news = 0, 0, true
+  S.events, S.tat, S.owed, news = 0, 0, 0, true
 end
+if ask.unused and cap then S.owed = min(.06 * limit, S.owed + ask.unused) end
 
 -- What calls met.
 local opened = 0
@@ -125,12 +127,17 @@ local function pacedSlots(flow, n, r)
       break
     end
     if given == 0 then at = S.tat end
-    S.tat = S.tat + T
+    if S.owed > 0 and S.mode == 'free' then
+      S.tat = S.tat + T * P.pace / P.paceOwed
+      S.owed = S.owed - (1 - P.pace / P.paceOwed)
+    else
+      S.tat = S.tat + T
+    end
     flow.tat = min(flow.tat + T / part, now + P.ahead + T / part)
     given = given + 1
   end
   S.roundGrants = S.roundGrants + given
-  return { n = given, at = at, step = T, wait = wait }
+  return { n = given, at = at, step = given > 0 and (S.tat - at) / given or 0, wait = wait }
 end
 
 local function none(wait) return { n = 0, at = 0, step = 0, wait = wait } end
@@ -188,6 +195,8 @@ export interface Ask {
   want?: { flow: string; kind: string; weight: number; n: number }[];
   /** Calls answered with anything but 429. */
   ok?: number;
+  /** Paced slots that came due while this process could not use them. */
+  unused?: number;
   /** 429s, by the epoch their slots were granted in; `retryAfter` in ms, 0 when there was none. */
   throttled?: Throttled[];
   /** What became of the canary: let through, or (`ok: false`) never made or without an answer. */
