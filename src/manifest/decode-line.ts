@@ -16,9 +16,12 @@ export function decodeLine(
   const buffer = Buffer.from(bytes, 'latin1');
   if (isUtf8(buffer)) return { ...place, text: buffer.toString('utf8') };
   const at = before + invalidByte(buffer);
-  const byte = buffer[at - before]?.toString(16).padStart(2, '0');
-  const what = byte === undefined ? 'a character is cut off at the end of the line' : `0x${byte}`;
-  const message = `not valid UTF-8: ${what} at byte ${at + 1} of the line`;
+  const byte = buffer[at - before];
+  const what =
+    byte === undefined
+      ? 'a character is cut off at the end of the line'
+      : `0x${byte.toString(16).padStart(2, '0')} at byte ${at + 1} of the line`;
+  const message = `not valid UTF-8: ${what}`;
   return { ...place, text: lossyHead(bytes), problem: { code: 'invalid_json', message } };
 }
 
