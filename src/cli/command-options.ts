@@ -6,6 +6,7 @@ export function commandOptions(keys: readonly string[]): Option[] {
   return [...new Set(keys)].flatMap((key) => {
     const setting = settingOf(key);
     if (setting === undefined) throw new Error(`no option ${key} in the table`);
+    if (optionOf(setting).only === 'env') throw new Error(`${key} is a secret: it has no flag`);
     return setting === 'options' ? listOptions() : optionsOf(key, setting);
   });
 }

@@ -72,7 +72,7 @@ function flagLayer(flags: Readonly<Record<string, unknown>>): Layer {
   const layer: Layer = new Map();
   for (const [name, raw] of Object.entries(flags)) {
     const key = settingOf(name);
-    if (key === undefined || raw === undefined) continue;
+    if (key === undefined || raw === undefined || optionOf(key).only === 'env') continue;
     layer.set(key, { raw, as: flagOf(name), from: `flag ${flagOf(name)}`, rank: 0 });
   }
   return layer;
