@@ -126,7 +126,9 @@ const pace = (status: ProgressStatus) => [
       ]),
   `429s ${number(status.rate_limited)}`,
   `${number(status.cost_sats)} sats spent`,
-  ...(status.eta_seconds === null ? [] : [`about ${span(status.eta_seconds)} left`]),
+  ...(status.eta_seconds === null || status.eta_seconds <= 0
+    ? []
+    : [`about ${span(status.eta_seconds)} left`]),
 ];
 
 function liveText(status: ProgressStatus): string {
