@@ -50,7 +50,9 @@ async function liveRuns(pipeline: Pipeline): Promise<RunRecord[]> {
   const ours = (await listRuns(redis, prefix)).filter(
     (record) => record.gateway === pipeline.origin && record.keyFingerprint === pipeline.keyFingerprint,
   );
-  const flags = await Promise.all(ours.map(({ id }) => redis.hmget(runKeys(prefix, id).record, 'ready', 'summed_up')));
+  const flags = await Promise.all(
+    ours.map(({ id }) => redis.hmget(runKeys(prefix, id).record, 'ready', 'summed_up')),
+  );
   return ours.filter((_record, index) => flags[index]?.[0] === '1' && flags[index]?.[1] !== '1');
 }
 
@@ -89,7 +91,8 @@ async function sweepWhileOpen(
     return manifest;
   };
   await keepProducing(producer, record, reopen, { until: 'ended', mayProduce: false, signal }).catch(
-    (error: unknown) => pipeline.log.warn({ run: record.id, err: error }, 'lines are missing; `produce` sweeps them'),
+    (error: unknown) =>
+      pipeline.log.warn({ run: record.id, err: error }, 'lines are missing; `produce` sweeps them'),
   );
 }
 
@@ -104,4 +107,3 @@ async function resumeOnQuota(pipeline: Pipeline, live: RunRecord[]): Promise<voi
     pipeline.log.info({ run: id, label_quota: customer.label_quota }, 'quota is back; the run goes on');
   }
 }
-

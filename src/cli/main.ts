@@ -12,7 +12,27 @@ import { status } from './commands/status.js';
 import { work } from './commands/work.js';
 import { main } from './program.js';
 
-const commands = { run, produce, work, status, runs, pause, resume, cancel, retry, rate, results, doctor, sandbox };
+const commands = {
+  run,
+  produce,
+  work,
+  status,
+  runs,
+  pause,
+  resume,
+  cancel,
+  retry,
+  rate,
+  results,
+  doctor,
+  sandbox,
+};
 
-const io = { stdout: process.stdout, stderr: process.stderr, stdin: process.stdin, env: process.env, cwd: process.cwd() };
+const io = {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  stdin: process.stdin,
+  env: process.env,
+  cwd: process.cwd(),
+};
 process.exitCode = await main(process.argv.slice(2), io, commands);

@@ -30,14 +30,7 @@ export const pipelineOptions = [
   'webhookTrust',
 ];
 
-export const taskOptionNames = [
-  'taskType',
-  'question',
-  'options',
-  'labelSpec',
-  'consensusThreshold',
-  'key',
-];
+export const taskOptionNames = ['taskType', 'question', 'options', 'labelSpec', 'consensusThreshold', 'key'];
 
 export const manifestOptions = [
   'out',

@@ -15,18 +15,26 @@ async function withReleasers<T>(use: (releasers: Releasers) => Promise<T>): Prom
   }
 }
 
-export const withPipeline = <T>(settings: Settings, log: Logger, use: (pipeline: Pipeline) => Promise<T>): Promise<T> =>
-  withReleasers(async (releasers) => use(await openPipeline(settings, log, releasers)));
+export const withPipeline = <T>(
+  settings: Settings,
+  log: Logger,
+  use: (pipeline: Pipeline) => Promise<T>,
+): Promise<T> => withReleasers(async (releasers) => use(await openPipeline(settings, log, releasers)));
 
-export const withStore = <T>(settings: Settings, log: Logger, use: (store: Store) => Promise<T>): Promise<T> =>
-  withReleasers(async (releasers) => use(await openStore(settings, log, releasers)));
+export const withStore = <T>(
+  settings: Settings,
+  log: Logger,
+  use: (store: Store) => Promise<T>,
+): Promise<T> => withReleasers(async (releasers) => use(await openStore(settings, log, releasers)));
 
 /** The run of this name; without a name the latest one. */
 export async function findRun({ redis }: Store, prefix: string, id: string | undefined): Promise<RunRecord> {
   const record = id === undefined ? (await listRuns(redis, prefix)).at(-1) : await loadRun(redis, prefix, id);
   if (record) return record;
   const what = id === undefined ? 'no run is on record' : `no run ${id} is on record`;
-  throw new IngestError('usage', what, { hint: '`asg-ingest runs` lists them; check --data-dir, --redis-url and --prefix' });
+  throw new IngestError('usage', what, {
+    hint: '`asg-ingest runs` lists them; check --data-dir, --redis-url and --prefix',
+  });
 }
 
 export interface Interrupt {

@@ -1,6 +1,7 @@
 import type { RunStatus } from '../runs/status.js';
 
-const seconds = (n: number) => (n < 90 ? `${n} s` : n < 5_400 ? `${Math.round(n / 60)} min` : `${(n / 3600).toFixed(1)} h`);
+const seconds = (n: number) =>
+  n < 90 ? `${n} s` : n < 5_400 ? `${Math.round(n / 60)} min` : `${(n / 3600).toFixed(1)} h`;
 
 /** A run's status for people, a line a fact. */
 export function formatStatus(status: RunStatus, out: string): string {

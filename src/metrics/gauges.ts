@@ -7,7 +7,15 @@ import { listRuns } from '../runs/record.js';
 const CACHE_MS = 1_000;
 const QUEUES = ['submit', 'poll', 'flush'] as const;
 const STATES = { waiting: 'wait', active: 'active', delayed: 'delayed', failed: 'failed' } as const;
-const REASONS = ['key_refused', 'quota', 'budget', 'failures', 'sink', 'source_changed', 'wrong_endpoint'] as const;
+const REASONS = [
+  'key_refused',
+  'quota',
+  'budget',
+  'failures',
+  'sink',
+  'source_changed',
+  'wrong_endpoint',
+] as const;
 
 const collectedAt = new WeakMap<Pipeline, number>();
 
@@ -21,7 +29,8 @@ export async function collectGauges(pipeline: Pipeline): Promise<void> {
   metrics.rateLimit.set(rate ?? Number.POSITIVE_INFINITY);
 
   const runs = (await listRuns(redis, prefix)).filter(
-    ({ gateway, keyFingerprint }) => gateway === pipeline.origin && keyFingerprint === pipeline.keyFingerprint,
+    ({ gateway, keyFingerprint }) =>
+      gateway === pipeline.origin && keyFingerprint === pipeline.keyFingerprint,
   );
   metrics.runLines.reset();
   metrics.runBlocked.reset();
@@ -30,10 +39,19 @@ export async function collectGauges(pipeline: Pipeline): Promise<void> {
     const reading = await readRun(redis, prefix, id);
     if (reading === null) continue;
     const { status } = reading;
-    const states = { total: status.lines, queued: status.queued, in_flight: status.in_flight, settled: status.settled, failed: status.failed };
+    const states = {
+      total: status.lines,
+      queued: status.queued,
+      in_flight: status.in_flight,
+      settled: status.settled,
+      failed: status.failed,
+    };
     for (const [state, lines] of Object.entries(states)) metrics.runLines.set({ run: id, state }, lines);
     for (const reason of REASONS)
-      metrics.runBlocked.set({ run: id, reason }, status.state === 'blocked' && status.reason === reason ? 1 : 0);
+      metrics.runBlocked.set(
+        { run: id, reason },
+        status.state === 'blocked' && status.reason === reason ? 1 : 0,
+      );
     if (!reading.summedUp) await countJobs(pipeline, id, jobs);
   }
   for (const queue of QUEUES)
@@ -41,7 +59,11 @@ export async function collectGauges(pipeline: Pipeline): Promise<void> {
       metrics.queueJobs.set({ queue, state }, jobs.get(`${queue} ${state}`) ?? 0);
 }
 
-async function countJobs({ redis, prefix }: Pipeline, runId: string, jobs: Map<string, number>): Promise<void> {
+async function countJobs(
+  { redis, prefix }: Pipeline,
+  runId: string,
+  jobs: Map<string, number>,
+): Promise<void> {
   const keys = runKeys(prefix, runId);
   const pipeline = redis.pipeline();
   const names: string[] = [];
@@ -53,5 +75,6 @@ async function countJobs({ redis, prefix }: Pipeline, runId: string, jobs: Map<s
       else pipeline.llen(key);
     }
   const answers = (await pipeline.exec()) ?? [];
-  for (const [index, name] of names.entries()) jobs.set(name, (jobs.get(name) ?? 0) + Number(answers[index]?.[1] ?? 0));
+  for (const [index, name] of names.entries())
+    jobs.set(name, (jobs.get(name) ?? 0) + Number(answers[index]?.[1] ?? 0));
 }

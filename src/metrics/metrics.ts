@@ -16,19 +16,26 @@ export function createMetrics(options: { defaults?: boolean } = {}) {
   const histogram = <T extends string>(name: string, help: string, buckets: number[], labelNames: T[] = []) =>
     new Histogram<T>({ name: NAME + name, help, buckets, labelNames, registers: [registry] });
 
-  const requests = counter('gateway_requests_total', 'Gateway calls, one per HTTP attempt.', ['operation', 'status']);
+  const requests = counter('gateway_requests_total', 'Gateway calls, one per HTTP attempt.', [
+    'operation',
+    'status',
+  ]);
   const durations = histogram(
     'gateway_request_duration_seconds',
     'Time of a Gateway call, from sending it to the end of its answer.',
     CALL_SECONDS,
     ['operation'],
   );
-  const rateLimited = counter('gateway_rate_limited_total', 'Gateway calls answered with 429.', ['operation']);
+  const rateLimited = counter('gateway_rate_limited_total', 'Gateway calls answered with 429.', [
+    'operation',
+  ]);
   return {
     registry,
     manifestLines: counter('manifest_lines_total', 'Manifest lines read.', ['outcome']),
     manifestBytes: counter('manifest_bytes_total', 'Manifest bytes read, decompressed.'),
-    backoffSeconds: counter('gateway_backoff_seconds_total', 'Time waited after refused or failed calls.', ['reason']),
+    backoffSeconds: counter('gateway_backoff_seconds_total', 'Time waited after refused or failed calls.', [
+      'reason',
+    ]),
     submitted: counter('tasks_submitted_total', 'Submissions by what became of them.', ['outcome']),
     settled: counter('tasks_settled_total', 'Lines settled by this process.', ['settled_by']),
     failed: counter('tasks_failed_total', 'Lines failed by this process.', ['stage', 'code']),

@@ -34,7 +34,9 @@ export async function serveMetrics(
       response.writeHead(200).end('ok\n');
     },
     async '/readyz'(_request, response) {
-      const ready = await Promise.race([pipeline.redis.ping().then(() => true), late(REDIS_ANSWER_MS)]).catch(() => false);
+      const ready = await Promise.race([pipeline.redis.ping().then(() => true), late(REDIS_ANSWER_MS)]).catch(
+        () => false,
+      );
       response.writeHead(ready ? 200 : 503).end(ready ? 'ready\n' : 'Redis does not answer\n');
     },
   };

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { IngestError } from '../errors.js';
 import type { Manifest } from '../manifest/index.js';
 import { runKeys } from '../runs/keys.js';
 import { type Lease, takeLease } from '../runs/lease.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import type { RunRecord } from '../runs/record.js';
-import { IngestError } from '../errors.js';
 import { transition } from '../runs/transition.js';
-import { produce, type Producer } from './produce.js';
+import { type Producer, produce } from './produce.js';
 import { sweep } from './sweep.js';
 
 const LOOK_MS = 500;
@@ -44,7 +44,13 @@ export async function keepProducing(
       await withLease(producer, keys, async (lease) => {
         const watch = watchState(producer, reading.record);
         try {
-          await job(producer, reading.record, await openManifest(), lease, AbortSignal.any([signal, watch.signal]));
+          await job(
+            producer,
+            reading.record,
+            await openManifest(),
+            lease,
+            AbortSignal.any([signal, watch.signal]),
+          );
         } finally {
           watch.end();
         }
@@ -79,16 +85,21 @@ async function withLease(
   }
 }
 
-async function sweepMissing(...[producer, record, manifest, lease, stop]: Parameters<typeof sweep>): Promise<void> {
+async function sweepMissing(
+  ...[producer, record, manifest, lease, stop]: Parameters<typeof sweep>
+): Promise<void> {
   const found = await sweep(producer, record, manifest, lease, stop);
-  if (found > 0) producer.log.warn({ run: record.id, lines: found }, 'lines were missing and are queued again');
+  if (found > 0)
+    producer.log.warn({ run: record.id, lines: found }, 'lines were missing and are queued again');
 }
 
 /** Aborts when the run ends or is cancelled meanwhile. */
 function watchState(producer: Producer, record: RunRecord): { signal: AbortSignal; end(): void } {
   const over = new AbortController();
   const timer = setInterval(async () => {
-    const state = await producer.redis.hget(runKeys(producer.prefix, record.id).record, 'state').catch(() => null);
+    const state = await producer.redis
+      .hget(runKeys(producer.prefix, record.id).record, 'state')
+      .catch(() => null);
     if (state === record.state || (state !== 'cancelled' && state !== 'completed')) return;
     over.abort(new Error(`the run is ${state}`));
   }, LOOK_MS);

@@ -19,10 +19,22 @@ export interface RejectedLine {
   idempotency_key?: string;
 }
 
-const KNOWN_FIELDS = new Set(['data_url', 'metadata', 'type', 'label_spec', 'consensus_threshold', 'idempotency_key']);
+const KNOWN_FIELDS = new Set([
+  'data_url',
+  'metadata',
+  'type',
+  'label_spec',
+  'consensus_threshold',
+  'idempotency_key',
+]);
 
 /** What of a valid line goes into the queue: what the run does not hold already. */
-export function prepareLine(record: RunRecord, source: number, raw: RawLine, item: LineItem): PreparedLine | RejectedLine {
+export function prepareLine(
+  record: RunRecord,
+  source: number,
+  raw: RawLine,
+  item: LineItem,
+): PreparedLine | RejectedLine {
   const { task } = record;
   const spec = item.label_spec ?? task.labelSpec;
   const reject = (message: string): RejectedLine => ({
@@ -30,7 +42,8 @@ export function prepareLine(record: RunRecord, source: number, raw: RawLine, ite
     problem: { code: 'invalid_line', message },
     input: item.input,
   });
-  if (spec === null) return reject('label_spec: neither the line nor the run has one (--question and --options)');
+  if (spec === null)
+    return reject('label_spec: neither the line nor the run has one (--question and --options)');
   const key = keyOf(record, item, {
     type: item.type ?? task.taskType,
     data_url: item.data_url,
@@ -54,7 +67,11 @@ export function prepareLine(record: RunRecord, source: number, raw: RawLine, ite
 }
 
 /** The line's own key first, then `--key`'s; undefined for the key that follows from the line's place. */
-function keyOf(record: RunRecord, item: LineItem, content: Parameters<typeof contentKey>[0]): string | undefined | null {
+function keyOf(
+  record: RunRecord,
+  item: LineItem,
+  content: Parameters<typeof contentKey>[0],
+): string | undefined | null {
   if (item.idempotency_key !== undefined) return item.idempotency_key;
   const { key } = record.task;
   if (key === 'line') return undefined;
@@ -80,7 +97,11 @@ export async function rejectLine(
   };
   const keys = runKeys(producer.prefix, record.id);
   const at = { source, line: raw.line };
-  const ended = await settleLine(producer.redis, keys, at, { kind: 'failed', code: problem.code, record: row });
+  const ended = await settleLine(producer.redis, keys, at, {
+    kind: 'failed',
+    code: problem.code,
+    record: row,
+  });
   if (ended) producer.metrics.failed.inc({ stage: 'manifest', code: problem.code });
 }
 
@@ -89,7 +110,11 @@ export const endedBits = (redis: RunRedis, keys: RunKeys, source: number, raws: 
   lineBits(redis, keys.ended(source), raws);
 
 /** The bits of a chunk's lines, in one read of the bytes that span it. */
-export async function lineBits(redis: RunRedis, key: string, raws: RawLine[]): Promise<(line: number) => boolean> {
+export async function lineBits(
+  redis: RunRedis,
+  key: string,
+  raws: RawLine[],
+): Promise<(line: number) => boolean> {
   const first = raws[0]?.line ?? 1;
   const last = raws.at(-1)?.line ?? first;
   const firstByte = Math.floor((first - 1) / 8);

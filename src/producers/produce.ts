@@ -1,5 +1,12 @@
 import type { Logger } from 'pino';
-import { type Manifest, type ParsedLine, parseLine, type RawLine, readLines, type Source } from '../manifest/index.js';
+import {
+  type Manifest,
+  type ParsedLine,
+  parseLine,
+  type RawLine,
+  readLines,
+  type Source,
+} from '../manifest/index.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { jobId, queueKey, type RunQueues } from '../queues/queues.js';
 import { type RunKeys, runKeys } from '../runs/keys.js';
@@ -68,7 +75,13 @@ export async function produce(
     if (!(await checkpointPending(false))) return 'stopped';
     if (stop.aborted) return 'stopped';
   }
-  const end: Chunk = { source: Math.max(0, manifest.sources.length - 1), end: null, lines: 0, blank: 0, bytes: 0 };
+  const end: Chunk = {
+    source: Math.max(0, manifest.sources.length - 1),
+    end: null,
+    lines: 0,
+    blank: 0,
+    bytes: 0,
+  };
   return (await checkpoint(producer, keys, lease, end, room, true)) ? 'all' : 'stopped';
 }
 
@@ -121,7 +134,8 @@ async function addChunk(
         ),
   ]);
   producer.metrics.manifestBytes.inc(bytes);
-  for (const [outcome, n] of Object.entries(outcomes)) if (n > 0) producer.metrics.manifestLines.inc({ outcome }, n);
+  for (const [outcome, n] of Object.entries(outcomes))
+    if (n > 0) producer.metrics.manifestLines.inc({ outcome }, n);
   const last = raws.at(-1);
   return {
     source: source.index,
@@ -164,7 +178,11 @@ async function checkpoint(
 async function readCursor(redis: RunRedis, keys: RunKeys): Promise<Cursor | 'produced'> {
   const cursor = await redis.hgetall(keys.cursor);
   if (cursor.produced === '1') return 'produced';
-  return { source: Number(cursor.source ?? 0), line: Number(cursor.line ?? 0), offset: Number(cursor.offset ?? 0) };
+  return {
+    source: Number(cursor.source ?? 0),
+    line: Number(cursor.line ?? 0),
+    offset: Number(cursor.offset ?? 0),
+  };
 }
 
 /** The source's lines; ends quietly when the signal stops it. */

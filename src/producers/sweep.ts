@@ -39,7 +39,8 @@ export async function sweep(
           if (ended(raw.line) || (record.state === 'cancelled' && !admitted(raw.line))) continue;
           const parsed = parseLine(raw);
           if (parsed.kind === 'blank') continue;
-          const line = parsed.kind === 'rejected' ? parsed : prepareLine(record, source.index, raw, parsed.item);
+          const line =
+            parsed.kind === 'rejected' ? parsed : prepareLine(record, source.index, raw, parsed.item);
           found += 1;
           if (line.kind === 'rejected') await rejectLine(producer, record, source.index, raw, line);
           else jobs.push({ name: 'line', data: line.data, opts: { jobId: jobId(line.data.s, line.data.l) } });

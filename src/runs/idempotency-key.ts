@@ -31,7 +31,8 @@ export function fieldKey(path: string, object: Record<string, unknown>): string 
   return key.length <= MAX_LENGTH ? key : `${path}-${sha256(text).slice(0, 40)}`.slice(-MAX_LENGTH);
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null;
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 
 const canonical = (value: unknown): string =>

@@ -43,16 +43,29 @@ export type Prepared =
  * Puts the run on record or finds it there, refuses what may not go on under its name, proves the sink, and gives a
  * run that Redis has forgotten its memory back. Nothing has been sent when this resolves.
  */
-export async function prepareRun(redis: RunRedis, prefix: string, request: RunRequest, log: Logger): Promise<Prepared> {
+export async function prepareRun(
+  redis: RunRedis,
+  prefix: string,
+  request: RunRequest,
+  log: Logger,
+): Promise<Prepared> {
   const { manifest, task, gateway } = request;
   const isStream = manifest.uri === '-';
   const identity = manifestIdentity(manifest.uri, task, gateway);
-  const id = request.runId ?? (isStream ? `stdin-${randomBytes(4).toString('hex')}` : defaultRunId(manifest.uri, manifest.version, task, gateway));
+  const id =
+    request.runId ??
+    (isStream
+      ? `stdin-${randomBytes(4).toString('hex')}`
+      : defaultRunId(manifest.uri, manifest.version, task, gateway));
   if (!isStream && request.runId === null) await refuseOtherVersion(redis, prefix, identity, request, id);
 
   const wanted: RunRecord = {
     id,
-    manifest: { uri: manifest.uri, version: manifest.version, sources: manifest.sources.map((source) => source.name) },
+    manifest: {
+      uri: manifest.uri,
+      version: manifest.version,
+      sources: manifest.sources.map((source) => source.name),
+    },
     task,
     policy: request.policy,
     gateway,
@@ -83,7 +96,13 @@ export async function prepareRun(redis: RunRedis, prefix: string, request: RunRe
 }
 
 /** The first of a run's processes rebuilds it from its parts, if there are any; the others wait for that. */
-async function makeReady(redis: RunRedis, prefix: string, record: RunRecord, sink: Sink, log: Logger): Promise<void> {
+async function makeReady(
+  redis: RunRedis,
+  prefix: string,
+  record: RunRecord,
+  sink: Sink,
+  log: Logger,
+): Promise<void> {
   const keys = runKeys(prefix, record.id);
   while ((await redis.hget(keys.record, 'ready')) !== '1') {
     const lease = await takeLease(redis, keys);
@@ -111,7 +130,13 @@ async function endedBefore(sink: Sink, runId: string): Promise<RunSummary | null
 }
 
 /** With `--key line`, a changed manifest would buy every line again: the user says whether that is meant. */
-async function refuseOtherVersion(redis: RunRedis, prefix: string, identity: string, request: RunRequest, id: string) {
+async function refuseOtherVersion(
+  redis: RunRedis,
+  prefix: string,
+  identity: string,
+  request: RunRequest,
+  id: string,
+) {
   const known = await knownManifest(redis, prefix, identity);
   if (known === null || known.run === id || request.task.key !== 'line') return;
   if ((await loadRun(redis, prefix, known.run)) === null) return;
@@ -131,7 +156,11 @@ function refuseOtherRun(known: RunRecord, wanted: RunRecord, isStream: boolean):
     (known.keyFingerprint !== wanted.keyFingerprint && 'another API key') ||
     (!isStream && known.manifest.version !== wanted.manifest.version && 'another version of its manifest');
   if (!differs) return;
-  throw new IngestError('manifest_changed', `run ${known.id} is on record with ${differs}; nothing was sent`, {
-    hint: '--run-id <new> makes a run of its own; --key content buys only what is new',
-  });
+  throw new IngestError(
+    'manifest_changed',
+    `run ${known.id} is on record with ${differs}; nothing was sent`,
+    {
+      hint: '--run-id <new> makes a run of its own; --key content buys only what is new',
+    },
+  );
 }

@@ -55,7 +55,10 @@ function assemble(answers: unknown[]): RunReading | null {
   const nowMs = Number(seconds) * 1000 + Number(micros) / 1000;
   const perQueue = 1 + LISTS.length + SETS.length;
   const queue = (index: number) => {
-    const [paused, ...lengths] = answers.slice(11 + index * perQueue, 11 + (index + 1) * perQueue) as number[];
+    const [paused, ...lengths] = answers.slice(
+      11 + index * perQueue,
+      11 + (index + 1) * perQueue,
+    ) as number[];
     return { paused: paused === 1, jobs: lengths.reduce((sum, n) => sum + n, 0) };
   };
   const [submit, poll] = [queue(0), queue(1)];

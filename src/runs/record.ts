@@ -99,7 +99,7 @@ export async function loadRun(redis: RunRedis, prefix: string, id: string): Prom
 
 /** All runs on record, the oldest first. */
 export async function listRuns(redis: RunRedis, prefix: string): Promise<RunRecord[]> {
-  const ids = await redis.zrange(runsIndexKey(prefix), 0, -1);
+  const ids = await redis.zrange(runsIndexKey(prefix), '0', '-1');
   const records = await Promise.all(ids.map((id) => loadRun(redis, prefix, id)));
   return records.filter((record) => record !== null);
 }
@@ -117,7 +117,12 @@ export async function createRun(
   return { record: created ? record : ((await loadRun(redis, prefix, record.id)) ?? record), created };
 }
 
-export async function updatePolicy(redis: RunRedis, prefix: string, id: string, policy: RunPolicy): Promise<void> {
+export async function updatePolicy(
+  redis: RunRedis,
+  prefix: string,
+  id: string,
+  policy: RunPolicy,
+): Promise<void> {
   await redis.hset(runKeys(prefix, id).record, 'policy', JSON.stringify(policy));
 }
 
@@ -143,11 +148,20 @@ export interface KnownManifest {
   version: string;
 }
 
-export async function knownManifest(redis: RunRedis, prefix: string, identity: string): Promise<KnownManifest | null> {
+export async function knownManifest(
+  redis: RunRedis,
+  prefix: string,
+  identity: string,
+): Promise<KnownManifest | null> {
   const known = await redis.hget(manifestsKey(prefix), identity);
   return known === null ? null : (JSON.parse(known) as KnownManifest);
 }
 
-export async function rememberManifest(redis: RunRedis, prefix: string, identity: string, known: KnownManifest) {
+export async function rememberManifest(
+  redis: RunRedis,
+  prefix: string,
+  identity: string,
+  known: KnownManifest,
+) {
   await redis.hset(manifestsKey(prefix), identity, JSON.stringify(known));
 }

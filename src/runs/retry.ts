@@ -1,17 +1,17 @@
-import { createGunzip } from 'node:zlib';
 import { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
 import split2 from 'split2';
 import { IngestError } from '../errors.js';
 import { parseLine, type RawLine } from '../manifest/index.js';
-import type { Producer } from '../producers/produce.js';
 import { prepareLine } from '../producers/lines.js';
+import type { Producer } from '../producers/produce.js';
 import { jobId, type SubmitJob } from '../queues/queues.js';
 import type { FailureRow } from '../results/rows.js';
 import { parsePartName, type Sink } from '../results/sink.js';
 import { runKeys } from './keys.js';
 import type { RunRecord } from './record.js';
-import { reopen } from './transition.js';
 import type { PartRecord } from './status.js';
+import { reopen } from './transition.js';
 
 /**
  * Puts a run's failures back into its queue, under the keys that they had. A failure part goes to `superseded/` only
@@ -67,7 +67,8 @@ function jobOf(record: RunRecord, source: number, row: FailureRow): SubmitJob {
   const raw: RawLine = { line: row.line, end: 0, bytes: text.length, text };
   const parsed = parseLine(raw);
   const line = parsed.kind === 'item' ? prepareLine(record, source, raw, parsed.item) : null;
-  if (line?.kind !== 'job') throw new IngestError('internal', `line ${row.line} of a failures part is no longer valid`);
+  if (line?.kind !== 'job')
+    throw new IngestError('internal', `line ${row.line} of a failures part is no longer valid`);
   return row.idempotency_key === null ? line.data : { ...line.data, k: row.idempotency_key };
 }
 

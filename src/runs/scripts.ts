@@ -198,7 +198,12 @@ export type Ending =
   | { kind: 'failed'; code: string; record: object };
 
 /** Ends a line, once; false when it had ended before. */
-export async function settleLine(redis: RunRedis, keys: RunKeys, at: LineRef, ending: Ending): Promise<boolean> {
+export async function settleLine(
+  redis: RunRedis,
+  keys: RunKeys,
+  at: LineRef,
+  ending: Ending,
+): Promise<boolean> {
   const ended = await redis.asgSettle(
     keys.ended(at.source),
     keys.counts,

@@ -50,7 +50,10 @@ export async function reopen(redis: RunRedis, keys: RunKeys): Promise<void> {
 }
 
 /** Which queues stand still in a state: in-flight lines go on settling unless polls could do no good. */
-export function pausedQueues(state: RunState, reason: BlockReason | null): { submit: boolean; poll: boolean } {
+export function pausedQueues(
+  state: RunState,
+  reason: BlockReason | null,
+): { submit: boolean; poll: boolean } {
   if (state === 'paused') return { submit: true, poll: true };
   if (state !== 'blocked') return { submit: false, poll: false };
   return { submit: true, poll: reason === 'key_refused' || reason === 'wrong_endpoint' || reason === 'sink' };

@@ -20,7 +20,9 @@ function control(name: string, describe: string, to: RunState, done: string): Co
         const keys = runKeys(settings.prefix, record.id);
         const state = await transition(store.redis, keys, to);
         if (state === to) {
-          const queues = openQueues(keys, store.connection, (error) => log.debug({ err: error }, 'queue error'));
+          const queues = openQueues(keys, store.connection, (error) =>
+            log.debug({ err: error }, 'queue error'),
+          );
           const still = pausedQueues(to, null);
           for (const queue of ['submit', 'poll'] as const)
             await (still[queue] ? queues[queue].pause() : queues[queue].resume());
@@ -29,13 +31,21 @@ function control(name: string, describe: string, to: RunState, done: string): Co
         }
         const ok = state === to;
         if (settings.json) io.stdout.write(`${JSON.stringify({ run_id: record.id, state })}\n`);
-        else io.stdout.write(ok ? `run ${record.id} ${done}\n` : `run ${record.id} is ${state}; nothing was changed\n`);
+        else
+          io.stdout.write(
+            ok ? `run ${record.id} ${done}\n` : `run ${record.id} is ${state}; nothing was changed\n`,
+          );
         return ok ? 0 : 1;
       }),
   };
 }
 
-export const pause = control('pause', 'stop submitting and polling, in all processes', 'paused', 'is paused; `asg-ingest resume` goes on');
+export const pause = control(
+  'pause',
+  'stop submitting and polling, in all processes',
+  'paused',
+  'is paused; `asg-ingest resume` goes on',
+);
 export const resume = control('resume', 'go on with a paused or blocked run', 'running', 'goes on');
 export const cancel = control(
   'cancel',

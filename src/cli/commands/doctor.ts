@@ -1,5 +1,5 @@
-import path from 'node:path';
 import { mkdtemp, rm } from 'node:fs/promises';
+import path from 'node:path';
 import { ASGGatewayClient } from '../../gateway/client.js';
 import { openManifest } from '../../manifest/index.js';
 import { createReleasers, openGateway, openStore, type Releasers, type Store } from '../../open-pipeline.js';
@@ -23,7 +23,8 @@ export const doctor: CommandDefinition = {
     const releasers = createReleasers();
     const findings: Finding[] = [];
     try {
-      for (const check of [checkRedis, checkGateway, checkManifest, checkSink]) findings.push(...(await check(context, releasers)));
+      for (const check of [checkRedis, checkGateway, checkManifest, checkSink])
+        findings.push(...(await check(context, releasers)));
     } finally {
       await releasers.close();
     }
@@ -31,7 +32,9 @@ export const doctor: CommandDefinition = {
     if (settings.json) io.stdout.write(`${JSON.stringify(findings)}\n`);
     else
       for (const { what, ok, found, hint } of findings)
-        io.stdout.write(`${ok ? 'ok  ' : 'FAIL'} ${what}: ${found}\n${ok || !hint ? '' : `       → ${hint}\n`}`);
+        io.stdout.write(
+          `${ok ? 'ok  ' : 'FAIL'} ${what}: ${found}\n${ok || !hint ? '' : `       → ${hint}\n`}`,
+        );
     return findings.every(({ ok }) => ok) ? 0 : 1;
   },
 };
@@ -57,21 +60,36 @@ async function checkRedis({ settings, log }: CommandContext, releasers: Releaser
   const aof = field('aof_enabled') === '1';
   const [major = 0, minor = 0] = version.split('.').map(Number);
   return [
-    { what: 'Redis version', ok: major > 6 || (major === 6 && minor >= 2), found: version, hint: 'Redis 6.2 or later, or Valkey' },
+    {
+      what: 'Redis version',
+      ok: major > 6 || (major === 6 && minor >= 2),
+      found: version,
+      hint: 'Redis 6.2 or later, or Valkey',
+    },
     {
       what: 'Redis maxmemory-policy',
       ok: policy === 'noeviction',
       found: policy,
       hint: 'CONFIG SET maxmemory-policy noeviction: an evicted job is a lost job',
     },
-    { what: 'Redis persistence', ok: aof, found: aof ? 'AOF is on' : 'AOF is off', hint: 'CONFIG SET appendonly yes: a restart forgets the runs otherwise' },
+    {
+      what: 'Redis persistence',
+      ok: aof,
+      found: aof ? 'AOF is on' : 'AOF is off',
+      hint: 'CONFIG SET appendonly yes: a restart forgets the runs otherwise',
+    },
   ];
 }
 
 async function checkGateway({ settings, log }: CommandContext, releasers: Releasers): Promise<Finding[]> {
   try {
     const gateway = await openGateway(settings, log, releasers);
-    const client = new ASGGatewayClient({ apiKey: gateway.apiKey, baseUrl: gateway.url, retry: false, timeout: 10_000 });
+    const client = new ASGGatewayClient({
+      apiKey: gateway.apiKey,
+      baseUrl: gateway.url,
+      retry: false,
+      timeout: 10_000,
+    });
     releasers.add(() => client.close());
     const customer = await client.getCustomer();
     const quota = customer.label_quota;
@@ -89,7 +107,13 @@ async function checkManifest({ args, io }: CommandContext): Promise<Finding[]> {
   if (spec === undefined || spec === '-') return [];
   try {
     const manifest = await openManifest(spec, { cwd: io.cwd });
-    return [{ what: 'manifest', ok: true, found: `${manifest.uri}, ${manifest.sources.length} source(s), ${manifest.bytes ?? '?'} bytes` }];
+    return [
+      {
+        what: 'manifest',
+        ok: true,
+        found: `${manifest.uri}, ${manifest.sources.length} source(s), ${manifest.bytes ?? '?'} bytes`,
+      },
+    ];
   } catch (error) {
     return [failed('manifest', error)];
   }

@@ -32,7 +32,9 @@ export const produce: CommandDefinition = {
       const produced = reading?.status.produced === true;
       const lines = reading?.status.lines ?? 0;
       const result = { run_id: record.id, lines, produced };
-      io.stdout.write(settings.json ? `${JSON.stringify(result)}\n` : `run ${record.id}: ${lines} lines enqueued\n`);
+      io.stdout.write(
+        settings.json ? `${JSON.stringify(result)}\n` : `run ${record.id}: ${lines} lines enqueued\n`,
+      );
       return interrupt.status() ?? (produced ? 0 : 4);
     }),
 };

@@ -1,9 +1,9 @@
 import { createBudget } from '../../budget/index.js';
+import type { Settings } from '../../config/index.js';
 import { usageError } from '../../errors.js';
+import type { Store } from '../../open-pipeline.js';
 import { budgetKey } from '../../runs/keys.js';
 import { keyFingerprint, listRuns } from '../../runs/record.js';
-import type { Store } from '../../open-pipeline.js';
-import type { Settings } from '../../config/index.js';
 import { storeOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
 import { withStore } from '../session.js';
@@ -22,7 +22,10 @@ export const rate: CommandDefinition = {
         if (wanted !== undefined) await budget.setRate(parseRate(wanted));
         const now = await budget.snapshot();
         if (settings.json) io.stdout.write(`${JSON.stringify(now)}\n`);
-        else io.stdout.write(`${now.rate === null ? 'no limit in force' : `${now.rate} calls/s`} (${now.source})\n`);
+        else
+          io.stdout.write(
+            `${now.rate === null ? 'no limit in force' : `${now.rate} calls/s`} (${now.source})\n`,
+          );
         return 0;
       } finally {
         await budget.close();
@@ -46,6 +49,7 @@ async function budgetKeyOf({ redis }: Store, settings: Settings): Promise<string
     return budgetKey(settings.prefix, keyFingerprint(apiKey), origin);
   }
   const latest = (await listRuns(redis, settings.prefix)).at(-1);
-  if (latest === undefined) throw usageError('ASG_API_KEY', 'no API key is set and no run is on record to take it from');
+  if (latest === undefined)
+    throw usageError('ASG_API_KEY', 'no API key is set and no run is on record to take it from');
   return budgetKey(settings.prefix, latest.keyFingerprint, latest.gateway);
 }

@@ -1,5 +1,5 @@
-import { type RunOutcome, runManifest, followRun, type RunWatch } from '../../run.js';
 import { serveMetrics } from '../../metrics/server.js';
+import { type followRun, type RunOutcome, type RunWatch, runManifest } from '../../run.js';
 import { manifestOptions, pipelineOptions, taskOptionNames } from '../option-groups.js';
 import type { CommandContext, CommandDefinition } from '../program.js';
 import { createProgress } from '../progress.js';
@@ -9,7 +9,13 @@ import { formatSummary } from '../summary.js';
 export const run: CommandDefinition = {
   name: 'run',
   describe: 'ingest a manifest: enqueue, submit, poll, write the results; the same command again resumes',
-  args: [{ name: 'manifest', describe: 'a path, - (standard input), file://, http(s)://; a trailing * or / takes all', required: true }],
+  args: [
+    {
+      name: 'manifest',
+      describe: 'a path, - (standard input), file://, http(s)://; a trailing * or / takes all',
+      required: true,
+    },
+  ],
   options: [...pipelineOptions, ...taskOptionNames, ...manifestOptions, 'json', 'quiet'],
   examples: [
     'asg-ingest run examples/animals.jsonl --sandbox --question "Which animal?" --options cat,dog,bird',
@@ -55,7 +61,12 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
   }
 }
 
-function report({ settings, io }: CommandContext, outcome: RunOutcome, elapsedMs: number, interrupted: number | null): number {
+function report(
+  { settings, io }: CommandContext,
+  outcome: RunOutcome,
+  elapsedMs: number,
+  interrupted: number | null,
+): number {
   const { summary, out, blocked } = outcome;
   const text = settings.json
     ? JSON.stringify(summary, null, 2)

@@ -1,8 +1,8 @@
+import type { Store } from '../../open-pipeline.js';
 import { openQueues } from '../../queues/queues.js';
 import { manifestsKey, runKeys, runsIndexKey } from '../../runs/keys.js';
 import { readRun } from '../../runs/read-status.js';
 import { listRuns, type RunRecord } from '../../runs/record.js';
-import type { Store } from '../../open-pipeline.js';
 import { storeOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
 import { withStore } from '../session.js';
@@ -21,13 +21,25 @@ export const runs: CommandDefinition = {
       }
       const records = await listRuns(store.redis, prefix);
       const readings = await Promise.all(records.map(({ id }) => readRun(store.redis, prefix, id)));
-      const statuses = readings.flatMap((reading) => (reading ? [{ ...reading.status, out: reading.record.out }] : []));
+      const statuses = readings.flatMap((reading) =>
+        reading ? [{ ...reading.status, out: reading.record.out }] : [],
+      );
       if (settings.json) {
         for (const status of statuses) io.stdout.write(`${JSON.stringify(status)}\n`);
         return 0;
       }
-      const rows = statuses.map((s) => [s.run_id, s.reason ? `${s.state}: ${s.reason}` : s.state, s.lines, s.settled, s.failed, s.started_at, s.manifest.uri]);
-      io.stdout.write(`${formatTable(['run', 'state', 'lines', 'settled', 'failed', 'started', 'manifest'], rows)}\n`);
+      const rows = statuses.map((s) => [
+        s.run_id,
+        s.reason ? `${s.state}: ${s.reason}` : s.state,
+        s.lines,
+        s.settled,
+        s.failed,
+        s.started_at,
+        s.manifest.uri,
+      ]);
+      io.stdout.write(
+        `${formatTable(['run', 'state', 'lines', 'settled', 'failed', 'started', 'manifest'], rows)}\n`,
+      );
       return 0;
     }),
 };
@@ -58,4 +70,3 @@ async function prune({ redis, connection }: Store, prefix: string): Promise<RunR
     if (gone.has((JSON.parse(text) as { run: string }).run)) await redis.hdel(manifestsKey(prefix), identity);
   return ended;
 }
-

@@ -7,7 +7,18 @@ export const sandbox: CommandDefinition = {
   name: 'sandbox',
   describe: 'run the local Gateway in the foreground; any sk_sandbox_… key is accepted',
   options: [
-    ...['host', 'port', 'rateLimit', 'rateLimitKind', 'retryAfter', 'settle', 'quota', 'errorRate', 'latency', 'seed'],
+    ...[
+      'host',
+      'port',
+      'rateLimit',
+      'rateLimitKind',
+      'retryAfter',
+      'settle',
+      'quota',
+      'errorRate',
+      'latency',
+      'seed',
+    ],
     ...['resetBefore', 'resetAfter', 'logLevel', 'debug'],
   ],
   run: async ({ settings, io }) => {

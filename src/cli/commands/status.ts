@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BudgetSnapshot, createBudget } from '../../budget/index.js';
 import type { Store } from '../../open-pipeline.js';
-import { readRun } from '../../runs/read-status.js';
 import { budgetKey } from '../../runs/keys.js';
+import { readRun } from '../../runs/read-status.js';
 import type { RunRecord } from '../../runs/record.js';
 import type { RunStatus } from '../../runs/status.js';
 import { storeOptions } from '../option-groups.js';
@@ -37,7 +37,10 @@ async function statusOf(store: Store, prefix: string, record: RunRecord): Promis
 }
 
 async function budgetOf(store: Store, prefix: string, record: RunRecord): Promise<BudgetSnapshot> {
-  const budget = createBudget({ redis: store.redis, key: budgetKey(prefix, record.keyFingerprint, record.gateway) });
+  const budget = createBudget({
+    redis: store.redis,
+    key: budgetKey(prefix, record.keyFingerprint, record.gateway),
+  });
   try {
     return await budget.snapshot();
   } finally {

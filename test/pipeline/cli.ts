@@ -1,0 +1,43 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { onTestFinished } from 'vitest';
+import { API_KEY } from './harness.js';
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+
+export interface Exit {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** `asg-ingest` as a process of its own, run from source. Killed when the test ends, if it still is. */
+export function startCli(args: string[], options: { cwd: string; env?: Record<string, string> }) {
+  const child: ChildProcess = spawn(process.execPath, ['--import', TSX, MAIN, ...args], {
+    cwd: options.cwd,
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ASG_API_KEY: API_KEY, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout?.on('data', (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr?.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  const exit = once(child, 'close').then(([status]): Exit => ({ status, stdout, stderr }));
+  onTestFinished(async () => {
+    if (child.exitCode === null) child.kill('SIGKILL');
+    await exit;
+  });
+  return { child, exit, kill: (signal: NodeJS.Signals) => child.kill(signal) };
+}
+
+export const cli = (args: string[], options: { cwd: string; env?: Record<string, string> }): Promise<Exit> =>
+  startCli(args, options).exit;
+
+export const outOf = (dir: string) => path.join(dir, 'out');
