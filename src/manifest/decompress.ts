@@ -1,9 +1,9 @@
-import { pipeline, Readable, type Transform } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import zlib from 'node:zlib';
 import { IngestError } from '../errors.js';
 import { manifestError } from './stores/store.js';
 import type { Compression } from './types.js';
-import { createUnzstd } from './unzstd.js';
+import { unzstd } from './unzstd.js';
 
 const OUTPUT_CHUNK_BYTES = 128 * 1024;
 
@@ -37,11 +37,9 @@ export async function* decompress(
   name: string,
 ): AsyncIterable<Uint8Array> {
   const progress = { consumed: 0 };
-  const unpack = decompressor(compression);
-  // `pipeline` ends all its streams when one fails or the reader leaves; the failure reaches the reader below.
-  pipeline(Readable.from(counted(bytes, progress), { objectMode: false }), unpack, () => undefined);
+  const unpack = compression === 'gzip' ? gunzip : unzstd;
   try {
-    yield* unpack as AsyncIterable<Uint8Array>;
+    yield* unpack(counted(bytes, progress));
   } catch (cause) {
     throw cause instanceof IngestError || isAbort(cause)
       ? cause
@@ -49,8 +47,11 @@ export async function* decompress(
   }
 }
 
-function decompressor(compression: Compression): Transform {
-  return compression === 'gzip' ? zlib.createGunzip({ chunkSize: OUTPUT_CHUNK_BYTES }) : createUnzstd();
+function gunzip(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  const unpack = zlib.createGunzip({ chunkSize: OUTPUT_CHUNK_BYTES });
+  // Ends both when one fails or the reader leaves; a failure reaches the reader of `unpack`.
+  pipeline(Readable.from(bytes, { objectMode: false }), unpack, () => undefined);
+  return unpack;
 }
 
 async function* counted(

@@ -49,7 +49,7 @@ test('broken.jsonl: every way of being broken is told apart, the good lines amon
     /^invalid_line label_spec: options must differ/,
     /^invalid_line label_spec: must be an object/,
     /^invalid_line idempotency_key: .* got 7/,
-    /^invalid_json not valid UTF-8: 0xf8 at byte 79 of the line/,
+    /^invalid_json not valid UTF-8: 0xf8 at byte 80 of the line/,
     /^invalid_json Bad control character/,
     /^invalid_line nested deeper than 512/,
     /^line_too_long the line has 11\d{5} bytes/,

@@ -5,7 +5,7 @@ import { PassThrough } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { openManifest } from '../../src/manifest/index.js';
+import { openManifest, readLines } from '../../src/manifest/index.js';
 import { allLines, onlySource, tempFolder, textsOf } from './helpers.js';
 
 const namesOf = async (spec: string, cwd: string) =>
@@ -141,7 +141,6 @@ test('a reading of standard input that was stopped is taken up by the next one, 
   const stdin = new PassThrough();
   const source = await onlySource('-', { stdin, spoolDir: await tempFolder() });
   const stop = new AbortController();
-  const { readLines } = await import('../../src/manifest/index.js');
   stdin.write('a\nb\n');
   const seen: unknown[] = [];
   const reading = (async () => {
