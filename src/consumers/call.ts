@@ -8,6 +8,11 @@ import type { CallLedger } from '../runs/calls.js';
 import type { RunRecord } from '../runs/record.js';
 import { backoffMs, type Trouble } from './trouble.js';
 
+const HELD_MS = 500;
+
+/** The call was not made: its run was paused, blocked or cancelled, or its process is closing. */
+export class CallHeldError extends Error {}
+
 /** A run as its consumers see it, in one process. */
 export interface ConsumedRun {
   /** Replaced when the record changes. */
@@ -17,6 +22,8 @@ export interface ConsumedRun {
   holdUntil(time: number): void;
   /** Aborts when this process stops consuming the run. */
   closing: AbortSignal;
+  /** Each kind of call's leave to wait for a slot; aborts with a `CallHeldError`, and is replaced afterwards. */
+  gates: Record<CallKind, AbortSignal>;
 }
 
 /**
@@ -31,9 +38,11 @@ export async function callGateway<T>(
 ): Promise<T> {
   await pipeline.permits.take();
   try {
+    const { id, policy } = run.record;
     const slot = await pipeline.budget.acquire(kind, {
-      run: run.record.id,
-      weight: run.record.policy.weight,
+      signal: run.gates[kind],
+      run: id,
+      weight: policy.weight,
     });
     let called = false;
     try {
@@ -59,13 +68,14 @@ export async function delayJob(job: Job, token: string | undefined, ms: number):
   throw new DelayedError();
 }
 
-/** The job of a paused fleet goes back without holding its slot through the pause, and so do those behind it. */
+/** A job whose call may not be made now goes back without holding its slot. */
 export async function delayPaused(
   run: ConsumedRun,
   job: Job,
   token: string | undefined,
-  error: BudgetPausedError,
+  error: BudgetPausedError | CallHeldError,
 ): Promise<never> {
+  if (error instanceof CallHeldError) return delayJob(job, token, HELD_MS);
   run.holdUntil(error.resumeAt);
   return delayJob(job, token, error.resumeAt - Date.now() + Math.random() * 250);
 }
@@ -91,4 +101,5 @@ export async function delayTrouble(
   await delayJob(job, token, ms);
 }
 
-export { BudgetPausedError };
+export const isHeld = (error: unknown): error is BudgetPausedError | CallHeldError =>
+  error instanceof BudgetPausedError || error instanceof CallHeldError;

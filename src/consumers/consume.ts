@@ -10,7 +10,7 @@ import { runKeys } from '../runs/keys.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import type { RunRecord } from '../runs/record.js';
 import { pausedQueues, transition } from '../runs/transition.js';
-import type { ConsumedRun } from './call.js';
+import { CallHeldError, type ConsumedRun } from './call.js';
 import { pollProcessor } from './poll.js';
 import { submitProcessor } from './submit.js';
 
@@ -42,6 +42,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   const ledger = createCallLedger(redis, keys);
   const holds = { fleetUntil: 0, flush: true };
   const closed = new AbortController();
+  const gates = { submit: openGate(), poll: openGate() };
   // Every waiting submission listens.
   setMaxListeners(0, closed.signal);
   let sinkErrors = 0;
@@ -54,6 +55,9 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       applyHolds();
     },
     closing: closed.signal,
+    get gates() {
+      return { submit: gates.submit.signal, poll: gates.poll.signal };
+    },
   };
   const worker = <T>(
     name: 'submit' | 'poll' | 'flush',
@@ -82,6 +86,12 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     }
     clearTimeout(wake);
     if (leftMs > 0 && !closing) wake = setTimeout(applyHolds, leftMs + 1);
+  }
+
+  /** Calls that wait for a slot give up waiting when their queue stands still: a pause is felt at once. */
+  function setGate(name: 'submit' | 'poll', shut: boolean): void {
+    if (shut) gates[name].abort(new CallHeldError());
+    else if (gates[name].signal.aborted && !closing) gates[name] = openGate();
   }
 
   async function flushRun(): Promise<void> {
@@ -122,6 +132,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     const { state, reason, policy } = reading.record;
     const want = pausedQueues(state, reason);
     for (const name of ['submit', 'poll'] as const) {
+      setGate(name, want[name] || (name === 'submit' && state === 'cancelled'));
       if (want[name] === reading.queuesPaused[name]) continue;
       await (want[name] ? queues[name].pause() : queues[name].resume());
     }
@@ -175,6 +186,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     close() {
       closing ??= (async () => {
         closed.abort();
+        for (const name of ['submit', 'poll'] as const) setGate(name, true);
         clearTimeout(timer);
         clearTimeout(wake);
         await Promise.all(workers.map((each) => each.close(CLOSE_DEADLINE_MS)));
@@ -186,6 +198,12 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       return closing;
     },
   };
+}
+
+function openGate(): AbortController {
+  const gate = new AbortController();
+  setMaxListeners(0, gate.signal);
+  return gate;
 }
 
 function tooManyFailures({ record, status }: RunReading): boolean {

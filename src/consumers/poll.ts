@@ -5,14 +5,7 @@ import type { PollJob } from '../queues/queues.js';
 import { resultRow } from '../results/rows.js';
 import { runKeys } from '../runs/keys.js';
 import { transition } from '../runs/transition.js';
-import {
-  BudgetPausedError,
-  type ConsumedRun,
-  callGateway,
-  delayJob,
-  delayPaused,
-  delayTrouble,
-} from './call.js';
+import { type ConsumedRun, callGateway, delayJob, delayPaused, delayTrouble, isHeld } from './call.js';
 import { endWithResult, failLine, rowLine, taskOf } from './lines.js';
 import { nextPollMs } from './poll-schedule.js';
 import { type Trouble, troubleOf } from './trouble.js';
@@ -34,7 +27,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
         pipeline.client.getResult(data.task, options),
       );
     } catch (error) {
-      if (error instanceof BudgetPausedError) return delayPaused(run, job, token, error);
+      if (isHeld(error)) return delayPaused(run, job, token, error);
       const trouble = troubleOf(error, 'result');
       if (trouble === null) throw error;
       return handle(trouble, job, token);
@@ -109,7 +102,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
       pipeline.metrics.submitted.inc({ outcome: answer.idempotent ? 'replayed' : 'created' });
       await job.updateData({ ...data, task: answer.task_id, at: Date.now(), again: true });
     } catch (error) {
-      if (error instanceof BudgetPausedError) return delayPaused(run, job, token, error);
+      if (isHeld(error)) return delayPaused(run, job, token, error);
       const trouble = troubleOf(error, 'submit');
       if (trouble === null) throw error;
       return handle(trouble, job, token);

@@ -6,14 +6,7 @@ import { jobId, type PollJob, type RunQueues, type SubmitJob } from '../queues/q
 import { runKeys } from '../runs/keys.js';
 import { type Admission, admit, type LineRef, unadmit } from '../runs/scripts.js';
 import { transition } from '../runs/transition.js';
-import {
-  BudgetPausedError,
-  type ConsumedRun,
-  callGateway,
-  delayJob,
-  delayPaused,
-  delayTrouble,
-} from './call.js';
+import { type ConsumedRun, callGateway, delayJob, delayPaused, delayTrouble, isHeld } from './call.js';
 import { CANCELLED, failLine, taskOf } from './lines.js';
 import { nextPollMs } from './poll-schedule.js';
 import { type Trouble, troubleOf, wrongEndpoint } from './trouble.js';
@@ -45,7 +38,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
         pipeline.client.submitTask(taskOf(run.record, data), options),
       );
     } catch (error) {
-      if (error instanceof BudgetPausedError) {
+      if (isHeld(error)) {
         if (admission === 'fresh') await unadmit(redis, keys, at);
         return delayPaused(run, job, token, error);
       }

@@ -20,6 +20,17 @@ const runArgs = (manifest: string, url: string, more: string[] = []) => [
   ...[...TASK, ...more],
 ];
 
+/** Waits until a figure has stood still for longer than any call takes, at most the 2 s that a pause may take. */
+async function quiet(figure: () => string): Promise<void> {
+  let [last, since] = ['', 0];
+  const still = () => {
+    const now = figure();
+    if (now !== last) [last, since] = [now, Date.now()];
+    return Date.now() - since > 300;
+  };
+  await until(still, 'no calls after a pause', 2_300);
+}
+
 describe('kill -9', () => {
   test('at several moments of a run: the same command again, nothing lost, nothing bought twice', async () => {
     const lines = 1_200;
@@ -69,6 +80,7 @@ describe('the command line', () => {
     expect((await cli(['pause', 'r'], { cwd: dir })).status).toBe(0);
     const paused = JSON.parse((await cli(['status', 'r', '--json'], { cwd: dir })).stdout);
     expect(paused).toMatchObject({ state: 'paused', run_id: 'r', rate: 60 });
+    await quiet(() => JSON.stringify(gateway.stats().calls));
     const calls = JSON.stringify(gateway.stats().calls);
     const still = await cli(['status', 'r', '--json'], { cwd: dir });
     expect(JSON.parse(still.stdout).state).toBe('paused');
