@@ -28,7 +28,10 @@ export function createReleasers(): Releasers {
     close() {
       closing ??= (async () => {
         const errors: unknown[] = [];
-        for (const release of stack.reverse()) await Promise.resolve().then(release).catch((error) => errors.push(error));
+        for (const release of stack.reverse())
+          await Promise.resolve()
+            .then(release)
+            .catch((error) => errors.push(error));
         if (errors.length > 0) throw errors[0];
       })();
       return closing;
@@ -63,7 +66,11 @@ interface GatewayTarget {
 }
 
 /** The Gateway that the settings name; `--sandbox` starts or joins the local one. */
-export async function openGateway(settings: Settings, log: Logger, releasers: Releasers): Promise<GatewayTarget> {
+export async function openGateway(
+  settings: Settings,
+  log: Logger,
+  releasers: Releasers,
+): Promise<GatewayTarget> {
   if (settings.sandbox) {
     const local = await openLocalGateway(settings.dataDir, { ...settings.sandboxOptions, log });
     releasers.add(() => local.close());

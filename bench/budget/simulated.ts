@@ -22,11 +22,15 @@ interface Cell {
   stalls?: boolean;
 }
 
-async function simulate(cell: Cell, seconds: number, seed = 1) {
+type Measures = ReturnType<typeof measure>[];
+const least = (measures: Measures) => Math.min(...measures.map(({ use }) => use));
+
+async function simulate(cell: Cell, seconds: number, seed = 1, changes: Record<number, number> = {}) {
+  const server = models[cell.kind](cell.limit);
   const world = createWorld({
     redis,
     key: `bench:budget:{${randomUUID()}}`,
-    server: models[cell.kind](cell.limit),
+    server,
     seed,
     ...(cell.retryAfter && { retryAfter: true }),
     ...(cell.network && { network: cell.network }),
@@ -39,6 +43,8 @@ async function simulate(cell: Cell, seconds: number, seed = 1) {
     if (cell.stalls)
       for (let t = 1500; t < seconds * 1000; t += 2000) world.clock.at(t + 97 * i, () => process.stall(60));
   }
+  for (const [at, rate] of Object.entries(changes))
+    world.clock.at(Number(at) * 1000, () => server.setRate(rate, world.clock.time));
   await world.run(seconds);
   return world;
 }
@@ -68,7 +74,10 @@ if (part === 'known' || part === 'all') {
 
 if (part === 'unknown' || part === 'all') {
   console.log(
-    'unknown limit, 30 to 120 s after a cold start, 4 processes: server limit retry-after network  use  429s',
+    'unknown limit R, 4 processes, worst of 3 seeds: cold start; halved at 120 s; doubled at 180 s',
+  );
+  console.log(
+    'server      R  Retry-After  network  | 30-120 s: use  429s | use: 30-60 s after halving, 60-90 s after doubling',
   );
   for (const kind of kinds)
     for (const limit of [50, 500])
@@ -77,16 +86,30 @@ if (part === 'unknown' || part === 'all') {
           [0.3, 1.5],
           [10, 40],
         ] as [number, number][]) {
-          const world = await simulate({ kind, limit, known: false, processes: 4, retryAfter, network }, 120);
-          const { use, refused } = measure(world.arrivals, limit, 30, 120);
-          console.log(
+          const cell = { kind, limit, known: false, processes: 4, retryAfter, network };
+          const steady: Measures = [];
+          const halved: Measures = [];
+          const doubled: Measures = [];
+          for (const seed of [1, 2, 3]) {
+            const { arrivals } = await simulate(cell, 270, seed, { 120: limit / 2, 180: limit });
+            steady.push(measure(arrivals, limit, 30, 120));
+            halved.push(measure(arrivals, limit / 2, 150, 180));
+            doubled.push(measure(arrivals, limit, 240, 270));
+          }
+          const refused = Math.max(...steady.map((one) => one.refused));
+          const columns = [
             kind.padEnd(8),
             String(limit).padStart(4),
-            retryAfter ? 'Retry-After' : '-          ',
+            (retryAfter ? 'yes' : 'no').padEnd(12),
             network.join('-').padEnd(8),
-            percent(use),
+            '|',
+            percent(least(steady)),
             percent(refused, 2),
-          );
+            '|',
+            percent(least(halved)),
+            percent(least(doubled)),
+          ];
+          console.log(columns.join(' '));
         }
 }
 redis.disconnect();

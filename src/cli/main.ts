@@ -35,4 +35,6 @@ const io = {
   env: process.env,
   cwd: process.cwd(),
 };
+// A reader that has seen enough (`results … | head`) is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 process.exitCode = await main(process.argv.slice(2), io, commands);

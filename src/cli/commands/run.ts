@@ -42,7 +42,7 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
   try {
     return await withPipeline(settings, log, async (pipeline) => {
       const server = settings.metricsPort === null ? null : await serveMetrics(pipeline, settings);
-      if (server) progress.note(`listening on ${server.url}`);
+      if (server) io.stderr.write(`listening on ${server.url}\n`);
       try {
         const outcome = await follow(pipeline, {
           signal: interrupt.signal,

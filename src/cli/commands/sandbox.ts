@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { sandboxCommandKeys } from '../../config/index.js';
 import { startSandbox } from '../../sandbox/index.js';
 import type { CommandDefinition } from '../program.js';
 import { onInterrupt } from '../session.js';
@@ -6,21 +7,7 @@ import { onInterrupt } from '../session.js';
 export const sandbox: CommandDefinition = {
   name: 'sandbox',
   describe: 'run the local Gateway in the foreground; any sk_sandbox_… key is accepted',
-  options: [
-    ...[
-      'host',
-      'port',
-      'rateLimit',
-      'rateLimitKind',
-      'retryAfter',
-      'settle',
-      'quota',
-      'errorRate',
-      'latency',
-      'seed',
-    ],
-    ...['resetBefore', 'resetAfter', 'logLevel', 'debug'],
-  ],
+  options: [...sandboxCommandKeys, 'config', 'printConfig', 'logLevel', 'debug'],
   run: async ({ settings, io }) => {
     const interrupt = onInterrupt(() => undefined);
     const server = await startSandbox(settings.sandboxOptions);

@@ -1,0 +1,195 @@
+/**
+ * The main job's figures, from the built package against a local Gateway in a process of its own:
+ *   npm run bench:main-job -- throughput [lines]     lines/s end to end, peak memory of the process and of Redis
+ *   npm run bench:main-job -- rate [n] [seconds]     share of a known limit used by three processes, 429s seen
+ *   npm run bench:main-job -- kill [lines] [kills]   random kill -9, then the Gateway's record is the judge
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Redis } from 'ioredis';
+import { type SandboxStats, startSandbox } from '../src/sandbox/index.js';
+
+const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+const TASK = ['--question', 'Which?', '--options', 'cat,dog,bird'];
+
+const dir = await mkdtemp(path.join(os.tmpdir(), 'asg-bench-'));
+const started: ChildProcess[] = [];
+
+function cli(...args: string[]) {
+  const env = { ...process.env, ASG_API_KEY: 'sk_sandbox_bench' };
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    cwd: dir,
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let stdout = '';
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk;
+  });
+  started.push(child);
+  return {
+    child,
+    exit: once(child, 'close').then(([status]) => ({ status: status as number | null, stdout })),
+  };
+}
+
+async function manifest(lines: number): Promise<string> {
+  const file = path.join(dir, 'manifest.jsonl');
+  const out = createWriteStream(file);
+  for (let n = 1; n <= lines; n += 1) {
+    const line = {
+      data_url: `https://images.example.org/items/${n}.jpg`,
+      metadata: { sku: `SKU-${n}`, shelf: n % 97 },
+    };
+    if (!out.write(`${JSON.stringify(line)}\n`)) await once(out, 'drain');
+  }
+  out.end();
+  await once(out, 'close');
+  return file;
+}
+
+const runArgs = (file: string, url: string, ...more: string[]) => [
+  ...[
+    'run',
+    file,
+    '--gateway-url',
+    url,
+    '--out',
+    'out',
+    '--run-id',
+    'bench',
+    '--json',
+    '--quiet',
+    ...TASK,
+    ...more,
+  ],
+];
+
+/** Peak resident memory of a process, in MiB. */
+async function peakMib(pid: number | undefined): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
+}
+
+async function throughput(lines: number): Promise<void> {
+  const gateway = await remoteGateway('--settle', '0s..1s');
+  const file = await manifest(lines);
+  const began = performance.now();
+  const { child, exit } = cli(...runArgs(file, gateway.url));
+  let rss = 0;
+  let redisBytes = 0;
+  const socket = path.join(dir, '.asg-ingest', 'redis', 'redis-server.sock');
+  let over = false;
+  void exit.then(() => {
+    over = true;
+  });
+  const redis = new Redis({ path: process.env.BENCH_REDIS_SOCKET ?? socket, retryStrategy: () => 200 });
+  redis.on('error', () => undefined);
+  while (!over) {
+    rss = Math.max(rss, await peakMib(child.pid));
+    const info = await Promise.race([redis.info('memory').catch(() => ''), sleep(500).then(() => '')]);
+    redisBytes = Math.max(redisBytes, Number(/used_memory_peak:(\d+)/.exec(info)?.[1] ?? 0));
+    await sleep(250);
+  }
+  redis.disconnect();
+  const { status, stdout } = await exit;
+  const seconds = (performance.now() - began) / 1000;
+  const { settled, failed, polls_per_label } = JSON.parse(stdout) as Record<string, number>;
+  console.log({
+    lines,
+    status,
+    settled,
+    failed,
+    polls_per_label,
+    seconds: round(seconds),
+    lines_per_second: round(lines / seconds),
+  });
+  console.log({ peak_rss_mib: round(rss), redis_peak_mib: round(redisBytes / 2 ** 20) });
+}
+
+async function rate(limit: number, seconds: number): Promise<void> {
+  const gateway = await remoteGateway(
+    '--settle',
+    '1s..3s',
+    '--rate-limit',
+    String(limit),
+    '--rate-limit-kind',
+    'sliding',
+  );
+  const file = await manifest(limit * seconds);
+  const runs = [1, 2, 3].map(() => cli(...runArgs(file, gateway.url, '--rate', String(limit))));
+  const warm = 5;
+  await sleep(warm * 1000);
+  const before = await gateway.stats();
+  await sleep(seconds * 1000 - warm * 1000);
+  const after = await gateway.stats();
+  for (const { child } of runs) child.kill('SIGKILL');
+  await Promise.all(runs.map(({ exit }) => exit));
+  const calls = answered(after) - answered(before);
+  const share = calls / (limit * (seconds - warm));
+  console.log({
+    limit,
+    processes: 3,
+    calls,
+    share_of_limit: round(share, 3),
+    rate_limited: after.rate_limited,
+    peak_per_second: after.peak_per_second,
+  });
+}
+
+async function kill(lines: number, kills: number): Promise<void> {
+  const gateway = await startSandbox({ port: 0, settle: { minMs: 500, maxMs: 3_000 } });
+  const file = await manifest(lines);
+  for (let n = 0; n < kills; n += 1) {
+    const { child, exit } = cli(...runArgs(file, gateway.url));
+    await sleep(1_500 + Math.random() * 6_000);
+    child.kill('SIGKILL');
+    await exit;
+    console.log(`kill ${n + 1}: ${gateway.stats().tasks} tasks created so far`);
+  }
+  const { exit } = cli(...runArgs(file, gateway.url));
+  const { status, stdout } = await exit;
+  const summary = JSON.parse(stdout) as { lines: number; settled: number; failed: number };
+  const tasks = gateway.stats().tasks;
+  console.log({ status, ...pick(summary), tasks_created: tasks });
+  const ok = status === 0 && summary.settled + summary.failed === lines && tasks === lines;
+  console.log(ok ? 'results + failures = lines, tasks created = lines accepted' : 'NOT EQUAL');
+  if (!ok) process.exitCode = 1;
+  await gateway.close();
+}
+
+/** The local Gateway as the command starts it, in a process of its own. */
+async function remoteGateway(...options: string[]) {
+  const { child } = cli('sandbox', '--port', '0', ...options);
+  const [first] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
+  const url = /http:\S+/.exec(first.toString())?.[0] ?? '';
+  return { url, stats: async () => (await (await fetch(`${url}/__sandbox/stats`)).json()) as SandboxStats };
+}
+
+const answered = ({ calls }: SandboxStats) =>
+  Object.values(calls)
+    .flatMap((statuses) => Object.entries(statuses))
+    .reduce((sum, [status, n]) => sum + (status === '429' ? 0 : n), 0);
+const pick = ({ lines, settled, failed }: { lines: number; settled: number; failed: number }) => ({
+  lines,
+  settled,
+  failed,
+});
+const round = (n: number, digits = 1) => Number(n.toFixed(digits));
+
+const [what = 'throughput', a, b] = process.argv.slice(2);
+try {
+  if (what === 'throughput') await throughput(Number(a ?? 100_000));
+  else if (what === 'rate') await rate(Number(a ?? 200), Number(b ?? 40));
+  else if (what === 'kill') await kill(Number(a ?? 20_000), Number(b ?? 5));
+  else throw new Error(`${what}: throughput, rate or kill`);
+} finally {
+  for (const child of started) if (child.exitCode === null) child.kill('SIGKILL');
+  await rm(dir, { recursive: true, force: true });
+}

@@ -1,0 +1,24 @@
+/**
+ * The Gateway client, and the pipeline's parts for a service that embeds them.
+ * @packageDocumentation
+ */
+export { type Budget, type BudgetSnapshot, createBudget } from './budget/index.js';
+export { type Consumer, createConsumer } from './consumers/consume.js';
+export { createPermits, type Permits } from './consumers/permits.js';
+export { IngestError, type IngestErrorCode } from './errors.js';
+export * from './gateway/index.js';
+export { type Manifest, openManifest, parseLine, readLines, type Source } from './manifest/index.js';
+export { createMetrics, type Metrics } from './metrics/metrics.js';
+export { type MetricsServer, serveMetrics } from './metrics/server.js';
+export type { Pipeline } from './pipeline.js';
+export { type KeepProducingOptions, keepProducing } from './producers/keep-producing.js';
+export { type Producer, produce } from './producers/produce.js';
+export type { FailureRow, ResultRow } from './results/rows.js';
+export { openSink, type Sink } from './results/sink.js';
+export { type Prepared, prepareRun, type RunRequest } from './runs/prepare.js';
+export { type RunReading, readRun } from './runs/read-status.js';
+export type { RunPolicy, RunRecord, TaskOptions } from './runs/record.js';
+export { defineRunScripts, type RunRedis } from './runs/scripts.js';
+export type { BlockReason, RunState, RunStatus, RunSummary } from './runs/status.js';
+export { VERSION } from './version.js';
+export { workRuns } from './work.js';
