@@ -137,6 +137,8 @@ export function createBudgetOf(parts: BudgetParts): Budget {
 
   const lacking = (flow: Flow) => Math.max(0, flow.waiters.size - flow.granted - flow.asked);
 
+  const isIdle = (flow: Flow) => flow.waiters.size + flow.granted + flow.asked === 0;
+
   function slotOf(grantEpoch: number, canary: boolean): Slot {
     let used = false;
     const end = (call: GatewayCall | undefined) => {
@@ -257,6 +259,7 @@ export function createBudgetOf(parts: BudgetParts): Budget {
         outstanding -= 1;
         for (const [flow, n] of asked) flow.asked -= n;
         turn();
+        for (const [flow] of asked) if (isIdle(flow)) flows.delete(flow.id); // runs come and go
       });
   }
 

@@ -9,7 +9,7 @@ export interface Outcome {
   call: GatewayCall | undefined;
 }
 
-type News = Pick<Ask, 'ok' | 'throttled' | 'canary' | 'policy'>;
+type News = Pick<Ask, 'ok' | 'throttled' | 'canary' | 'policy' | 'exhausted'>;
 
 /** What this process' calls met and Redis has not been told yet. */
 export interface Reports {
@@ -21,11 +21,15 @@ export interface Reports {
   putBack(news: News): void;
 }
 
+/** Shorter resets are mostly the rounding of a short window to whole seconds; waiting them out would waste the window. */
+const EXHAUSTED_FROM_MS = 2000;
+
 export function createReports(): Reports {
   let ok = 0;
   let throttled: NonNullable<Ask['throttled']> = [];
   let canary: Ask['canary'];
   let policy: number | undefined;
+  let exhausted = 0;
   let told: number | undefined;
 
   function addThrottled(hit: { epoch: number; n: number; retryAfter: number; canary: boolean }) {
@@ -46,10 +50,12 @@ export function createReports(): Reports {
         return;
       }
       if (answered) ok += 1;
+      if ((limits.exhaustedMs ?? 0) >= EXHAUSTED_FROM_MS)
+        exhausted = Math.max(exhausted, limits.exhaustedMs ?? 0);
       if (isCanary) canary = { epoch, ok: answered };
     },
     due() {
-      if (canary || throttled.length > 0 || policy !== undefined) return 'now';
+      if (canary || throttled.length > 0 || policy !== undefined || exhausted > 0) return 'now';
       return ok > 0 ? 'soon' : undefined;
     },
     take() {
@@ -58,12 +64,14 @@ export function createReports(): Reports {
         ...(throttled.length > 0 && { throttled }),
         ...(canary && { canary }),
         ...(policy !== undefined && { policy }),
+        ...(exhausted > 0 && { exhausted }),
       };
       told = policy ?? told;
       ok = 0;
       throttled = [];
       canary = undefined;
       policy = undefined;
+      exhausted = 0;
       return news;
     },
     putBack(news) {
@@ -71,6 +79,7 @@ export function createReports(): Reports {
       news.throttled?.forEach(addThrottled);
       canary ??= news.canary;
       policy ??= news.policy;
+      exhausted = Math.max(exhausted, news.exhausted ?? 0);
     },
   };
 }

@@ -77,6 +77,10 @@ if ask.canary and ask.canary.epoch == S.epoch and S.canary == 'out' then
     S.canary = 'wanted'
   end
 end
+if ask.exhausted and not cap and now + ask.exhausted > S.pausedUntil + 1000 then
+  S.pausedUntil, news = now + min(ask.exhausted, P.retryAfterMax), true
+  S.epoch, S.tat = S.epoch + 1, 0
+end
 for _, hit in ipairs(ask.throttled or {}) do
   S.throttled = S.throttled + hit.n
   S.purse = max(-3 - .04 * (rate() or 0), S.purse - hit.n)
@@ -197,6 +201,8 @@ export interface Ask {
   ok?: number;
   /** Paced slots that came due while this process could not use them. */
   unused?: number;
+  /** No call is left for so long, ms: a header of an answer that was let through says so. */
+  exhausted?: number;
   /** 429s, by the epoch their slots were granted in; `retryAfter` in ms, 0 when there was none. */
   throttled?: Throttled[];
   /** What became of the canary: let through, or (`ok: false`) never made or without an answer. */

@@ -152,6 +152,15 @@ describe('limits', () => {
     );
   });
 
+  it('waits for the reset when a header says that nothing is left', async () => {
+    const key = newKey();
+    const [one, two] = [await budgetOn(key), await budgetOn(key)];
+    const headers = { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '30' };
+    (await one.acquire('submit')).report(call(201, { headers }));
+    await vi.waitFor(async () => expect((await two.snapshot()).pausedForMs).toBeGreaterThan(20_000));
+    await expect(two.acquire('poll')).rejects.toThrow(BudgetPausedError);
+  });
+
   it('keeps two keys apart', async () => {
     const [one, two] = [await budgetOn(newKey()), await budgetOn(newKey())];
     await one.setRate(5);
