@@ -3,64 +3,14 @@ import type { GatewayCall } from '../gateway/types.js';
 import { type Clock, clockOffset } from './clock.js';
 import { createReports } from './reports.js';
 import type { Answer, Ask, News, RunScript } from './script.js';
-
-export type CallKind = 'submit' | 'poll';
-
-/** Leave to make one Gateway call, now. Exactly one of the two is called, once; later calls do nothing. */
-export interface Slot {
-  /** The call ended like this. */
-  report(call: GatewayCall): void;
-  /** No call was made. */
-  release(): void;
-}
-
-export interface AcquireOptions {
-  signal?: AbortSignal;
-  /** Runs share a kind's slots by weight while they compete. Default: one nameless run, weight 1. */
-  run?: string;
-  weight?: number;
-}
-
-export interface BudgetSnapshot {
-  /** Calls per second allowed now; null = no limit in force. */
-  rate: number | null;
-  source: Answer['source'];
-  pausedForMs: number;
-}
-
-export interface Pause {
-  ms: number;
-  reason: 'rate_limited';
-}
-
-export interface Budget {
-  start(): Promise<void>;
-  /**
-   * Resolves when the slot is due: make the call at once. Waits as long as Redis is away.
-   *
-   * @throws {BudgetPausedError} the fleet is paused for longer than `maxHoldMs`
-   * @throws {DOMException} `AbortError`: the budget was closed; or the signal's reason
-   */
-  acquire(kind: CallKind, options?: AcquireOptions): Promise<Slot>;
-  snapshot(): Promise<BudgetSnapshot>;
-  /** Calls per second for the whole fleet, above any flag or header; null = those, or the search, again. */
-  setRate(rate: number | null): Promise<void>;
-  /** Tells pauses that this process' reports opened. */
-  onPause(listener: (pause: Pause) => void): void;
-  close(): Promise<void>;
-}
-
-/** The fleet is paused for longer than a caller should be held. */
-export class BudgetPausedError extends Error {
-  override readonly name = 'BudgetPausedError';
-  /** Epoch ms. */
-  readonly resumeAt: number;
-
-  constructor(resumeAt: number) {
-    super('the key is paused after rate-limit answers');
-    this.resumeAt = resumeAt;
-  }
-}
+import {
+  type AcquireOptions,
+  type Budget,
+  BudgetPausedError,
+  type CallKind,
+  type Pause,
+  type Slot,
+} from './types.js';
 
 export interface BudgetParts {
   run: RunScript;

@@ -1,8 +1,9 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { type Budget, createBudgetOf } from './budget.js';
+import { createBudgetOf } from './budget.js';
 import { systemClock } from './clock.js';
 import { budgetScript, type News, newsChannel } from './script.js';
+import type { Budget } from './types.js';
 
 export {
   type AcquireOptions,
@@ -12,7 +13,7 @@ export {
   type CallKind,
   type Pause,
   type Slot,
-} from './budget.js';
+} from './types.js';
 
 export interface BudgetOptions {
   /** Used for the script; news come over a connection of their own. Left open by `close()`. */

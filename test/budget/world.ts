@@ -1,13 +1,13 @@
 import type { Redis } from 'ioredis';
+import { createBudgetOf } from '../../src/budget/budget.js';
+import type { Clock } from '../../src/budget/clock.js';
+import { budgetScript, type News } from '../../src/budget/script.js';
 import {
   type AcquireOptions,
   type Budget,
   BudgetPausedError,
   type CallKind,
-  createBudgetOf,
-} from '../../src/budget/budget.js';
-import type { Clock } from '../../src/budget/clock.js';
-import { budgetScript, type News } from '../../src/budget/script.js';
+} from '../../src/budget/types.js';
 import type { GatewayCall } from '../../src/gateway/types.js';
 import type { LimitModel } from './servers.js';
 import { seeded, VirtualClock } from './virtual-clock.js';
