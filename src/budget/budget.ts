@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { GatewayCall } from '../gateway/types.js';
 import { type Clock, clockOffset } from './clock.js';
+import { type Flow, type Grant, insertByDue, isIdle, lacking, type Waiter } from './flow.js';
 import { createReports } from './reports.js';
 import type { Answer, Ask, News, RunScript } from './script.js';
 import {
@@ -20,30 +21,6 @@ export interface BudgetParts {
   rate?: number | undefined;
   maxHoldMs?: number | undefined;
   log?: Logger | undefined;
-}
-
-interface Waiter {
-  resolve(slot: Slot): void;
-  reject(error: unknown): void;
-}
-
-interface Flow {
-  id: string;
-  kind: CallKind;
-  weight: number;
-  /** In the order they came; who waits longest takes the slot that is due. */
-  waiters: Set<Waiter>;
-  /** Slots given and not yet due, and slots asked for. */
-  granted: number;
-  asked: number;
-  askAt: number;
-}
-
-interface Grant {
-  flow: Flow;
-  due: number;
-  epoch: number;
-  canary: boolean;
 }
 
 /** A slot used later than this after it was due would be part of a burst: it is given up, and asked for again. */
@@ -84,10 +61,6 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     flow.weight = options.weight ?? 1;
     return flow;
   }
-
-  const lacking = (flow: Flow) => Math.max(0, flow.waiters.size - flow.granted - flow.asked);
-
-  const isIdle = (flow: Flow) => flow.waiters.size + flow.granted + flow.asked === 0;
 
   function slotOf(grantEpoch: number, canary: boolean): Slot {
     let used = false;
@@ -164,7 +137,7 @@ export function createBudgetOf(parts: BudgetParts): Budget {
           canary: answer.canary,
         };
         if (!answer.paced || answer.canary) use(grant, true);
-        else insert(grant);
+        else insertByDue(grants, grant);
       }
     }
     notePause(answer.pausedFor);
@@ -172,13 +145,6 @@ export function createBudgetOf(parts: BudgetParts): Budget {
       log?.warn({ pause_ms: Math.round(answer.opened) }, 'rate limited: the fleet pauses');
       for (const listener of pauseListeners) listener({ ms: answer.opened, reason: 'rate_limited' });
     }
-  }
-
-  function insert(grant: Grant): void {
-    let at = grants.length;
-    while (at > 0 && (grants[at - 1]?.due ?? 0) > grant.due) at -= 1;
-    grants.splice(at, 0, grant);
-    grant.flow.granted += 1;
   }
 
   /** One ask for all that is wanted and all that is to be told. */
