@@ -20,7 +20,7 @@ const runArgs = (manifest: string, url: string, more: string[] = []) => [
   ...[...TASK, ...more],
 ];
 
-/** Waits until a figure has stood still for longer than any call takes, at most the 2 s that a pause may take. */
+/** Waits until a figure has stood still for longer than any call takes, a slow machine allowed for. */
 async function quiet(figure: () => string): Promise<void> {
   let [last, since] = ['', 0];
   const still = () => {
@@ -28,7 +28,7 @@ async function quiet(figure: () => string): Promise<void> {
     if (now !== last) [last, since] = [now, Date.now()];
     return Date.now() - since > 300;
   };
-  await until(still, 'no calls after a pause', 2_300);
+  await until(still, 'no calls after a pause', 4_000);
 }
 
 describe('kill -9', () => {

@@ -157,11 +157,11 @@ export async function boughtTasks(url: string): Promise<SandboxTask[]> {
 export async function until(
   condition: () => Promise<boolean> | boolean,
   what: string,
-  deadlineMs = 15_000,
+  deadlineMs = 30_000,
 ): Promise<void> {
   const end = Date.now() + deadlineMs;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`${what}: not within ${deadlineMs} ms`);
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
