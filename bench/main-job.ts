@@ -84,12 +84,12 @@ async function throughput(lines: number): Promise<void> {
   const { child, exit } = cli(...runArgs(file, gateway.url));
   let rss = 0;
   let redisBytes = 0;
-  const socket = path.join(dir, '.asg-ingest', 'redis', 'redis-server.sock');
+  const socket = path.join(dir, '.asg-ingest', 'redis', 'redis.sock');
   let over = false;
   void exit.then(() => {
     over = true;
   });
-  const redis = new Redis({ path: process.env.BENCH_REDIS_SOCKET ?? socket, retryStrategy: () => 200 });
+  const redis = new Redis({ path: socket, retryStrategy: () => 200 });
   redis.on('error', () => undefined);
   while (!over) {
     rss = Math.max(rss, await peakMib(child.pid));
