@@ -11,7 +11,7 @@ import { createMetrics } from '../../src/metrics/metrics.js';
 import type { Pipeline } from '../../src/pipeline.js';
 import { connectRedis, redisOptions } from '../../src/redis/connection.js';
 import type { FailureRow, ResultRow } from '../../src/results/rows.js';
-import { type RunOutcome, runManifest } from '../../src/run.js';
+import { type RunOutcome, runManifest, runPolicy } from '../../src/run.js';
 import { budgetKey } from '../../src/runs/keys.js';
 import { keyFingerprint } from '../../src/runs/record.js';
 import { defineRunScripts } from '../../src/runs/scripts.js';
@@ -102,6 +102,8 @@ export function settingsFor(dir: string, flags: Record<string, unknown> = {}): S
     cwd: dir,
   });
 }
+
+export const runPolicyOf = (dir: string) => runPolicy(settingsFor(dir));
 
 export function runLines(
   pipeline: Pipeline,

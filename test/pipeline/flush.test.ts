@@ -1,0 +1,76 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { flushOnce } from '../../src/results/flush.js';
+import { openSink, type Sink } from '../../src/results/sink.js';
+import { runKeys } from '../../src/runs/keys.js';
+import type { RunRecord } from '../../src/runs/record.js';
+import { settleLine } from '../../src/runs/scripts.js';
+import { pipelineTo, readOut, runPolicyOf, tempDir } from './harness.js';
+
+async function settledRun(lines: number) {
+  const dir = await tempDir();
+  const { redis, prefix } = await pipelineTo('http://127.0.0.1:1');
+  const record = { id: 'f', sinkId: 's', policy: runPolicyOf(dir) } as RunRecord;
+  const keys = runKeys(prefix, record.id);
+  const settle = (line: number) =>
+    settleLine(
+      redis,
+      keys,
+      { source: 0, line },
+      { kind: 'settled', label: 'cat', costSats: 1, record: { line } },
+    );
+  for (let line = 1; line <= lines; line += 1) expect(await settle(line)).toBe(true);
+  const sink = openSink(path.join(dir, 'out'));
+  await sink.claim(record);
+  return { dir, redis, prefix, record, keys, sink, settle };
+}
+
+test('a line ends once: settling it again appends and counts nothing', async () => {
+  const { redis, keys, settle } = await settledRun(3);
+  expect(await settle(2)).toBe(false);
+  expect(await redis.xlen(keys.results)).toBe(3);
+  expect(await redis.hget(keys.counts, 'settled')).toBe('3');
+});
+
+test('a crash after the part was written, before the plan was committed: the same part again, once', async () => {
+  const { dir, redis, prefix, record, keys, sink, settle } = await settledRun(5);
+  const dies: Sink = {
+    ...sink,
+    async writePart(name, bytes) {
+      await sink.writePart(name, bytes);
+      throw new Error('killed here');
+    },
+  };
+  await expect(flushOnce({ redis, prefix, sink: dies }, record)).rejects.toThrow('killed here');
+  const before = await readFile(path.join(dir, 'out', 'results-f-00001.jsonl'), 'utf8');
+  // Rows that settle meanwhile belong to the next part, not to the planned one.
+  await settle(6);
+  const [part] = await flushOnce({ redis, prefix, sink }, record);
+  expect(part).toMatchObject({ name: 'results-f-00001.jsonl', rows: 5, bytes: Buffer.byteLength(before) });
+  expect(await readFile(path.join(dir, 'out', 'results-f-00001.jsonl'), 'utf8')).toBe(before);
+  expect(await redis.xlen(keys.results)).toBe(1);
+  expect((await flushOnce({ redis, prefix, sink }, record))[0]).toMatchObject({
+    name: 'results-f-00002.jsonl',
+    rows: 1,
+  });
+  expect(await redis.hget(keys.counts, 'unflushed_bytes')).toBe('0');
+  expect((await readOut(path.join(dir, 'out'))).results.map(({ line }) => line)).toEqual([1, 2, 3, 4, 5, 6]);
+});
+
+test('a zombie flusher that wakes after its plan was committed does no harm', async () => {
+  const { dir, redis, prefix, record, sink, settle } = await settledRun(4);
+  const overtaken: Sink = {
+    ...sink,
+    async writePart(name, bytes) {
+      // Another flusher carries the plan out and commits it before this one has read an entry.
+      await flushOnce({ redis, prefix, sink }, record);
+      await settle(5);
+      await sink.writePart(name, bytes);
+    },
+  };
+  expect(await flushOnce({ redis, prefix, sink: overtaken }, record)).toEqual([]);
+  await flushOnce({ redis, prefix, sink }, record);
+  const { results } = await readOut(path.join(dir, 'out'));
+  expect(results.map(({ line }) => line)).toEqual([1, 2, 3, 4, 5]);
+});
