@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import { VERSION } from '../version.js';
+import { checkApiKey, parseBaseUrl, positive, segment, toJson } from './checks.js';
 import { ASGGatewayError, ASGTimeoutError } from './errors.js';
-import { type Answer, type Attempt, createHttp, type Http } from './http.js';
+import { type Attempt, createHttp, type Http } from './http.js';
 import { DEFAULT_RETRY, type RetryPolicy, retryDelayMs } from './retry.js';
 import * as t from './types.js';
+import { startDeadline, wait } from './wait.js';
 
 export interface ClientOptions {
   apiKey?: string;
@@ -13,9 +14,12 @@ export interface ClientOptions {
   baseUrl?: string;
   /** Most time for one attempt, in ms. Default 30,000. */
   timeout?: number;
-  /** Default: 4 attempts with full jitter; `false` makes each call once. */
+  /**
+   * Default: 4 attempts with full jitter; `false` makes each call once. `createJob` and `registerCustomer`, which have
+   * no idempotency key, are repeated only when the Gateway cannot have acted.
+   */
   retry?: false | Partial<RetryPolicy>;
-  /** Told of every HTTP attempt. */
+  /** Told of every HTTP attempt. What it throws becomes a process warning. */
   onCall?: (call: t.GatewayCall) => void;
   /** Most connections. Default 256. */
   connections?: number;
@@ -26,6 +30,8 @@ export interface PollResultOptions extends t.CallOptions {
   timeout?: number;
   /** Wait between polls, in ms. Default 5,000. */
   interval?: number;
+  /** `verified` (default): the first result counts. `settled`: a verified one is polled on until it is paid. */
+  until?: 'verified' | 'settled';
 }
 
 const BASE_URL = 'https://api.asgrefinery.io';
@@ -42,14 +48,17 @@ export class ASGGatewayClient {
   readonly #timeout: number;
   readonly #retry: RetryPolicy;
   readonly #onCall: ((call: t.GatewayCall) => void) | undefined;
+  readonly #closing = new AbortController();
 
   constructor(options: ClientOptions = {}) {
-    const baseUrl = parseBaseUrl(options.baseUrl ?? BASE_URL);
-    this.#http = createHttp(baseUrl, options.connections ?? 256);
-    this.#apiKey = options.apiKey;
-    this.#timeout = options.timeout ?? TIMEOUT_MS;
+    this.#apiKey = checkApiKey(options.apiKey);
+    this.#timeout = positive('timeout', options.timeout ?? TIMEOUT_MS);
     this.#retry =
       options.retry === false ? { ...DEFAULT_RETRY, attempts: 1 } : { ...DEFAULT_RETRY, ...options.retry };
+    this.#http = createHttp(parseBaseUrl(options.baseUrl ?? BASE_URL), {
+      connections: positive('connections', options.connections ?? 256),
+      secret: this.#apiKey,
+    });
     this.#onCall = options.onCall;
   }
 
@@ -73,34 +82,35 @@ export class ASGGatewayClient {
     );
   }
 
-  getTask(task_id: string, options?: t.CallOptions): Promise<t.Task> {
-    return this.#get('task', `/v1/tasks/${encodeURIComponent(task_id)}`, t.taskAnswer, options);
+  async getTask(task_id: string, options?: t.CallOptions): Promise<t.Task> {
+    return this.#get('task', `/v1/tasks/${segment('task_id', task_id)}`, t.taskAnswer, options);
   }
 
   /** `status: 'in_progress'` while the task is still being labeled (202). */
   async getResult(task_id: string, options?: t.CallOptions): Promise<t.ResultAnswer> {
-    type Either = z.infer<typeof t.pendingAnswer> | z.infer<typeof t.resultAnswer>;
-    const path = `/v1/tasks/${encodeURIComponent(task_id)}/result`;
-    const schema = (status: number): z.ZodType<Either> => (status === 202 ? t.pendingAnswer : t.resultAnswer);
-    const answer = await this.#call({ operation: 'result', method: 'GET', path, schema }, options);
-    if (answer.status === 202) return { ...answer.body, status: 'in_progress' } as t.PendingResult;
-    return t.bothShapes(answer.body as z.infer<typeof t.resultAnswer>);
+    const path = `/v1/tasks/${segment('task_id', task_id)}/result`;
+    const schema = (status: number): z.ZodType<t.ResultAnswer> =>
+      status === 202 ? t.pendingAnswer : t.settledAnswer;
+    return this.#call({ operation: 'result', method: 'GET', path, schema }, options);
   }
 
   /** Polls until there is a result. Rejects with `ASGTimeoutError` when there is none within `timeout`. */
   async pollResult(task_id: string, options: PollResultOptions = {}): Promise<t.SettledResult> {
-    const { timeout = 300_000, interval = 5_000, ...call } = options;
-    const deadline = Date.now() + timeout;
-    for (;;) {
-      const left = deadline - Date.now();
-      const answer = await this.getResult(task_id, {
-        ...call,
-        timeout: Math.max(1, Math.min(this.#timeout, left)),
-      });
-      if (answer.status !== 'in_progress') return answer as t.SettledResult;
-      if (Date.now() + interval > deadline)
-        throw new ASGTimeoutError(`task ${task_id}: no result within ${timeout} ms`);
-      await sleep(interval, undefined, call.signal ? { signal: call.signal } : undefined);
+    const { timeout = 300_000, interval = 5_000, until = 'verified', signal, onCall } = options;
+    const deadline = startDeadline(
+      positive('timeout', timeout),
+      signal,
+      (cause) => new ASGTimeoutError(`task ${task_id}: no result within ${timeout} ms`, { cause }),
+    );
+    try {
+      for (;;) {
+        const answer = await this.getResult(task_id, { signal: deadline.signal, ...(onCall && { onCall }) });
+        const waiting = t.isPending(answer) || (until === 'settled' && answer.status === 'verified');
+        if (!waiting) return answer;
+        await wait(interval, [deadline.signal, this.#closing.signal]);
+      }
+    } finally {
+      deadline.clear();
     }
   }
 
@@ -117,7 +127,7 @@ export class ASGGatewayClient {
   }
 
   async deleteWebhook(webhook_id: string, options?: t.CallOptions): Promise<void> {
-    const path = `/v1/webhooks/${encodeURIComponent(webhook_id)}`;
+    const path = `/v1/webhooks/${segment('webhook_id', webhook_id)}`;
     await this.#call({ operation: 'webhook_delete', method: 'DELETE', path, schema: () => null }, options);
   }
 
@@ -125,8 +135,8 @@ export class ASGGatewayClient {
     return this.#post('job_create', '/v1/jobs', params, t.jobAnswer, options);
   }
 
-  getJob(job_id: string, options?: t.CallOptions): Promise<t.ManifestJob> {
-    return this.#get('job_get', `/v1/jobs/${encodeURIComponent(job_id)}`, t.jobAnswer, options);
+  async getJob(job_id: string, options?: t.CallOptions): Promise<t.ManifestJob> {
+    return this.#get('job_get', `/v1/jobs/${segment('job_id', job_id)}`, t.jobAnswer, options);
   }
 
   /** Needs no key; the answer's `api_key` is shown this once. */
@@ -151,18 +161,14 @@ export class ASGGatewayClient {
     return this.#get('invoices', '/v1/billing/invoices', t.invoicesAnswer, options);
   }
 
-  /** Closes the connections; calls under way are cut off. */
+  /** Closes the connections. Calls under way, and waits between attempts, end with an error; later calls too. */
   close(): Promise<void> {
+    this.#closing.abort(new ASGGatewayError('the client is closed', 'closed'));
     return this.#http.close();
   }
 
-  async #get<T>(
-    operation: t.Operation,
-    path: string,
-    schema: z.ZodType<T>,
-    options?: t.CallOptions,
-  ): Promise<T> {
-    return (await this.#call({ operation, method: 'GET', path, schema: () => schema }, options)).body;
+  #get<T>(operation: t.Operation, path: string, schema: z.ZodType<T>, options?: t.CallOptions): Promise<T> {
+    return this.#call({ operation, method: 'GET', path, schema: () => schema }, options);
   }
 
   async #post<T>(
@@ -172,48 +178,45 @@ export class ASGGatewayClient {
     schema: z.ZodType<T>,
     options?: t.CallOptions,
   ): Promise<T> {
-    return (await this.#call({ operation, method: 'POST', path, body, schema: () => schema }, options)).body;
+    return this.#call({ operation, method: 'POST', path, body: toJson(body), schema: () => schema }, options);
   }
 
-  async #call<T>(attempt: Omit<Attempt<T>, 'headers'>, options: t.CallOptions = {}): Promise<Answer<T>> {
-    const headers = this.#headers(attempt.body !== undefined);
-    const onCall = (call: t.GatewayCall) => {
-      this.#onCall?.(call);
-      options.onCall?.(call);
-    };
+  async #call<T>(call: Omit<Attempt<T>, 'headers'>, options: t.CallOptions = {}): Promise<T> {
+    const attempt = { ...call, headers: this.#headers(call) };
+    const timeout = positive('timeout', options.timeout ?? this.#timeout);
+    const observers = [this.#onCall, options.onCall];
+    const closing = this.#closing.signal;
     for (let n = 1; ; n += 1) {
       options.signal?.throwIfAborted();
+      closing.throwIfAborted();
       try {
-        return await this.#http.attempt(
-          { ...attempt, headers },
-          { ...options, timeout: options.timeout ?? this.#timeout, onCall },
-        );
+        return await this.#http.attempt(attempt, {
+          timeout,
+          ...(options.signal && { signal: options.signal }),
+          observers,
+        });
       } catch (error) {
-        const delay = options.signal?.aborted ? null : retryDelayMs(error, n, this.#retry);
+        if (options.signal?.aborted || closing.aborted)
+          throw options.signal?.aborted ? error : closing.reason;
+        const delay = retryDelayMs(error, { operation: call.operation, attempt: n }, this.#retry);
         if (delay === null) throw error;
-        await sleep(delay, undefined, options.signal ? { signal: options.signal } : undefined);
+        await wait(delay, [options.signal, closing]);
       }
     }
   }
 
-  #headers(hasBody: boolean): Record<string, string> {
+  #headers({ operation, body }: Pick<Attempt<unknown>, 'operation' | 'body'>): Record<string, string> {
+    const known = this.#apiKey !== undefined && operation !== 'customer_register';
     return {
       accept: 'application/json',
       'user-agent': `asg-ingest/${VERSION}`,
-      ...(this.#apiKey === undefined ? {} : { authorization: `Bearer ${this.#apiKey}` }),
-      ...(hasBody ? { 'content-type': 'application/json' } : {}),
+      ...(known ? { authorization: `Bearer ${this.#apiKey}` } : {}),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     };
   }
 }
 
 /** The Gateway calls it `type`; a key is made up where none is given, so that a retry cannot buy twice. */
 function wireTask({ task_type, idempotency_key, ...rest }: t.SubmitTaskParams) {
-  return { type: task_type, ...rest, idempotency_key: idempotency_key ?? randomUUID() };
-}
-
-function parseBaseUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  if (url === null || !/^https?:$/.test(url.protocol))
-    throw new ASGGatewayError(`baseUrl: ${JSON.stringify(text)} is not an http(s) URL`);
-  return url;
+  return { type: task_type, ...rest, idempotency_key: idempotency_key || randomUUID() };
 }

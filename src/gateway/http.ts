@@ -1,48 +1,63 @@
 import { Pool } from 'undici';
 import type { z } from 'zod';
 import { ASGNetworkError, ASGResponseError, ASGTimeoutError, httpError } from './errors.js';
-import { parseRetryAfter } from './retry.js';
+import { parseRetryAfter } from './rate-limit-headers.js';
 import type { CallOptions, GatewayCall, Operation } from './types.js';
+import { startDeadline } from './wait.js';
 
 export interface Attempt<T> {
   operation: Operation;
   method: 'GET' | 'POST' | 'DELETE';
   /** Below the base URL, starting with a slash. */
   path: string;
-  body?: unknown;
+  /** JSON. */
+  body?: string | undefined;
   headers: Record<string, string>;
-  /** What the answer must look like, by status where that matters. */
+  /** What the answer must look like, by status where that matters; null when its body says nothing. */
   schema: (status: number) => z.ZodType<T> | null;
 }
 
-export interface Answer<T> {
-  status: number;
-  body: T;
+export interface AttemptOptions {
+  signal?: AbortSignal;
+  /** ms. */
+  timeout: number;
+  observers: readonly CallOptions['onCall'][];
 }
 
 export interface Http {
-  attempt<T>(attempt: Attempt<T>, options: CallOptions & { timeout: number }): Promise<Answer<T>>;
+  /** Observers are told once, when the attempt ends; a cut-off by the caller's signal counts as `network_error`. */
+  attempt<T>(attempt: Attempt<T>, options: AttemptOptions): Promise<T>;
   close(): Promise<void>;
 }
 
 /** One keep-alive pool to the Gateway's origin; the base URL's path is put before every call's. */
-export function createHttp(baseUrl: URL, connections: number): Http {
-  const pool = new Pool(baseUrl.origin, { connections, pipelining: 1, keepAliveTimeout: 30_000 });
+export function createHttp(baseUrl: URL, options: { connections: number; secret: string | undefined }): Http {
+  const pool = new Pool(baseUrl.origin, {
+    connections: options.connections,
+    pipelining: 1,
+    keepAliveTimeout: 30_000,
+  });
   const prefix = baseUrl.pathname.replace(/\/+$/, '');
+  const { secret } = options;
+  const redact = (text: string) => (secret ? text.replaceAll(secret, '[redacted]') : text);
 
-  async function send(attempt: Attempt<unknown>, options: CallOptions & { timeout: number }) {
-    const timeout = AbortSignal.timeout(options.timeout);
-    const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
+  async function send(attempt: Attempt<unknown>, { signal, timeout }: AttemptOptions) {
+    const where = `${attempt.method} ${prefix}${attempt.path}`;
+    const deadline = startDeadline(
+      timeout,
+      signal,
+      (cause) => new ASGTimeoutError(`${where}: no answer within ${timeout} ms`, { cause }),
+    );
     try {
       const response = await pool.request({
         method: attempt.method,
         path: prefix + attempt.path,
         headers: attempt.headers,
-        signal,
-        // The per-call timeout above is the only clock.
+        signal: deadline.signal,
+        // The deadline is the only clock.
         headersTimeout: 0,
         bodyTimeout: 0,
-        ...(attempt.body === undefined ? {} : { body: JSON.stringify(attempt.body) }),
+        ...(attempt.body === undefined ? {} : { body: attempt.body }),
       });
       return {
         status: response.statusCode,
@@ -50,34 +65,56 @@ export function createHttp(baseUrl: URL, connections: number): Http {
         text: await response.body.text(),
       };
     } catch (error) {
-      if (options.signal?.aborted) throw options.signal.reason;
-      const where = `${attempt.method} ${prefix}${attempt.path}`;
-      if (timeout.aborted)
-        throw new ASGTimeoutError(`${where}: no answer within ${options.timeout} ms`, { cause: error });
-      throw new ASGNetworkError(`${where}: ${(error as Error).message}`, { cause: error });
+      if (deadline.signal.aborted) throw deadline.signal.reason;
+      throw new ASGNetworkError(`${where}: ${describe(error)}`, { cause: error });
+    } finally {
+      deadline.clear();
     }
   }
 
+  function understand<T>(
+    attempt: Attempt<T>,
+    { status, headers, text }: Raw,
+    retryAfter: number | undefined,
+  ): T {
+    if (status >= 400) {
+      const safe = redact(text);
+      throw httpError(status, parseJson(safe) ?? safe, retryAfter);
+    }
+    const type = headers['content-type'] === undefined ? undefined : redact(headers['content-type']);
+    const fail = (why: string) =>
+      new ASGResponseError(`${attempt.operation}: ${why} (HTTP ${status})`, status, type);
+    if (status >= 300) throw fail('redirected, which the Gateway never does');
+    if (/html/i.test(type ?? '')) throw fail(`the answer is a web page (${type})`);
+    const schema = attempt.schema(status);
+    if (schema === null) return undefined as T;
+    const parsed = parseJson(text);
+    if (parsed === undefined) throw fail(`the answer is not JSON but ${type ?? 'of no type'}`);
+    const result = schema.safeParse(parsed);
+    if (result.success) return result.data;
+    const issue = result.error.issues[0];
+    throw fail(`the answer has another shape: ${issue?.path.join('.')} ${issue?.message}`);
+  }
+
   return {
-    async attempt(attempt, options) {
+    async attempt(attempt, attemptOptions) {
       const started = performance.now();
       const told = (status: GatewayCall['status'], headers: Record<string, string>) => {
+        const { operation } = attempt;
+        const durationMs = performance.now() - started;
         const retryAfterMs = parseRetryAfter(headers['retry-after']);
-        options.onCall?.({
-          operation: attempt.operation,
-          status,
-          durationMs: performance.now() - started,
-          headers,
-          retryAfterMs,
-        });
+        for (const observer of attemptOptions.observers)
+          tell(observer, { operation, status, durationMs, headers, retryAfterMs });
         return retryAfterMs;
       };
-      const raw = await send(attempt, options).catch((error: unknown) => {
+      let raw: Raw;
+      try {
+        raw = await send(attempt, attemptOptions);
+      } catch (error) {
         told(error instanceof ASGTimeoutError ? 'timeout' : 'network_error', {});
         throw error;
-      });
-      const retryAfter = told(raw.status, raw.headers);
-      return { status: raw.status, body: understand(attempt, raw, retryAfter) };
+      }
+      return understand(attempt, raw, told(raw.status, raw.headers));
     },
     close: () => pool.destroy(),
   };
@@ -89,26 +126,13 @@ interface Raw {
   text: string;
 }
 
-function understand<T>(
-  attempt: Attempt<T>,
-  { status, headers, text }: Raw,
-  retryAfter: number | undefined,
-): T {
-  const parsed = parseJson(text);
-  if (status >= 400) throw httpError(status, parsed ?? text, retryAfter);
-  const schema = attempt.schema(status);
-  if (schema === null) return undefined as T;
-  const type = headers['content-type'];
-  const fail = (why: string) =>
-    new ASGResponseError(`${attempt.operation}: ${why} (HTTP ${status})`, status, type);
-  if (status >= 300) throw fail('redirected, which the Gateway never does');
-  if (parsed === undefined) throw fail(`the answer is not JSON but ${type ?? 'of no type'}`);
-  const result = schema.safeParse(parsed);
-  if (!result.success)
-    throw fail(
-      `the answer has another shape: ${result.error.issues[0]?.path.join('.')} ${result.error.issues[0]?.message}`,
-    );
-  return result.data;
+/** An observer that throws must not turn a bought task into a failed call. */
+function tell(onCall: CallOptions['onCall'], call: GatewayCall) {
+  try {
+    onCall?.(call);
+  } catch (error) {
+    process.emitWarning(`onCall threw: ${describe(error)}`, { code: 'ASG_ON_CALL' });
+  }
 }
 
 function parseJson(text: string): unknown {
@@ -119,9 +143,17 @@ function parseJson(text: string): unknown {
   }
 }
 
-const flat = (headers: Record<string, string | string[] | undefined>): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(headers).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name.toLowerCase(), Array.isArray(value) ? value.join(', ') : value]],
-    ),
-  );
+/** Node's error for a name with two addresses that both refuse has a code and no message. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.message || String((error as { code?: unknown }).code ?? error.name);
+}
+
+function flat(headers: Record<string, string | string[] | undefined>): Record<string, string> {
+  const out: Record<string, string> = {};
+  for (const name in headers) {
+    const value = headers[name];
+    if (value !== undefined) out[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value;
+  }
+  return out;
+}

@@ -1,6 +1,7 @@
 export * from './client.js';
 export * from './errors.js';
-export { DEFAULT_RETRY, parseRetryAfter, type RetryPolicy } from './retry.js';
+export { parseRateLimitHeaders, parseRetryAfter, type RateLimitHeaders } from './rate-limit-headers.js';
+export { DEFAULT_RETRY, type RetryPolicy } from './retry.js';
 export type {
   CallOptions,
   CreateJobParams,

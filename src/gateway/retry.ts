@@ -1,4 +1,5 @@
 import { ASGGatewayHTTPError, ASGNetworkError, ASGTimeoutError } from './errors.js';
+import type { Operation } from './types.js';
 
 export interface RetryPolicy {
   /** Calls in all, the first included. Default 4. */
@@ -11,14 +12,31 @@ export interface RetryPolicy {
 
 export const DEFAULT_RETRY: RetryPolicy = { attempts: 4, baseMs: 500, maxMs: 30_000 };
 
+/**
+ * These carry no idempotency key: repeated after a lost answer, they would buy a whole manifest twice, or lose the
+ * one showing of a customer's key.
+ */
+const NOT_REPEATABLE: ReadonlySet<Operation> = new Set(['job_create', 'customer_register']);
+
+/** The connection was never made, so the Gateway cannot have acted. */
+const NEVER_SENT: ReadonlySet<unknown> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
 /** How long to wait before the next attempt, in ms; null when there is to be none. `attempt` counts from 1. */
 export function retryDelayMs(
   error: unknown,
-  attempt: number,
+  { operation, attempt }: { operation: Operation; attempt: number },
   policy: RetryPolicy,
   random: () => number = Math.random,
 ): number | null {
-  if (attempt >= policy.attempts || !isRetryable(error)) return null;
+  const retryable = NOT_REPEATABLE.has(operation) ? hasNotActed(error) : isRetryable(error);
+  if (attempt >= policy.attempts || !retryable) return null;
   if (error instanceof ASGGatewayHTTPError && error.retryAfter !== undefined) return error.retryAfter;
   return random() * Math.min(policy.maxMs, policy.baseMs * 2 ** (attempt - 1));
 }
@@ -29,11 +47,9 @@ function isRetryable(error: unknown): boolean {
   return error instanceof ASGNetworkError || error instanceof ASGTimeoutError;
 }
 
-/** `Retry-After`, in seconds or as an HTTP date, as ms from `now`; undefined when it is neither. */
-export function parseRetryAfter(value: string | undefined, now: number = Date.now()): number | undefined {
-  if (value === undefined || value.trim() === '') return undefined;
-  const seconds = Number(value);
-  if (Number.isFinite(seconds)) return seconds < 0 ? undefined : seconds * 1000;
-  const date = Date.parse(value);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+function hasNotActed(error: unknown): boolean {
+  if (error instanceof ASGGatewayHTTPError) return error.statusCode === 429 || error.statusCode === 503;
+  const cause =
+    error instanceof ASGNetworkError ? (error.cause as { code?: unknown } | undefined) : undefined;
+  return NEVER_SENT.has(cause?.code);
 }

@@ -84,7 +84,7 @@ const settlement = z.looseObject({
   settled_at: maybe(stamp),
 });
 
-export const resultAnswer = z.looseObject({
+const rawResult = z.looseObject({
   task_id: text,
   status: text,
   consensus_label: maybe(text),
@@ -97,14 +97,16 @@ export const resultAnswer = z.looseObject({
   cost_sats: maybe(z.number()),
   settlement: maybe(settlement),
 });
-type RawResult = z.infer<typeof resultAnswer>;
+type RawResult = z.infer<typeof rawResult>;
 
 /** A task's result: the flat fields and `settlement` both, whichever the server sent. */
 export type SettledResult = RawResult & {
   settlement: { bsv_txid: string | null; total_cost_sats: number | null; settled_at: string | number | null };
 };
 
-export const pendingAnswer = z.looseObject({ status: text, message: maybe(text) });
+export const pendingAnswer = z
+  .looseObject({ status: maybe(text), message: maybe(text) })
+  .transform((body): PendingResult => ({ ...body, status: 'in_progress' }));
 /** The answer to a poll that came too early (202). */
 export type PendingResult = {
   status: 'in_progress';
@@ -112,6 +114,12 @@ export type PendingResult = {
   [more: string]: unknown;
 };
 export type ResultAnswer = PendingResult | SettledResult;
+
+const WAITING: ReadonlySet<string> = new Set(['pending', 'in_progress']);
+/** Told by the status alone, since some servers send it with 200. */
+export function isPending(answer: ResultAnswer): answer is PendingResult {
+  return WAITING.has(answer.status);
+}
 
 export const webhookAnswer = z.looseObject({
   webhook_id: text,
@@ -175,7 +183,7 @@ export const invoicesAnswer = z.looseObject({
 export type Invoices = z.infer<typeof invoicesAnswer>;
 
 /** Fills the flat fields and `settlement` from each other. */
-export function bothShapes(raw: RawResult): SettledResult {
+function bothShapes(raw: RawResult): SettledResult {
   const nested = raw.settlement ?? {};
   const bsv_txid = raw.bsv_txid ?? nested.bsv_txid ?? null;
   const cost_sats = raw.cost_sats ?? nested.total_cost_sats ?? null;
@@ -188,3 +196,5 @@ export function bothShapes(raw: RawResult): SettledResult {
     settlement: { ...nested, bsv_txid, total_cost_sats: cost_sats, settled_at },
   };
 }
+
+export const settledAnswer = rawResult.transform(bothShapes);

@@ -250,9 +250,148 @@ describe('errors', () => {
     expect(JSON.stringify([client, error])).not.toContain(KEY);
   });
 
+  test('a key that the server repeats is cut out of the error', async () => {
+    const { client } = await gateway(json(401, { error: `invalid API key ${KEY}` }));
+    const error = await client.getTask('t').catch((e: unknown) => e);
+    expect(error).toMatchObject({ code: 'key_refused', message: '401: invalid API key [redacted]' });
+    expect(inspect(error, { depth: 12, showHidden: true })).not.toContain(KEY);
+  });
+
+  test('a key that no header can hold is refused without being repeated', () => {
+    const make = () => new ASGGatewayClient({ apiKey: `${KEY}\n` });
+    expect(make).toThrow(/apiKey/);
+    expect(make).not.toThrow(KEY);
+  });
+
+  test.each([`http://u:${KEY}@x`, 'http://x/?a=1', KEY])(
+    'the base URL %s is refused unrepeated',
+    (baseUrl) => {
+      const make = () => new ASGGatewayClient({ apiKey: KEY, baseUrl });
+      expect(make).toThrow(/baseUrl/);
+      expect(make).not.toThrow(KEY);
+    },
+  );
+
+  test('what cannot be sent rejects, and nothing is sent', async () => {
+    const { client, seen } = await gateway(json(200, created));
+    for (const id of ['', '.', '..'])
+      await expect(client.getTask(id)).rejects.toMatchObject({ code: 'invalid_request' });
+    const loop: Record<string, unknown> = {};
+    loop.self = loop;
+    const label_spec = { ...SPEC, loop };
+    await expect(client.submitTask({ ...TASK, label_spec })).rejects.toMatchObject({
+      code: 'invalid_request',
+    });
+    await expect(client.getTask('t', { timeout: 0 })).rejects.toMatchObject({ code: 'invalid_request' });
+    expect(seen).toHaveLength(0);
+  });
+
   test('a base URL that is none is refused at once', () => {
     expect(() => new ASGGatewayClient({ baseUrl: 'ftp://x' })).toThrow(/baseUrl/);
   });
+});
+
+describe('repeating', () => {
+  test.each([
+    [500, 1],
+    [503, 4],
+    [429, 4],
+  ])('createJob has no key, so %i makes %i attempts', async (status, attempts) => {
+    const { client, seen } = await gateway(json(status, {}));
+    const call = client.createJob({ manifest_url: 's3://b/k', label_spec: SPEC });
+    await expect(call).rejects.toMatchObject({ statusCode: status });
+    expect(seen).toHaveLength(attempts);
+  });
+
+  test('createJob is not repeated after a lost answer', async () => {
+    const { client, seen } = await gateway((response) => void response.destroy());
+    const call = client.createJob({ manifest_url: 's3://b/k', label_spec: SPEC });
+    await expect(call).rejects.toBeInstanceOf(ASGNetworkError);
+    expect(seen).toHaveLength(1);
+  });
+
+  test('an empty idempotency key counts as none', async () => {
+    const { client, seen } = await gateway(json(202, created));
+    await client.submitTask({ ...TASK, idempotency_key: '' });
+    expect(seen[0]?.body.idempotency_key).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  test('an abort ends the wait between attempts, with its own reason', async () => {
+    const stop = new AbortController();
+    const reason = new Error('mine');
+    const { client } = await gateway(json(429, {}, { 'retry-after': '99999999999' }), {
+      onCall: () => setImmediate(() => stop.abort(reason)),
+    });
+    await expect(client.getTask('t', { signal: stop.signal })).rejects.toBe(reason);
+  });
+
+  test('close ends waits and calls, is idempotent, and refuses later calls', async () => {
+    const { client } = await gateway((response, seen, n) =>
+      n === 1 ? json(429, {}, { 'retry-after': '600' })(response, seen, n) : undefined,
+    );
+    const waiting = client.getTask('a');
+    const calls = [waiting, client.getTask('b')].map((call) => call.catch((e: unknown) => e));
+    await client.close();
+    await client.close();
+    for (const error of await Promise.all(calls)) expect(error).toMatchObject({ code: 'closed' });
+    await expect(client.getTask('c')).rejects.toMatchObject({ code: 'closed' });
+  });
+});
+
+describe('pollResult', () => {
+  const verified = { task_id: 't', status: 'verified' };
+
+  test('the first result counts; until settled, a verified one does not', async () => {
+    const { client, seen } = await gateway((response, each, n) =>
+      json(200, n < 3 ? verified : { ...verified, status: 'settled' })(response, each, n),
+    );
+    expect((await client.pollResult('t')).status).toBe('verified');
+    expect((await client.pollResult('t', { interval: 1, until: 'settled' })).status).toBe('settled');
+    expect(seen).toHaveLength(3);
+  });
+
+  test('its time is the time in all, whatever Retry-After asks', async () => {
+    const { client } = await gateway(json(429, {}, { 'retry-after': '600' }));
+    await expect(client.pollResult('t', { timeout: 30 })).rejects.toMatchObject({ code: 'timeout' });
+  });
+
+  test('an abort rejects with its own reason while it waits', async () => {
+    const { client } = await gateway(json(202, {}));
+    const stop = new AbortController();
+    const poll = client.pollResult('t', {
+      signal: stop.signal,
+      onCall: () => setImmediate(() => stop.abort('why')),
+    });
+    await expect(poll).rejects.toBe('why');
+  });
+});
+
+test('an observer that throws fails no call', async () => {
+  const warned = once(process, 'warning');
+  const { client } = await gateway(json(202, created), {
+    onCall: () => {
+      throw new Error('mine');
+    },
+  });
+  expect(await client.submitTask(TASK)).toMatchObject(created);
+  expect((await warned)[0]).toMatchObject({ code: 'ASG_ON_CALL' });
+});
+
+test('registering a customer sends no key', async () => {
+  const { client, seen } = await gateway(json(201, answerTo('POST', '/v1/customers')));
+  await client.registerCustomer({ name: 'n', email: 'e@example.org' });
+  expect(seen[0]?.headers).not.toHaveProperty('authorization');
+});
+
+test('many calls share one signal without a leak warning', async () => {
+  const { client } = await gateway(json(200, created));
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => void warnings.push(warning);
+  process.on('warning', onWarning);
+  const { signal } = new AbortController();
+  await Promise.all(Array.from({ length: 40 }, () => client.getTask('t', { signal })));
+  process.off('warning', onWarning);
+  expect(warnings).toEqual([]);
 });
 
 test('observers are told of every attempt before the call ends', async () => {
@@ -277,7 +416,8 @@ test('Retry-After: seconds, a date, and nonsense', () => {
   expect(parseRetryAfter('3', now)).toBe(3000);
   expect(parseRetryAfter('Thu, 01 Jan 2026 00:00:10 GMT', now)).toBe(10_000);
   expect(parseRetryAfter('Thu, 01 Jan 2020 00:00:10 GMT', now)).toBe(0);
-  for (const bad of ['', 'soon', '-1', undefined]) expect(parseRetryAfter(bad, now)).toBeUndefined();
+  for (const bad of ['', 'soon', 'soon 1', '-1', '0x10', '1e3', undefined])
+    expect(parseRetryAfter(bad, now)).toBeUndefined();
 });
 
 test('webhook signatures', () => {
@@ -295,4 +435,5 @@ test('webhook signatures', () => {
   ])
     expect(verifyWebhookSignature(body, bad, 's')).toBe(false);
   expect(verifyWebhookSignature(body, good, 'other')).toBe(false);
+  expect(verifyWebhookSignature({ parsed: 1 } as unknown as string, good, 's')).toBe(false);
 });
