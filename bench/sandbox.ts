@@ -27,7 +27,7 @@ const packageName: string = 'autocannon';
 const autocannon = ((await import(packageName)) as { default: Autocannon }).default;
 
 const seconds = Number(process.argv[2] ?? 5);
-const dataDir = process.argv[3] ?? null;
+const dir = process.argv[3] ?? null;
 const headers = { authorization: 'Bearer sk_sandbox_bench', 'content-type': 'application/json' };
 const task = (n: number | string) =>
   JSON.stringify({
@@ -39,7 +39,7 @@ const task = (n: number | string) =>
   });
 
 const main = fileURLToPath(new URL('../src/sandbox/main.ts', import.meta.url));
-const options = { port: 0, settle: { minMs: 0, maxMs: 0 }, dataDir, dir: dataDir };
+const options = { port: 0, settle: { minMs: 0, maxMs: 0 }, dir };
 const child = spawn(process.execPath, ['--import', 'tsx', main, JSON.stringify(options)], {
   stdio: ['ignore', 'pipe', 'inherit'],
 });

@@ -1,2 +1,3 @@
-export type { SandboxOptions } from './options.js';
-export { type Sandbox, type SandboxStats, startSandbox } from './server.js';
+export type { LiveOptions, SandboxOptions } from './options.js';
+export { type Sandbox, startSandbox } from './server.js';
+export type { SandboxStats } from './stats.js';

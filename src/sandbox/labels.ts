@@ -1,54 +1,45 @@
-/** A task's outcome: the same for the same seed, task and options, whenever it is asked for. */
-export interface Outcome {
-  consensus_label: string;
-  confidence: number;
-  worker_count: number;
-  agreement_count: number;
-  cost_sats: number;
-  bsv_txid: string;
+import { randomFrom } from './random.js';
+
+export interface Question {
+  dataUrl: string;
+  spec: { question: string; options: string[]; threshold: number };
 }
 
+/** What the labelers agreed on. */
+export interface Consensus {
+  label: string;
+  confidence: number;
+  workers: number;
+  agreeing: number;
+  costSats: number;
+}
+
+/** Paid to each worker who agrees with the consensus. */
 const SATS_PER_WORKER = 325;
 
-export function outcomeOf(
-  seed: number,
-  dataUrl: string,
-  question: string,
-  options: string[],
-  threshold: number,
-): Outcome {
-  const random = randomFrom(`${seed} ${dataUrl} ${question}`);
+const randomOf = (seed: number | string, { dataUrl, spec }: Question) =>
+  randomFrom(`${seed} ${dataUrl} ${spec.question}`);
+
+/** The same for the same seed and task, whenever it is asked for. */
+export function consensusOf(seed: number | string, task: Question): Consensus {
+  const { options, threshold } = task.spec;
+  const random = randomOf(seed, task);
   // Skewed towards the first options, as real label distributions are.
-  const label = options[Math.min(options.length - 1, Math.floor(random() ** 1.4 * options.length))] ?? '';
-  const workers = threshold;
-  const agreeing = Math.max(Math.floor(threshold / 2) + 1, Math.round(workers * (0.6 + 0.4 * random())));
-  const agreed = Math.min(workers, agreeing);
-  return {
-    consensus_label: label,
-    confidence: Number((0.5 + 0.5 * (agreed / workers) * (0.8 + 0.2 * random())).toFixed(3)),
-    worker_count: workers,
-    agreement_count: agreed,
-    cost_sats: SATS_PER_WORKER * agreed,
-    bsv_txid: Array.from({ length: 8 }, () =>
-      Math.floor(random() * 2 ** 32)
-        .toString(16)
-        .padStart(8, '0'),
-    ).join(''),
-  };
+  const label = options[Math.floor(random() ** 1.4 * options.length)] ?? '';
+  const majority = Math.floor(threshold / 2) + 1;
+  const agreeing = Math.min(threshold, Math.max(majority, Math.round(threshold * (0.6 + 0.4 * random()))));
+  const confidence =
+    Math.round(1_000 * (0.5 + 0.5 * (agreeing / threshold) * (0.8 + 0.2 * random()))) / 1_000;
+  return { label, confidence, workers: threshold, agreeing, costSats: SATS_PER_WORKER * agreeing };
 }
 
-/** Settling time and faults are chance, too, but need not repeat. */
-export const between = ({ minMs, maxMs }: { minMs: number; maxMs: number }, random: () => number): number =>
-  minMs + (maxMs - minMs) * random();
-
-/** mulberry32 over an FNV-1a hash of the text. */
-export function randomFrom(text: string): () => number {
-  let state = 2_166_136_261;
-  for (let i = 0; i < text.length; i += 1) state = Math.imul(state ^ text.charCodeAt(i), 16_777_619);
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
+/** The payment's transaction: 64 hex digits. */
+export function txidOf(seed: number | string, task: Question): string {
+  const random = randomFrom(`${seed} txid ${task.dataUrl} ${task.spec.question}`);
+  let txid = '';
+  while (txid.length < 64)
+    txid += Math.floor(random() * 2 ** 32 + 2 ** 32)
+      .toString(16)
+      .slice(1);
+  return txid;
 }

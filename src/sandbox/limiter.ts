@@ -1,56 +1,87 @@
 import type { SandboxOptions } from './options.js';
 
-/** Decides over one call of a key. Times in ms. */
+/** Decides over the calls of one key. Times in ms, on any clock that does not go back. */
 export interface Limiter {
-  /** 0 when the call is allowed, else how long until one would be. */
+  /** Takes one call: 0 when it is allowed, else how long until one would be. */
   take(now: number): number;
+  /** Calls that would be allowed at once. */
+  remaining(now: number): number;
+  /** The policy: so many calls in so many seconds. */
+  readonly policy: { calls: number; seconds: number };
 }
 
 const SECOND = 1_000;
 
-const KINDS: Record<SandboxOptions['rateLimitKind'], (rate: number) => Limiter> = {
-  bucket(rate) {
-    const burst = Math.max(1, rate);
+/** A window that holds whole calls: one second, or longer for rates that are no whole number. */
+function windowOf(rate: number) {
+  const calls = Math.max(1, Math.floor(rate));
+  return { calls, ms: (calls / rate) * SECOND, policy: { calls, seconds: calls / rate } };
+}
+
+const KINDS: Record<SandboxOptions['rateLimitKind'], (rate: number, burst: number) => Limiter> = {
+  bucket(rate, burst) {
     let [tokens, at] = [burst, 0];
+    const refill = (now: number) => {
+      tokens = Math.min(burst, tokens + (Math.max(0, now - at) / SECOND) * rate);
+      at = now;
+    };
     return {
+      policy: { calls: rate, seconds: 1 },
       take(now) {
-        tokens = Math.min(burst, tokens + ((now - at) / SECOND) * rate);
-        at = now;
-        if (tokens < 1) return Math.ceil(((1 - tokens) / rate) * SECOND);
+        refill(now);
+        if (tokens < 1) return Math.max(1, Math.ceil(((1 - tokens) / rate) * SECOND));
         tokens -= 1;
         return 0;
+      },
+      remaining(now) {
+        refill(now);
+        return Math.floor(tokens);
       },
     };
   },
   fixed(rate) {
-    const most = Math.max(1, Math.round(rate));
+    const { calls, ms, policy } = windowOf(rate);
     let [window, count] = [-1, 0];
+    const enter = (now: number) => {
+      const current = Math.floor(now / ms);
+      if (current !== window) [window, count] = [current, 0];
+    };
     return {
+      policy,
       take(now) {
-        const current = Math.floor(now / SECOND);
-        if (current !== window) [window, count] = [current, 0];
-        if (count >= most) return Math.ceil((current + 1) * SECOND - now);
+        enter(now);
+        if (count >= calls) return Math.max(1, Math.ceil((window + 1) * ms - now));
         count += 1;
         return 0;
+      },
+      remaining(now) {
+        enter(now);
+        return calls - count;
       },
     };
   },
   sliding(rate) {
-    const most = Math.max(1, Math.round(rate));
+    const { calls, ms, policy } = windowOf(rate);
     // The times of the last allowed calls, as a ring: the slot to be overwritten is the oldest.
-    const ring = new Float64Array(most).fill(Number.NEGATIVE_INFINITY);
+    const ring = new Float64Array(calls).fill(Number.NEGATIVE_INFINITY);
     let next = 0;
     return {
+      policy,
       take(now) {
         const oldest = ring[next] ?? 0;
-        if (now - oldest < SECOND) return Math.ceil(oldest + SECOND - now);
+        if (now - oldest < ms) return Math.max(1, Math.ceil(oldest + ms - now));
         ring[next] = now;
-        next = (next + 1) % most;
+        next = (next + 1) % calls;
         return 0;
       },
+      remaining: (now) => ring.reduce((free, time) => free + (now - time >= ms ? 1 : 0), 0),
     };
   },
 };
 
-export const createLimiter = (rate: number, kind: SandboxOptions['rateLimitKind']): Limiter =>
-  KINDS[kind](rate);
+/** `burst`: calls that a full bucket holds, one second's worth by default. */
+export const createLimiter = (
+  rate: number,
+  kind: SandboxOptions['rateLimitKind'],
+  burst: number = Math.max(1, rate),
+): Limiter => KINDS[kind](rate, burst);

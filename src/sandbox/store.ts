@@ -1,128 +1,202 @@
-import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  createReadStream,
-  existsSync,
-  mkdirSync,
-  openSync,
-  statSync,
-  truncateSync,
-  writeSync,
-} from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
 import path from 'node:path';
-import split2 from 'split2';
+import { type Journal, noJournal, openJournal, replay } from './journal.js';
 
-export interface StoredTask {
-  task_id: string;
-  customer: string;
-  idempotency_key: string | null;
+/** What tasks have in common; kept once for all of them. */
+export interface Spec {
+  index: number;
   type: string;
-  data_url: string;
   question: string;
   options: string[];
   threshold: number;
-  callback_url: string | null;
+  callbackUrl: string | null;
+}
+
+/** Small, since there may be millions: its id follows from `sequence`. Times in epoch ms. */
+export interface Task {
+  sequence: number;
+  customer: Customer;
+  spec: Spec;
+  dataUrl: string;
+  key: string | null;
   created: number;
-  /** When it settles (epoch ms). */
   settles: number;
 }
 
-export interface Customer {
-  customer_id: string;
-  name: string;
-  email: string;
-  api_key: string;
-  created: number;
-}
-
-export interface StoredWebhook {
-  webhook_id: string;
-  customer: string;
-  callback_url: string;
+export interface Webhook {
+  id: string;
+  url: string;
   secret: string;
   events: string[];
 }
 
-type Entry =
-  | ({ kind: 'task' } & StoredTask)
-  | ({ kind: 'customer' } & Customer)
-  | ({ kind: 'webhook' } & StoredWebhook)
-  | { kind: 'unhook'; webhook_id: string };
-
-/** All that the local Gateway remembers. What it answered for is in the journal before the answer leaves. */
-export interface Store {
-  tasks: Map<string, StoredTask>;
-  customers: Map<string, Customer>;
-  webhooks: Map<string, StoredWebhook>;
-  taskByKey(customer: string, idempotencyKey: string): StoredTask | undefined;
-  bought(customer: string): number;
-  add(entry: Entry): void;
-  close(): void;
+export interface Profile {
+  id: string;
+  name: string;
+  email: string;
+  tier: string;
+  /** Of its API key, which is never kept. */
+  keyHash: string;
+  keyHint: string;
+  created: number;
 }
 
+export interface Customer extends Profile {
+  index: number;
+  tasksByKey: Map<string, Task>;
+  webhooks: Map<string, Webhook>;
+  /** Tasks that were charged. */
+  bought: number;
+}
+
+/** All that the local Gateway remembers; what it answers for is in the journal before the answer leaves. */
+export interface Store {
+  readonly tasks: readonly Task[];
+  readonly customers: readonly Customer[];
+  readonly journal: Journal;
+  taskId(task: Task): string;
+  task(id: string): Task | undefined;
+  spec(spec: Omit<Spec, 'index'>): Spec;
+  addTask(customer: Customer, spec: Spec, task: Pick<Task, 'dataUrl' | 'key' | 'created' | 'settles'>): Task;
+  addCustomer(profile: Profile): Customer;
+  customerByKeyHash(hash: string): Customer | undefined;
+  customerByEmail(email: string): Customer | undefined;
+  addWebhook(customer: Customer, webhook: Webhook): void;
+  removeWebhook(customer: Customer, id: string): void;
+}
+
+type Entry =
+  | ['journal', version: number, tag: string]
+  | ['s', string, string, string[], number, string | null]
+  | ['c', Profile]
+  | ['t', customer: number, spec: number, created: number, settles: number, url: string, key: string | null]
+  | ['w', customer: number, Webhook]
+  | ['u', customer: number, id: string];
+
+const VERSION = 1;
+const SEQUENCE_DIGITS = 10;
+
 export const newId = (prefix: string) => `${prefix}_${randomBytes(9).toString('hex')}`;
+export const hashKey = (key: string) => createHash('sha256').update(key).digest('hex');
 
-export async function openStore(dir: string | null): Promise<Store> {
-  const tasks = new Map<string, StoredTask>();
-  const keys = new Map<string, StoredTask>();
-  const customers = new Map<string, Customer>();
-  const webhooks = new Map<string, StoredWebhook>();
-  const bought = new Map<string, number>();
+/** @throws IngestError `sandbox` when the journal in `dir` cannot be understood. */
+export function openStore(dir: string | null): Store {
+  const tasks: Task[] = [];
+  const customers: Customer[] = [];
+  const specs: Spec[] = [];
+  const specsByText = new Map<string, Spec>();
+  const byKeyHash = new Map<string, Customer>();
+  const byEmail = new Map<string, Customer>();
+  let tag: string | null = null;
 
-  const apply = (entry: Entry) => {
-    switch (entry.kind) {
-      case 'task': {
-        const { kind: _kind, ...task } = entry;
-        tasks.set(task.task_id, task);
-        if (task.idempotency_key !== null) keys.set(`${task.customer} ${task.idempotency_key}`, task);
-        bought.set(task.customer, (bought.get(task.customer) ?? 0) + 1);
+  function at<T>(list: readonly T[], index: number): T {
+    const found = list[index];
+    if (found === undefined) throw new Error(`refers to ${index}, which was not recorded`);
+    return found;
+  }
+  function putSpec(spec: Omit<Spec, 'index'>): Spec {
+    const put = { ...spec, index: specs.length };
+    specs.push(put);
+    specsByText.set(specText(spec), put);
+    return put;
+  }
+  function putCustomer(profile: Profile): Customer {
+    const customer = {
+      ...profile,
+      index: customers.length,
+      tasksByKey: new Map(),
+      webhooks: new Map(),
+      bought: 0,
+    };
+    customers.push(customer);
+    byKeyHash.set(customer.keyHash, customer);
+    byEmail.set(customer.email, customer);
+    return customer;
+  }
+  function putTask(task: Omit<Task, 'sequence'>): Task {
+    const { customer, spec, dataUrl, key, created, settles } = task;
+    const put = { sequence: tasks.length, customer, spec, dataUrl, key, created, settles };
+    tasks.push(put);
+    if (key !== null) customer.tasksByKey.set(key, put);
+    customer.bought += 1;
+    return put;
+  }
+  function apply(value: unknown): void {
+    const entry = value as Entry;
+    switch (entry[0]) {
+      case 't': {
+        const [, customer, spec, created, settles, dataUrl, key] = entry;
+        putTask({ customer: at(customers, customer), spec: at(specs, spec), dataUrl, key, created, settles });
         break;
       }
-      case 'customer':
-        customers.set(entry.api_key, entry);
+      case 's': {
+        const [, type, question, options, threshold, callbackUrl] = entry;
+        putSpec({ type, question, options, threshold, callbackUrl });
         break;
-      case 'webhook':
-        webhooks.set(entry.webhook_id, entry);
+      }
+      case 'c':
+        putCustomer(entry[1]);
         break;
-      case 'unhook':
-        webhooks.delete(entry.webhook_id);
+      case 'w':
+        at(customers, entry[1]).webhooks.set(entry[2].id, entry[2]);
+        break;
+      case 'u':
+        at(customers, entry[1]).webhooks.delete(entry[2]);
+        break;
+      case 'journal':
+        if (entry[1] !== VERSION) throw new Error(`version ${entry[1]}`);
+        tag = entry[2];
+        break;
+      default:
+        throw new Error('unknown record');
     }
-  };
+  }
 
   const file = dir === null ? null : path.join(dir, 'journal.jsonl');
-  if (file !== null) await replay(file, apply);
-  const fd = file === null ? null : openSync(file, 'a');
-  let open = true;
+  if (file !== null) replay(file, apply);
+  const journal = file === null ? noJournal : openJournal(file);
+  const record = (entry: Entry) => journal.append(JSON.stringify(entry));
+  // Ids of an earlier journal that was lost must not name this one's tasks.
+  const idTag = tag ?? randomBytes(4).toString('hex');
+  if (tag === null) record(['journal', VERSION, idTag]);
+  const idStart = `tsk_${idTag}`;
+  const taskId = (task: Task) => idStart + task.sequence.toString(16).padStart(SEQUENCE_DIGITS, '0');
+
   return {
     tasks,
     customers,
-    webhooks,
-    taskByKey: (customer, key) => keys.get(`${customer} ${key}`),
-    bought: (customer) => bought.get(customer) ?? 0,
-    add(entry) {
-      // A write, not a sync: it survives the death of this process, if not of the machine.
-      if (fd !== null) writeSync(fd, `${JSON.stringify(entry)}\n`);
-      apply(entry);
+    journal,
+    taskId,
+    task(id) {
+      const found = tasks[Number.parseInt(id.slice(idStart.length), 16)];
+      return found !== undefined && taskId(found) === id ? found : undefined;
     },
-    close() {
-      if (fd !== null && open) closeSync(fd);
-      open = false;
+    spec(spec) {
+      const known = specsByText.get(specText(spec));
+      if (known !== undefined) return known;
+      record(['s', spec.type, spec.question, spec.options, spec.threshold, spec.callbackUrl]);
+      return putSpec(spec);
+    },
+    addTask(customer, spec, { dataUrl, key, created, settles }) {
+      record(['t', customer.index, spec.index, created, settles, dataUrl, key]);
+      return putTask({ customer, spec, dataUrl, key, created, settles });
+    },
+    addCustomer(profile) {
+      record(['c', profile]);
+      return putCustomer(profile);
+    },
+    customerByKeyHash: (hash) => byKeyHash.get(hash),
+    customerByEmail: (email) => byEmail.get(email),
+    addWebhook(customer, webhook) {
+      record(['w', customer.index, webhook]);
+      customer.webhooks.set(webhook.id, webhook);
+    },
+    removeWebhook(customer, id) {
+      record(['u', customer.index, id]);
+      customer.webhooks.delete(id);
     },
   };
 }
 
-/** Reads the journal; a last line that was cut off with its process was never answered for, and is cut off here. */
-async function replay(file: string, apply: (entry: Entry) => void): Promise<void> {
-  mkdirSync(path.dirname(file), { recursive: true });
-  if (!existsSync(file)) return;
-  let whole = 0;
-  for await (const line of createReadStream(file).pipe(split2())) {
-    try {
-      apply(JSON.parse(line as string) as Entry);
-    } catch {
-      break;
-    }
-    whole += Buffer.byteLength(line as string) + 1;
-  }
-  if (statSync(file).size > whole) truncateSync(file, whole);
-}
+const specText = ({ type, question, options, threshold, callbackUrl }: Omit<Spec, 'index'>) =>
+  JSON.stringify([type, question, options, threshold, callbackUrl]);

@@ -1,66 +1,89 @@
 import { createHmac } from 'node:crypto';
-import { request } from 'undici';
-import { outcomeOf } from './labels.js';
-import type { Store, StoredTask } from './store.js';
+import { Agent } from 'undici';
+import { consensusOf, txidOf } from './labels.js';
+import type { SandboxOptions } from './options.js';
+import type { Store, Task } from './store.js';
 
-/** Waits before the three attempts, in ms. */
-const ATTEMPTS = [1_000, 4_000, 16_000];
+const CONNECTIONS = 32;
 const ANSWER_MS = 5_000;
+const EVENT = 'task.settled';
 
-/** Sends `task.settled` to a task's callback URL when it settles, signed with its webhook's secret. */
+/**
+ * Sends `task.settled` to a task's callback URL when it settles, signed with its webhook's secret: one attempt, and
+ * one more after each of `webhookWaitsMs`, then none. What settles while the process is down stays undelivered, as
+ * the documentation allows.
+ */
 export interface Deliveries {
-  schedule(task: StoredTask): void;
-  close(): void;
+  schedule(task: Task): void;
+  close(): Promise<void>;
 }
 
-export function createDeliveries(store: Store, seed: () => number): Deliveries {
+export function createDeliveries(
+  store: Store,
+  options: Pick<SandboxOptions, 'seed' | 'webhookWaitsMs'>,
+): Deliveries {
+  const agent = new Agent({ connections: CONNECTIONS });
   const timers = new Set<NodeJS.Timeout>();
-  const later = (ms: number, run: () => void) => {
+  let closing: Promise<void> | undefined;
+
+  function later(ms: number, run: () => void): void {
+    if (closing !== undefined) return;
     const timer = setTimeout(() => {
       timers.delete(timer);
       run();
     }, ms);
     timers.add(timer);
-  };
+  }
 
-  async function deliver(task: StoredTask, attempt: number): Promise<void> {
-    const hook = [...store.webhooks.values()].find(
-      ({ callback_url, customer }) => callback_url === task.callback_url && customer === task.customer,
-    );
-    if (hook === undefined) return;
-    const outcome = outcomeOf(seed(), task.data_url, task.question, task.options, task.threshold);
+  async function post(url: string, headers: Record<string, string>, body: string): Promise<boolean> {
+    const { origin, pathname, search } = new URL(url);
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    try {
+      const answer = await agent.request({
+        origin,
+        path: pathname + search,
+        method: 'POST',
+        headers,
+        body,
+        signal,
+      });
+      await answer.body.dump();
+      return answer.statusCode >= 200 && answer.statusCode < 300;
+    } catch {
+      return false; // No answer: as good as a refusal.
+    }
+  }
+
+  async function attempt(task: Task, failed: number): Promise<void> {
+    const { customer, spec } = task;
+    const webhook = [...customer.webhooks.values()].find(({ url }) => url === spec.callbackUrl);
+    if (webhook === undefined || !webhook.events.includes(EVENT)) return;
+    const { label, confidence } = consensusOf(options.seed, task);
     const body = JSON.stringify({
-      event: 'task.settled',
-      task_id: task.task_id,
-      consensus_label: outcome.consensus_label,
-      confidence: outcome.confidence,
-      bsv_txid: outcome.bsv_txid,
+      event: EVENT,
+      task_id: store.taskId(task),
+      consensus_label: label,
+      confidence,
+      bsv_txid: txidOf(options.seed, task),
       settled_at: new Date(task.settles).toISOString(),
       timestamp: new Date().toISOString(),
     });
-    const signature = `sha256=${createHmac('sha256', hook.secret).update(body).digest('hex')}`;
+    const signature = `sha256=${createHmac('sha256', webhook.secret).update(body).digest('hex')}`;
     const headers = { 'content-type': 'application/json', 'x-asg-signature': signature };
-    const signal = AbortSignal.timeout(ANSWER_MS);
-    const status = await request(hook.callback_url, { method: 'POST', body, headers, signal }).then(
-      async (answer) => {
-        await answer.body.dump();
-        return answer.statusCode;
-      },
-      () => 0,
-    );
-    const wait = ATTEMPTS[attempt];
-    if ((status < 200 || status >= 300) && attempt < ATTEMPTS.length && wait !== undefined)
-      later(wait, () => void deliver(task, attempt + 1));
+    const delivered = await post(webhook.url, headers, body);
+    const wait = options.webhookWaitsMs[failed];
+    if (!delivered && wait !== undefined) later(wait, () => void attempt(task, failed + 1));
   }
 
   return {
     schedule(task) {
-      if (task.callback_url !== null)
-        later(Math.max(0, task.settles - Date.now()), () => void deliver(task, 1));
+      if (task.spec.callbackUrl !== null)
+        later(Math.max(0, task.settles - Date.now()), () => void attempt(task, 0));
     },
     close() {
       for (const timer of timers) clearTimeout(timer);
-      timers.clear();
+      closing ??= agent.destroy();
+      return closing;
     },
   };
 }

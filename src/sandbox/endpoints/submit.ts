@@ -1,0 +1,83 @@
+import { failure, type Reply, reply } from '../http.js';
+import { settleMs } from '../settle-time.js';
+import { type Customer, newId, type Task } from '../store.js';
+import { isObject, taskProblem, type WireTask } from '../validate.js';
+import { type Endpoint, quotaLeft, type World } from '../world.js';
+import { stateOf } from './tasks.js';
+
+const BATCH_MOST = 1_000;
+
+const isRegistered = (customer: Customer) => (url: string) => {
+  for (const webhook of customer.webhooks.values()) if (webhook.url === url) return true;
+  return false;
+};
+
+const known = (customer: Customer, { idempotency_key: key }: WireTask): Task | undefined =>
+  key == null ? undefined : customer.tasksByKey.get(key);
+
+export const submitTask: Endpoint = (world, { customer, body }) => {
+  const problem = taskProblem(body, isRegistered(customer));
+  if (problem !== null) return failure(400, problem);
+  const wire = body as WireTask;
+  const existing = known(customer, wire);
+  if (existing !== undefined) return accepted(world, existing, 200);
+  if (quotaLeft(world, customer) < 1) return failure(403, 'quota exhausted');
+  return accepted(world, buy(world, customer, wire), 202);
+};
+
+/** Written by hand: this is the answer that is sent most, with that of a poll. No field needs escaping. */
+function accepted({ store, options }: World, task: Task, status: 200 | 202): Reply {
+  const state = status === 202 ? 'pending' : stateOf(task, options);
+  const created = new Date(task.created).toISOString();
+  const idempotent = status === 200 ? ',"idempotent":true' : '';
+  const json = `{"task_id":"${store.taskId(task)}","status":"${state}","created_at":"${created}"${idempotent}}`;
+  return { status, json };
+}
+
+export const submitBatch: Endpoint = (world, { customer, body }) => {
+  if (!isObject(body) || !Array.isArray(body.tasks)) return failure(400, 'tasks must be a list');
+  const { tasks, callback_url } = body;
+  if (tasks.length === 0 || tasks.length > BATCH_MOST)
+    return failure(400, `tasks must hold 1 to ${BATCH_MOST} tasks`);
+  const wires = tasks.map((task: unknown) =>
+    isObject(task) && callback_url != null ? { callback_url, ...task } : task,
+  );
+  for (const [index, task] of wires.entries()) {
+    const problem = taskProblem(task, isRegistered(customer));
+    if (problem !== null) return failure(400, `tasks[${index}]: ${problem}`);
+  }
+  if (quotaLeft(world, customer) < cost(customer, wires as WireTask[]))
+    return failure(403, 'quota exhausted');
+  const ids = (wires as WireTask[]).map((wire) =>
+    world.store.taskId(known(customer, wire) ?? buy(world, customer, wire)),
+  );
+  return reply(202, {
+    batch_id: newId('bat'),
+    task_count: wires.length,
+    status: 'accepted',
+    ...(world.options.batchTaskIds && { task_ids: ids }),
+  });
+};
+
+/** Tasks that a batch would buy: known ones cost nothing, and a key that it holds twice costs once. */
+function cost(customer: Customer, wires: WireTask[]): number {
+  const fresh = wires.filter((wire) => known(customer, wire) === undefined);
+  const keyed = fresh.flatMap(({ idempotency_key: key }) => (key == null ? [] : [key]));
+  return fresh.length - keyed.length + new Set(keyed).size;
+}
+
+function buy({ store, options, deliveries }: World, customer: Customer, wire: WireTask): Task {
+  const created = Date.now();
+  const key = wire.idempotency_key ?? null;
+  const spec = store.spec({
+    type: wire.type,
+    question: wire.label_spec.question,
+    options: wire.label_spec.options,
+    threshold: wire.consensus_threshold ?? 3,
+    callbackUrl: wire.callback_url ?? null,
+  });
+  const settles = created + settleMs(options, `${wire.data_url} ${key}`);
+  const task = store.addTask(customer, spec, { dataUrl: wire.data_url, key, created, settles });
+  deliveries.schedule(task);
+  return task;
+}

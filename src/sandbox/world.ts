@@ -1,0 +1,27 @@
+import type { Reply } from './http.js';
+import { DEFAULT_QUOTA, type SandboxOptions } from './options.js';
+import type { Customer, Store } from './store.js';
+import type { Deliveries } from './webhooks.js';
+
+/** What the endpoints work on. */
+export interface World {
+  options: SandboxOptions;
+  store: Store;
+  deliveries: Deliveries;
+}
+
+/** A call whose key was accepted. */
+export interface Call {
+  customer: Customer;
+  /** Parsed; undefined where the method has none. */
+  body: unknown;
+  /** What follows `?`. */
+  search: string;
+  /** The part of the path that names a resource. */
+  id: string;
+}
+
+export type Endpoint = (world: World, call: Call) => Reply;
+
+export const quotaLeft = ({ options }: Pick<World, 'options'>, customer: Pick<Customer, 'bought'>): number =>
+  Math.max(0, (options.quota ?? DEFAULT_QUOTA) - customer.bought);
