@@ -4,55 +4,10 @@
  *   npm run bench:main-job -- rate [n] [seconds]     share of a known limit used by three processes, 429s seen
  *   npm run bench:main-job -- kill [lines] [kills]   random kill -9, then the Gateway's record is the judge
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import os from 'node:os';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { type SandboxStats, startSandbox } from '../src/sandbox/index.js';
-
-const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
-const TASK = ['--question', 'Which?', '--options', 'cat,dog,bird'];
-
-const dir = await mkdtemp(path.join(os.tmpdir(), 'asg-bench-'));
-const started: ChildProcess[] = [];
-
-function cli(...args: string[]) {
-  const env = { ...process.env, ASG_API_KEY: 'sk_sandbox_bench' };
-  const child = spawn(process.execPath, [MAIN, ...args], {
-    cwd: dir,
-    env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let stdout = '';
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk;
-  });
-  started.push(child);
-  return {
-    child,
-    exit: once(child, 'close').then(([status]) => ({ status: status as number | null, stdout })),
-  };
-}
-
-async function manifest(lines: number): Promise<string> {
-  const file = path.join(dir, 'manifest.jsonl');
-  const out = createWriteStream(file);
-  for (let n = 1; n <= lines; n += 1) {
-    const line = {
-      data_url: `https://images.example.org/items/${n}.jpg`,
-      metadata: { sku: `SKU-${n}`, shelf: n % 97 },
-    };
-    if (!out.write(`${JSON.stringify(line)}\n`)) await once(out, 'drain');
-  }
-  out.end();
-  await once(out, 'close');
-  return file;
-}
+import { cleanUp, cli, manifest, memoryMib, redisSocket, remoteGateway, round, TASK } from './harness.js';
 
 const runArgs = (file: string, url: string, ...more: string[]) => [
   ...[
@@ -71,12 +26,6 @@ const runArgs = (file: string, url: string, ...more: string[]) => [
   ],
 ];
 
-/** Peak resident memory of a process, in MiB. */
-async function peakMib(pid: number | undefined): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-  return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
-}
-
 async function throughput(lines: number): Promise<void> {
   const gateway = await remoteGateway('--settle', '0s..1s');
   const file = await manifest(lines);
@@ -84,15 +33,14 @@ async function throughput(lines: number): Promise<void> {
   const { child, exit } = cli(...runArgs(file, gateway.url));
   let rss = 0;
   let redisBytes = 0;
-  const socket = path.join(dir, '.asg-ingest', 'redis', 'redis.sock');
   let over = false;
   void exit.then(() => {
     over = true;
   });
-  const redis = new Redis({ path: socket, retryStrategy: () => 200 });
+  const redis = new Redis({ path: redisSocket, retryStrategy: () => 200 });
   redis.on('error', () => undefined);
   while (!over) {
-    rss = Math.max(rss, await peakMib(child.pid));
+    rss = Math.max(rss, await memoryMib(child.pid, 'VmHWM'));
     const info = await Promise.race([redis.info('memory').catch(() => ''), sleep(500).then(() => '')]);
     redisBytes = Math.max(redisBytes, Number(/used_memory_peak:(\d+)/.exec(info)?.[1] ?? 0));
     await sleep(250);
@@ -164,14 +112,6 @@ async function kill(lines: number, kills: number): Promise<void> {
   await gateway.close();
 }
 
-/** The local Gateway as the command starts it, in a process of its own. */
-async function remoteGateway(...options: string[]) {
-  const { child } = cli('sandbox', '--port', '0', ...options);
-  const [first] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
-  const url = /http:\S+/.exec(first.toString())?.[0] ?? '';
-  return { url, stats: async () => (await (await fetch(`${url}/__sandbox/stats`)).json()) as SandboxStats };
-}
-
 const answered = ({ calls }: SandboxStats) =>
   Object.values(calls)
     .flatMap((statuses) => Object.entries(statuses))
@@ -181,7 +121,6 @@ const pick = ({ lines, settled, failed }: { lines: number; settled: number; fail
   settled,
   failed,
 });
-const round = (n: number, digits = 1) => Number(n.toFixed(digits));
 
 const [what = 'throughput', a, b] = process.argv.slice(2);
 try {
@@ -190,6 +129,5 @@ try {
   else if (what === 'kill') await kill(Number(a ?? 20_000), Number(b ?? 5));
   else throw new Error(`${what}: throughput, rate or kill`);
 } finally {
-  for (const child of started) if (child.exitCode === null) child.kill('SIGKILL');
-  await rm(dir, { recursive: true, force: true });
+  await cleanUp();
 }
