@@ -21,6 +21,7 @@ const SECRET_FIELDS = [
   'Authorization',
   'secret',
   'webhookSecret',
+  'metricsToken',
   'credentials',
   'password',
   'secret_access_key',

@@ -171,6 +171,15 @@ export const options = {
     env: 'ASG_METRICS_HOST',
     placeholder: 'host',
   }),
+  metricsToken: text({
+    describe: 'what requests to them must carry, as a bearer token or as a password',
+    default: null,
+    env: 'ASG_METRICS_TOKEN',
+    only: 'env',
+    secret: true,
+    pattern: /^[\x21-\x7e]+$/,
+    expected: 'a token of printable characters without spaces',
+  }),
 
   sandbox: boolean({ describe: 'start a local Gateway for this run, and use it' }),
   ...sandbox,

@@ -81,30 +81,23 @@ function flagLayer(flags: Readonly<Record<string, unknown>>): Layer {
 function envLayer(env: NodeJS.ProcessEnv, cwd: string): Layer {
   const layer: Layer = new Map();
   for (const key of Object.keys(options) as OptionKey[]) {
-    const name = optionOf(key).env;
-    const raw = name === undefined ? undefined : env[name];
-    if (name === undefined || raw === undefined || raw === '') continue;
-    layer.set(key, { raw, as: name, from: `environment ${name}`, rank: 0 });
-  }
-  const file = env.ASG_API_KEY_FILE;
-  if (file && !layer.has('apiKey')) {
-    const as = 'ASG_API_KEY_FILE';
-    layer.set('apiKey', {
-      raw: readKeyFile(path.resolve(cwd, file), file),
-      as,
-      from: `environment ${as}`,
-      rank: 0,
-    });
+    const { env: name, only } = optionOf(key);
+    if (name === undefined) continue;
+    const put = (raw: string, as: string) => layer.set(key, { raw, as, from: `environment ${as}`, rank: 0 });
+    const [raw, file] = [env[name], env[`${name}_FILE`]];
+    if (raw) put(raw, name);
+    // What is only in the environment is a secret, and a secret may be a file, as orchestrators mount them.
+    else if (file && only === 'env') put(readSecret(`${name}_FILE`, file, cwd), `${name}_FILE`);
   }
   return layer;
 }
 
-function readKeyFile(file: string, name: string): string {
+function readSecret(variable: string, file: string, cwd: string): string {
   try {
-    return readFileSync(file, 'utf8').trim();
+    return readFileSync(path.resolve(cwd, file), 'utf8').trim();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw usageError('ASG_API_KEY_FILE', `${name} cannot be read (${code}); it is to hold the Gateway key`, {
+    throw usageError(variable, `${file} cannot be read (${code}); it is to hold the secret`, {
       cause: error,
     });
   }

@@ -31,6 +31,7 @@ export interface SettingOrigin {
 type Renamed =
   | 'apiKey'
   | 'webhookSecret'
+  | 'metricsToken'
   | 'redisUrl'
   | 'question'
   | 'options'
@@ -50,6 +51,8 @@ export interface Settings extends Omit<Values, Renamed | 'sandbox'> {
   sandbox: boolean;
   apiKey: Secret | null;
   webhookSecret: Secret | null;
+  /** Asked of requests to the port; null: none. */
+  metricsToken: Secret | null;
   redisUrl: Secret | null;
   /** Of `--label-spec`, or `--question` and `--options`. */
   labelSpec: LabelSpec | null;
@@ -64,10 +67,16 @@ export interface Settings extends Omit<Values, Renamed | 'sandbox'> {
 }
 
 /** Every secret that the settings hold, for masking what is printed. */
-export function secretsOf({ apiKey, webhookSecret, redisUrl }: Settings): string[] {
+export function secretsOf({ apiKey, webhookSecret, metricsToken, redisUrl }: Settings): string[] {
   const url = redisUrl === null ? undefined : new URL(redisUrl.reveal());
   const password = url?.password ?? '';
-  const texts = [apiKey?.reveal(), webhookSecret?.reveal(), password, decodeURIComponent(password)];
+  const texts = [
+    apiKey?.reveal(),
+    webhookSecret?.reveal(),
+    metricsToken?.reveal(),
+    password,
+    decodeURIComponent(password),
+  ];
   return [...new Set(texts.filter((text) => text !== undefined && text !== ''))] as string[];
 }
 
@@ -79,6 +88,7 @@ export function toSettings(
   const {
     apiKey,
     webhookSecret,
+    metricsToken,
     redisUrl,
     question: _question,
     options: _options,
@@ -107,6 +117,7 @@ export function toSettings(
     ...same,
     apiKey: apiKey === null ? null : new Secret(apiKey),
     webhookSecret: webhookSecret === null ? null : new Secret(webhookSecret),
+    metricsToken: metricsToken === null ? null : new Secret(metricsToken),
     redisUrl: redisUrl === null ? null : secretUrl(redisUrl),
     labelSpec,
     pollDelayMs: pollDelay,

@@ -28,6 +28,7 @@ test.each([
   ['Authorization'],
   ['secret'],
   ['webhookSecret'],
+  ['metricsToken'],
   ['credentials'],
   ['password'],
   ['redisUrl'],

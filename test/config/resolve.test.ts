@@ -258,7 +258,7 @@ describe('secrets', () => {
       'sk_live_abc',
     );
     expect(messageOf({ env: { ASG_API_KEY_FILE: 'absent' } })).toBe(
-      'ASG_API_KEY_FILE: absent cannot be read (ENOENT); it is to hold the Gateway key',
+      'ASG_API_KEY_FILE: absent cannot be read (ENOENT); it is to hold the secret',
     );
     write('key', '\n');
     expect(messageOf({ env: { ASG_API_KEY_FILE: 'key' } })).toContain(

@@ -1,4 +1,4 @@
-import { serveMetrics } from '../../metrics/server.js';
+import { serveHttp } from '../../http/serve.js';
 import { type followRun, type RunOutcome, type RunWatch, runManifest } from '../../run.js';
 import { manifestOptions, pipelineOptions, taskOptionNames } from '../option-groups.js';
 import type { CommandContext, CommandDefinition } from '../program.js';
@@ -41,7 +41,7 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
   const interrupt = onInterrupt((text) => progress.note(text));
   try {
     return await withPipeline(settings, log, async (pipeline) => {
-      const server = settings.metricsPort === null ? null : await serveMetrics(pipeline, settings);
+      const server = await serveHttp(pipeline, settings, interrupt.signal);
       if (server) io.stderr.write(`listening on ${server.url}\n`);
       try {
         const outcome = await follow(pipeline, {

@@ -1,4 +1,4 @@
-import { serveMetrics } from '../../metrics/server.js';
+import { serveHttp } from '../../http/serve.js';
 import { workRuns } from '../../work.js';
 import { pipelineOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
@@ -12,7 +12,7 @@ export const work: CommandDefinition = {
     const interrupt = onInterrupt((text) => log.info(text));
     try {
       await withPipeline(settings, log, async (pipeline) => {
-        const server = settings.metricsPort === null ? null : await serveMetrics(pipeline, settings);
+        const server = await serveHttp(pipeline, settings, interrupt.signal);
         if (server) io.stderr.write(`listening on ${server.url}\n`);
         try {
           await workRuns(pipeline, interrupt.signal);

@@ -1,0 +1,28 @@
+import type { Settings } from '../config/index.js';
+import { metricsRoute } from '../metrics/route.js';
+import type { Pipeline } from '../pipeline.js';
+import { probes } from './probes.js';
+import { type HttpServer, openHttpServer } from './server.js';
+
+export type ServeSettings = Pick<Settings, 'metricsPort' | 'metricsHost'> &
+  Partial<Pick<Settings, 'metricsToken'>>;
+
+/**
+ * Serves a process' port: probes, metrics, pages. Null when `metricsPort` is: then there is none.
+ *
+ * @param draining aborts when the process begins to stop: it is not ready from then on
+ */
+export async function serveHttp(
+  pipeline: Pipeline,
+  settings: ServeSettings,
+  draining: AbortSignal,
+): Promise<HttpServer | null> {
+  if (settings.metricsPort === null) return null;
+  return openHttpServer({
+    host: settings.metricsHost,
+    port: settings.metricsPort,
+    token: settings.metricsToken?.reveal() ?? null,
+    log: pipeline.log,
+    parts: [probes(pipeline, draining), metricsRoute(pipeline)],
+  });
+}
