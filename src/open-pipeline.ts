@@ -7,6 +7,7 @@ import { usageError } from './errors.js';
 import { ASGGatewayClient } from './gateway/client.js';
 import { openLocalGateway } from './local/gateway.js';
 import { createMetrics } from './metrics/metrics.js';
+import { createObjectStores, type ObjectStores } from './object-stores/index.js';
 import type { Pipeline } from './pipeline.js';
 import { connectRedis, redisOptions } from './redis/connection.js';
 import { openEmbeddedRedis } from './redis/embedded.js';
@@ -42,9 +43,10 @@ export function createReleasers(): Releasers {
 export interface Store {
   redis: RunRedis;
   connection: ConnectionOptions;
+  objectStores: ObjectStores;
 }
 
-/** The run store: the Redis of `--redis-url`, else the embedded one of the data directory. */
+/** Where runs are kept: the Redis of `--redis-url`, else the embedded one; and the stores of their files. */
 export async function openStore(settings: Settings, log: Logger, releasers: Releasers): Promise<Store> {
   const url = settings.redisUrl?.reveal();
   let target: { url?: string; socketPath?: string } = {};
@@ -56,7 +58,9 @@ export async function openStore(settings: Settings, log: Logger, releasers: Rele
   }
   const redis = defineRunScripts(connectRedis(target));
   releasers.add(() => redis.disconnect());
-  return { redis, connection: redisOptions(target) as ConnectionOptions };
+  const objectStores = createObjectStores(settings);
+  releasers.add(() => objectStores.close());
+  return { redis, connection: redisOptions(target) as ConnectionOptions, objectStores };
 }
 
 interface GatewayTarget {
@@ -89,7 +93,7 @@ export async function openGateway(
 export async function openPipeline(settings: Settings, log: Logger, releasers: Releasers): Promise<Pipeline> {
   if (settings.webhookUrl !== null)
     log.warn('--webhook-url: this version takes no deliveries; lines settle by polling');
-  const { redis, connection } = await openStore(settings, log, releasers);
+  const { redis, connection, objectStores } = await openStore(settings, log, releasers);
   const gateway = await openGateway(settings, log, releasers);
   const client = new ASGGatewayClient({
     apiKey: gateway.apiKey,
@@ -119,6 +123,7 @@ export async function openPipeline(settings: Settings, log: Logger, releasers: R
     keyFingerprint: fingerprint,
     permits: createPermits(settings.concurrency),
     concurrency: settings.concurrency,
+    objectStores,
     metrics,
     log,
   };

@@ -4,6 +4,7 @@ import type { Budget } from './budget/index.js';
 import type { Permits } from './consumers/permits.js';
 import type { ASGGatewayClient } from './gateway/client.js';
 import type { Metrics } from './metrics/metrics.js';
+import type { ObjectStores } from './object-stores/index.js';
 import type { RunRedis } from './runs/scripts.js';
 
 /** What a process shares between its runs. Made by `openPipeline`; every stage takes what it needs of it. */
@@ -19,6 +20,8 @@ export interface Pipeline {
   keyFingerprint: string;
   permits: Permits;
   concurrency: number;
+  /** S3 and Google Cloud Storage, for manifests and results. */
+  objectStores: ObjectStores;
   metrics: Metrics;
   log: Logger;
 }

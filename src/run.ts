@@ -8,7 +8,7 @@ import { keepProducing } from './producers/keep-producing.js';
 import type { Producer } from './producers/produce.js';
 import { openQueues } from './queues/queues.js';
 import { summaryOf } from './results/finish.js';
-import { openSink } from './results/sink.js';
+import { openSink, resolveOut } from './results/sink.js';
 import { runKeys } from './runs/keys.js';
 import { type Prepared, prepareRun } from './runs/prepare.js';
 import { type RunReading, readRun } from './runs/read-status.js';
@@ -59,7 +59,9 @@ export const runPolicy = (settings: Settings): RunPolicy => ({
 
 /** The manifest opened and the run on record: the part of `run` that sends nothing. */
 export async function prepare(pipeline: Pipeline, settings: Settings, spec: string, cwd: string) {
-  const manifest = await openManifest(spec, { cwd, spoolDir: path.join(settings.dataDir, 'spool') });
+  const { objectStores } = pipeline;
+  const spoolDir = path.join(settings.dataDir, 'spool');
+  const manifest = await openManifest(spec, { cwd, spoolDir, objectStores });
   const prepared = await prepareRun(
     pipeline.redis,
     pipeline.prefix,
@@ -71,22 +73,19 @@ export async function prepare(pipeline: Pipeline, settings: Settings, spec: stri
       keyFingerprint: pipeline.keyFingerprint,
       runId: settings.runId,
       out: (id) => resolveOut(settings.out ?? path.join('out', id), cwd),
-      openSink,
+      openSink: (out) => openSink(out, objectStores),
     },
     pipeline.log,
   );
   return { manifest, prepared };
 }
 
-const resolveOut = (out: string, cwd: string) =>
-  /^[a-z0-9]+:\/\//i.test(out) ? out : path.resolve(cwd, out);
-
 export function openProducer(pipeline: Pipeline, record: RunRecord): Producer & { close(): Promise<void> } {
-  const { redis, prefix, metrics, log } = pipeline;
+  const { redis, prefix, metrics, log, objectStores } = pipeline;
   const queues = openQueues(runKeys(prefix, record.id), pipeline.connection, (error) =>
     log.debug({ err: error }, 'queue error'),
   );
-  return { redis, prefix, metrics, log, queues, close: () => queues.close() };
+  return { redis, prefix, metrics, log, objectStores, queues, close: () => queues.close() };
 }
 
 /**

@@ -86,7 +86,7 @@ async function sweepWhileOpen(
   signal: AbortSignal,
 ): Promise<void> {
   const reopen = async () => {
-    const manifest = await openManifest(record.manifest.uri);
+    const manifest = await openManifest(record.manifest.uri, { objectStores: pipeline.objectStores });
     if (manifest.version !== record.manifest.version) throw new Error(`${record.manifest.uri} has changed`);
     return manifest;
   };

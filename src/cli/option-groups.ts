@@ -1,7 +1,7 @@
 /** Which options a command takes, by what it does. Keys of the option table. */
 const common = ['config', 'logLevel', 'debug', 'printConfig'];
 
-export const storeOptions = [...common, 'redisUrl', 'dataDir', 'prefix'];
+export const storeOptions = [...common, 'redisUrl', 'dataDir', 'prefix', 's3Endpoint', 'gcsEndpoint'];
 
 const sandboxOptions = [
   'sandbox',

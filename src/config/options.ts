@@ -150,6 +150,18 @@ export const options = {
   partSize: size({ describe: 'a part is closed at this size', default: 64 * 1024 ** 2, min: 1 }),
   partAge: duration({ describe: 'a part is closed at this age', default: 300_000, min: 1 }),
   compress: boolean({ describe: 'write parts as .gz' }),
+  s3Endpoint: text({
+    describe: "an S3 service other than Amazon's, in path style",
+    default: null,
+    env: 'AWS_ENDPOINT_URL_S3',
+    placeholder: 'url',
+  }),
+  gcsEndpoint: text({
+    describe: 'a Google Cloud Storage emulator',
+    default: null,
+    env: 'STORAGE_EMULATOR_HOST',
+    placeholder: 'url',
+  }),
 
   webhookUrl: url({
     describe: 'settle by webhook: the public address of this process',

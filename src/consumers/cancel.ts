@@ -6,7 +6,6 @@ import { flushOnce } from '../results/flush.js';
 import { openSink } from '../results/sink.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
-import type { RunRedis } from '../runs/scripts.js';
 import { CANCELLED, failLine } from './lines.js';
 
 const PAGE = 500;
@@ -16,7 +15,7 @@ const PAGE = 500;
  * seen from here. Lines that may have been bought stay for a consumer, which asks for their results.
  */
 export async function endCancelled(
-  redis: RunRedis,
+  { redis, objectStores }: Pick<Pipeline, 'redis' | 'objectStores'>,
   prefix: string,
   record: RunRecord,
   queues: RunQueues,
@@ -43,7 +42,7 @@ export async function endCancelled(
       if (!removed) skipped += 1;
     }
   }
-  const sink = openSink(record.out);
+  const sink = openSink(record.out, objectStores);
   if (!(await sink.sees(record))) return;
   const flusher = { redis, prefix, sink };
   while ((await flushOnce(flusher, record)).length > 0);

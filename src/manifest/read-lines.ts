@@ -1,11 +1,10 @@
 import { decompress, magicOf } from './decompress.js';
 import { createLineSplitter } from './line-splitter.js';
 import { storeOf } from './stores/registry.js';
-import { sourceChanged } from './stores/store.js';
+import { type ReadOptions, sourceChanged } from './stores/store.js';
 import type { Position, RawLine, Source } from './types.js';
 
-export interface ReadLinesOptions {
-  signal?: AbortSignal;
+export interface ReadLinesOptions extends ReadOptions {
   /** The most bytes a line may have, newline not counted (1 MiB). */
   maxLineBytes?: number;
 }
@@ -21,13 +20,13 @@ const MAX_LINE_BYTES = 1024 * 1024;
 export async function* readLines(
   source: Source,
   from: Position,
-  { signal, maxLineBytes = MAX_LINE_BYTES }: ReadLinesOptions = {},
+  { maxLineBytes = MAX_LINE_BYTES, ...options }: ReadLinesOptions = {},
 ): AsyncIterable<RawLine[]> {
   const start = source.seekable ? from.offset : 0;
-  const stored = storeOf(source.uri).openRange(source, start, signal === undefined ? {} : { signal });
+  const stored = storeOf(source.uri).openRange(source, start, options);
   const splitter = createLineSplitter(from, maxLineBytes);
   for await (const chunk of skip(unpacked(source, stored), from.offset - start, source.name)) {
-    signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     const lines = await splitter.push(chunk);
     if (lines.length > 0) yield lines;
   }

@@ -8,6 +8,7 @@ import {
   type Source,
 } from '../manifest/index.js';
 import type { Metrics } from '../metrics/metrics.js';
+import type { ObjectStores } from '../object-stores/index.js';
 import { jobId, queueKey, type RunQueues } from '../queues/queues.js';
 import { type RunKeys, runKeys } from '../runs/keys.js';
 import type { Lease } from '../runs/lease.js';
@@ -23,6 +24,7 @@ export interface Producer {
   prefix: string;
   queues: RunQueues;
   metrics: Metrics;
+  objectStores: ObjectStores;
   log: Logger;
 }
 
@@ -60,7 +62,7 @@ export async function produce(
 
   for (const source of manifest.sources.slice(at.source)) {
     const from = source.index === at.source ? { line: at.line, offset: at.offset } : { line: 0, offset: 0 };
-    for await (const batch of readUntil(source, from, stop)) {
+    for await (const batch of readUntil(producer, source, from, stop)) {
       for (let i = 0; i < batch.length; i += CHUNK_LINES) {
         if (stop.aborted || !(await room.wait())) break;
         const lines = batch.slice(i, i + CHUNK_LINES);
@@ -187,12 +189,13 @@ async function readCursor(redis: RunRedis, keys: RunKeys): Promise<Cursor | 'pro
 
 /** The source's lines; ends quietly when the signal stops it. */
 export async function* readUntil(
+  { objectStores }: Producer,
   source: Source,
   from: { line: number; offset: number },
   signal: AbortSignal,
 ): AsyncIterable<RawLine[]> {
   try {
-    yield* readLines(source, from, { signal });
+    yield* readLines(source, from, { signal, objectStores });
   } catch (error) {
     if (!signal.aborted) throw error;
   }

@@ -29,7 +29,7 @@ export async function sweep(
   await producer.queues.poll.clean(0, 0, 'failed');
   let found = 0;
   for (const source of manifest.sources) {
-    for await (const batch of readUntil(source, { line: 0, offset: 0 }, stop)) {
+    for await (const batch of readUntil(producer, source, { line: 0, offset: 0 }, stop)) {
       for (let i = 0; i < batch.length; i += CHUNK_LINES) {
         const raws = batch.slice(i, i + CHUNK_LINES);
         const ended = await endedBits(producer.redis, keys, source.index, raws);

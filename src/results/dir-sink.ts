@@ -3,10 +3,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { IngestError } from '../errors.js';
-import { parsePartName, type Sink } from './sink.js';
-
-const MARKER = '.asg-ingest.json';
-const SUMMARY = 'summary.json';
+import { MARKER, type Marker, ownerOf, parsePartName, type Sink, SUMMARY } from './sink-files.js';
 
 /** A directory as a sink: files are written beside, synced, and renamed into place. */
 export function createDirSink(dir: string): Sink {
@@ -33,7 +30,7 @@ export function createDirSink(dir: string): Sink {
 
   const marker = async () => {
     const text = await readIfThere(MARKER);
-    return text === null ? null : (JSON.parse(text) as { run_id: string; sink_id: string });
+    return text === null ? null : (JSON.parse(text) as Marker);
   };
 
   return {
@@ -41,7 +38,7 @@ export function createDirSink(dir: string): Sink {
     async claim(run) {
       try {
         await mkdir(dir, { recursive: true });
-        const owner = (await marker())?.run_id ?? (await othersParts(dir, run.id));
+        const owner = (await marker())?.run_id ?? ownerOf(await readdir(dir), run.id);
         if (owner !== null && owner !== run.id)
           throw new IngestError('usage', `--out: ${dir} holds the results of another run, ${owner}`, {
             hint: 'give this run a directory of its own',
@@ -79,12 +76,6 @@ export function createDirSink(dir: string): Sink {
       await syncDir(dir);
     },
   };
-}
-
-/** The run whose parts are in a directory that has no marker; null when it holds none but `runId`'s. */
-async function othersParts(dir: string, runId: string): Promise<string | null> {
-  const owners = (await readdir(dir)).map((name) => parsePartName(name)?.runId);
-  return owners.find((owner) => owner !== undefined && owner !== runId) ?? null;
 }
 
 /** A rename is durable once its directory is. */

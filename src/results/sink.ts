@@ -1,48 +1,30 @@
-import type { RunRecord } from '../runs/record.js';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { usageError } from '../errors.js';
+import { createObjectStores, type ObjectStores } from '../object-stores/index.js';
 import { createDirSink } from './dir-sink.js';
+import { createObjectSink } from './object-sink.js';
+import type { Sink } from './sink-files.js';
 
-/** Where a run's parts and its summary go. Every method may be repeated after a crash with the same effect. */
-export interface Sink {
-  readonly kind: 'dir' | 's3' | 'gs';
-  /** Proves that the place can be written, and marks it as this run's; refuses one that holds another run's parts. */
-  claim(run: Pick<RunRecord, 'id' | 'sinkId'>): Promise<void>;
-  /** Whether this process sees the place that was claimed for the run. */
-  sees(run: Pick<RunRecord, 'id' | 'sinkId'>): Promise<boolean>;
-  /** Writes a whole part, durably, under its name: it is there with all its bytes or not at all. */
-  writePart(name: string, bytes: AsyncIterable<Buffer>): Promise<void>;
-  writeSummary(json: string): Promise<void>;
-  readSummary(): Promise<string | null>;
-  removeSummary(): Promise<void>;
-  /** Names of the run's parts that are there, sorted. */
-  listParts(runId: string): Promise<string[]>;
-  readPart(name: string): AsyncIterable<Buffer>;
-  /** Moves a part to `superseded/`. */
-  setAside(name: string): Promise<void>;
+export { type PartName, parsePartName, partName, type Sink } from './sink-files.js';
+
+/**
+ * The sink of an `--out`: a directory, `s3://bucket/prefix` or `gs://bucket/prefix`. Nothing is opened yet.
+ *
+ * @throws IngestError `usage` for a scheme that is not known.
+ */
+export function openSink(out: string, stores: ObjectStores = createObjectStores()): Sink {
+  const scheme = schemeOf(out);
+  if (scheme === null) return createDirSink(out);
+  if (scheme === 'file') return createDirSink(fileURLToPath(out));
+  if (scheme === 's3' || scheme === 'gs') return createObjectSink(out, stores);
+  throw usageError('--out', `unknown scheme "${scheme}://"`, {
+    hint: 'give a directory, s3://bucket/prefix or gs://bucket/prefix',
+  });
 }
 
-/** The sink of an `--out`: a directory. */
-export function openSink(out: string): Sink {
-  return createDirSink(out);
-}
+/** An `--out` that means the same from every working directory. */
+export const resolveOut = (out: string, cwd: string) =>
+  schemeOf(out) === null ? path.resolve(cwd, out) : out;
 
-const PART = /^(results|failures)-(.+)-(\d{5,})\.jsonl(\.gz)?$/;
-
-export interface PartName {
-  kind: 'results' | 'failures';
-  runId: string;
-  number: number;
-}
-
-export const partName = (
-  kind: 'results' | 'failures',
-  runId: string,
-  number: number,
-  compress: boolean,
-): string => `${kind}-${runId}-${String(number).padStart(5, '0')}.jsonl${compress ? '.gz' : ''}`;
-
-export function parsePartName(name: string): PartName | null {
-  const match = PART.exec(name);
-  if (!match) return null;
-  const [, kind, runId, number] = match;
-  return { kind: kind as PartName['kind'], runId: runId ?? '', number: Number(number) };
-}
+const schemeOf = (out: string) => /^([a-z][a-z0-9+.-]*):\/\//i.exec(out)?.[1]?.toLowerCase() ?? null;

@@ -8,6 +8,7 @@ import { resolveSettings, type Settings } from '../../src/config/index.js';
 import { createPermits } from '../../src/consumers/permits.js';
 import { ASGGatewayClient } from '../../src/gateway/client.js';
 import { createMetrics } from '../../src/metrics/metrics.js';
+import { createObjectStores } from '../../src/object-stores/index.js';
 import type { Pipeline } from '../../src/pipeline.js';
 import { connectRedis, redisOptions } from '../../src/redis/connection.js';
 import type { FailureRow, ResultRow } from '../../src/results/rows.js';
@@ -88,6 +89,7 @@ export async function pipelineTo(
     keyFingerprint: keyFingerprint(apiKey),
     permits: createPermits(50),
     concurrency: 50,
+    objectStores: createObjectStores(),
     metrics: createMetrics(),
     log,
   };

@@ -26,7 +26,7 @@ function control(name: string, describe: string, to: RunState, done: string): Co
           const still = pausedQueues(to, null);
           for (const queue of ['submit', 'poll'] as const)
             await (still[queue] ? queues[queue].pause() : queues[queue].resume());
-          if (to === 'cancelled') await endCancelled(store.redis, settings.prefix, record, queues, log);
+          if (to === 'cancelled') await endCancelled(store, settings.prefix, record, queues, log);
           await queues.close();
         }
         const ok = state === to;

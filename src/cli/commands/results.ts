@@ -13,7 +13,7 @@ export const results: CommandDefinition = {
   run: ({ settings, args, log, io }) =>
     withStore(settings, log, async (store) => {
       const record = await findRun(store, settings.prefix, args[0]);
-      const rows = resultRows(openSink(record.out), record.id);
+      const rows = resultRows(openSink(record.out, store.objectStores), record.id);
       const ordered = settings.order === 'line' ? orderedRows(rows, record.manifest.sources) : rows;
       for await (const row of ordered) if (!io.stdout.write(`${row}\n`)) await once(io.stdout, 'drain');
       return 0;

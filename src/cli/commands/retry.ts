@@ -19,15 +19,20 @@ export const retry: CommandDefinition = {
       const record = await findRun(pipeline, pipeline.prefix, context.args[0]);
       const producer = openProducer(pipeline, record);
       try {
-        const lines = await retryFailures(producer, record, openSink(record.out));
+        const lines = await retryFailures(producer, record, openSink(record.out, pipeline.objectStores));
         pipeline.log.info({ run: record.id, lines }, 'failures are queued again');
         const now = (await loadRun(pipeline.redis, pipeline.prefix, record.id)) ?? record;
         return await followRun(pipeline, { kind: 'go', record: now }, watch, (_record, signal) =>
-          keepProducing(producer, now, () => openManifest(record.manifest.uri), {
-            until: 'ended',
-            mayProduce: false,
-            signal,
-          }),
+          keepProducing(
+            producer,
+            now,
+            () => openManifest(record.manifest.uri, { objectStores: pipeline.objectStores }),
+            {
+              until: 'ended',
+              mayProduce: false,
+              signal,
+            },
+          ),
         );
       } finally {
         await producer.close();

@@ -18,14 +18,23 @@ export async function filesUnder(folder: string): Promise<string[]> {
   return found.sort(byName);
 }
 
+/** A `*` at the end stands for anything, one before it for anything but a slash. */
+export function matcherOf(pattern: string): (name: string) => boolean {
+  const parts = pattern.split('*').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
+  const last = parts.pop() ?? '';
+  const head = parts.join('[^/]*');
+  const whole = parts.length === 0 ? last : `${head}${last === '' ? '.*' : `[^/]*${last}`}`;
+  const matcher = new RegExp(`^${whole}$`, 's');
+  return (name) => matcher.test(name);
+}
+
 /** The files right in a folder whose names match a pattern with `*`; dot names only where the pattern starts with one. */
 export async function filesWith(folder: string, pattern: string): Promise<string[]> {
-  const parts = pattern.split('*').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
-  const matcher = new RegExp(`^${parts.join('.*')}$`, 's');
+  const matches = matcherOf(pattern);
   const found: string[] = [];
   for (const { name } of await readdir(folder, { withFileTypes: true })) {
     if (name.startsWith('.') && !pattern.startsWith('.')) continue;
-    if (matcher.test(name) && (await isFile(path.join(folder, name)))) found.push(name);
+    if (matches(name) && (await isFile(path.join(folder, name)))) found.push(name);
   }
   return found.sort(byName);
 }

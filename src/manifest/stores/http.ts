@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, type Dispatcher, interceptors, request } from 'undici';
-import { IngestError } from '../../errors.js';
 import type { Source } from '../types.js';
 import { credentials, safeUrl } from './http-url.js';
+import { reopening, retried } from './reopening.js';
 import {
   type Listing,
   manifestError,
@@ -13,10 +12,6 @@ import {
   sourceChanged,
 } from './store.js';
 
-/** Tries in a row that brought no byte, after which a source is given up. */
-const TRIES = 6;
-const BACKOFF_MS = 100;
-const MAX_BACKOFF_MS = 5_000;
 const HEAD_BYTES = 4;
 
 export const httpStore: Store = { list, stat, openRange };
@@ -35,7 +30,7 @@ async function list(spec: string, _options: OpenOptions): Promise<Listing> {
 /** One GET of the first bytes tells all: HEAD is refused by many signed URLs, and promises ranges that are not kept. */
 async function stat(uri: string, { signal }: OpenOptions): Promise<ObjectStat> {
   return withAgent((agent) =>
-    retried(uri, signal, async () => {
+    retried(safeUrl(uri), signal, async () => {
       const answer = await get(agent, uri, `bytes=0-${HEAD_BYTES - 1}`, signal);
       const { size, version } = answer;
       // What an empty source answers to any range.
@@ -53,23 +48,14 @@ async function stat(uri: string, { signal }: OpenOptions): Promise<ObjectStat> {
 
 async function* openRange(source: Source, start: number, { signal }: ReadOptions): AsyncIterable<Uint8Array> {
   const agent = openAgent();
-  let at = start;
   try {
-    for (let failures = 0; ; ) {
-      try {
-        for await (const chunk of bodyFrom(agent, source, at, signal)) {
-          at += chunk.length;
-          failures = 0;
-          yield chunk;
-        }
-        if (source.size !== null && at < source.size)
-          throw new Error(`the body ended at byte ${at} of ${source.size}`);
-        return;
-      } catch (error) {
-        failures += 1;
-        await backOff(source.uri, failures, error, signal);
-      }
-    }
+    yield* reopening(
+      safeUrl(source.uri),
+      source.size,
+      start,
+      (at) => bodyFrom(agent, source, at, signal),
+      signal,
+    );
   } finally {
     await agent.destroy();
   }
@@ -81,7 +67,6 @@ async function* bodyFrom(
   at: number,
   signal?: AbortSignal,
 ): AsyncIterable<Uint8Array> {
-  if (source.size !== null && at >= source.size) return;
   const answer = await get(agent, source.uri, at === 0 ? undefined : `bytes=${at}-`, signal, source.version);
   const safe = safeUrl(source.uri);
   if (answer.status === 416) throw sourceChanged(safe, `it has no byte ${at} any more`);
@@ -173,35 +158,4 @@ async function withAgent<T>(use: (agent: Dispatcher) => Promise<T>): Promise<T> 
   } finally {
     await agent.destroy();
   }
-}
-
-async function retried<T>(uri: string, signal: AbortSignal | undefined, act: () => Promise<T>): Promise<T> {
-  for (let failures = 1; ; failures += 1) {
-    try {
-      return await act();
-    } catch (error) {
-      await backOff(uri, failures, error, signal);
-    }
-  }
-}
-
-/** Waits before the next try; rethrows what another try cannot change. */
-async function backOff(
-  uri: string,
-  failures: number,
-  error: unknown,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  signal?.throwIfAborted();
-  if (error instanceof IngestError) throw error;
-  if (failures >= TRIES) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw manifestError(
-      `${safeUrl(uri)} cannot be read: ${reason} (${TRIES} tries)`,
-      'Check the server and the network.',
-      error,
-    );
-  }
-  const most = Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** failures);
-  await sleep(most / 2 + (Math.random() * most) / 2, undefined, signal === undefined ? {} : { signal });
 }

@@ -1,6 +1,7 @@
 import { usageError } from '../../errors.js';
 import { fileStore } from './file.js';
 import { httpStore } from './http.js';
+import { objectStore } from './object.js';
 import { stdinStore } from './stdin.js';
 import type { Store } from './store.js';
 
@@ -8,8 +9,9 @@ const STORES: Readonly<Record<string, Store>> = {
   file: fileStore,
   http: httpStore,
   https: httpStore,
+  s3: objectStore,
+  gs: objectStore,
 };
-const NOT_YET: Readonly<Record<string, string>> = { s3: 'S3', gs: 'Google Cloud Storage' };
 
 /** The store that a manifest spec or a source's URI belongs to; anything without `scheme://` is a path. */
 export function storeOf(uri: string): Store {
@@ -17,12 +19,7 @@ export function storeOf(uri: string): Store {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(uri)?.[1]?.toLowerCase() ?? 'file';
   const store = Object.hasOwn(STORES, scheme) ? STORES[scheme] : undefined;
   if (store !== undefined) return store;
-  if (Object.hasOwn(NOT_YET, scheme)) {
-    throw usageError('<manifest>', `${scheme}:// (${NOT_YET[scheme]}) cannot be read by this version`, {
-      hint: 'Copy the objects to a local directory, or pipe them in and give - as the manifest.',
-    });
-  }
   throw usageError('<manifest>', `unknown scheme "${scheme}://"`, {
-    hint: 'Give a path, - for standard input, or a file://, http:// or https:// URL.',
+    hint: 'Give a path, - for standard input, or a file://, http(s)://, s3:// or gs:// URL.',
   });
 }

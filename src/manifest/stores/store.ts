@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { IngestError } from '../../errors.js';
+import type { ObjectStores } from '../../object-stores/index.js';
 import type { Source } from '../types.js';
 
 export interface OpenOptions {
@@ -10,11 +11,11 @@ export interface OpenOptions {
   stdin?: Readable;
   /** Where standard input is kept while and after it is read (default: a new temporary directory). */
   spoolDir?: string;
+  /** For `s3://` and `gs://` (default: with the environment's endpoints and credentials). */
+  objectStores?: ObjectStores;
 }
 
-export interface ReadOptions {
-  signal?: AbortSignal;
-}
+export type ReadOptions = Pick<OpenOptions, 'signal' | 'objectStores'>;
 
 export interface Listing {
   /** The spec made absolute and free of secrets. */

@@ -1,0 +1,104 @@
+import {
+  createObjectStores,
+  type ObjectPlace,
+  type ObjectStore,
+  ObjectStoreError,
+  objectUri,
+  parseObjectUri,
+} from '../../object-stores/index.js';
+import type { Source } from '../types.js';
+import { matcherOf } from './file-pattern.js';
+import { reopening, retried } from './reopening.js';
+import {
+  type Listing,
+  manifestError,
+  type ObjectStat,
+  type OpenOptions,
+  type ReadOptions,
+  type Store,
+  sourceChanged,
+} from './store.js';
+
+/** Manifests in S3 and Google Cloud Storage. */
+export const objectStore: Store = { list, stat, openRange };
+
+type Stores = Pick<OpenOptions, 'objectStores'>;
+
+async function opened(uri: string, { objectStores = createObjectStores() }: Stores) {
+  const place = parseObjectUri(uri);
+  if (place === null)
+    throw manifestError(`"${uri}" names no bucket`, 'Write it as s3://bucket/key or gs://bucket/key.');
+  return { place, store: await objectStores.of(place.scheme) };
+}
+
+/** A prefix that ends in `/` or `*` takes everything under it; a `*` before that stands for part of one name. */
+async function list(spec: string, options: OpenOptions): Promise<Listing> {
+  const { place, store } = await opened(spec, options);
+  const { bucket, key } = place;
+  const uri = objectUri(store.kind, place);
+  if (key !== '' && !key.endsWith('/') && !key.includes('*')) {
+    const name = key.slice(key.lastIndexOf('/') + 1);
+    return { uri, several: false, objects: [{ uri, name }] };
+  }
+  const prefix = key.split('*', 1)[0] ?? '';
+  const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+  const wanted = matcherOf(key.endsWith('/') || key === '' ? `${key}*` : key);
+  const objects: Listing['objects'] = [];
+  await retried(uri, options.signal, async () => {
+    objects.length = 0;
+    await named(async () => {
+      for await (const found of store.list(bucket, prefix)) {
+        const name = found.slice(folder.length);
+        if (!wanted(found) || isHidden(name)) continue;
+        objects.push({ uri: objectUri(store.kind, { bucket, key: found }), name });
+      }
+    });
+  });
+  return { uri, several: true, objects };
+}
+
+/** As on disk, names with a dot first are passed over; so are the empty objects that stand for folders. */
+const isHidden = (name: string) => name.endsWith('/') || name.split('/').some((part) => part.startsWith('.'));
+
+async function stat(uri: string, options: OpenOptions): Promise<ObjectStat> {
+  const { place, store } = await opened(uri, options);
+  const found = await retried(uri, options.signal, () => named(() => store.head(place, options.signal)));
+  return {
+    ...found,
+    version: `${store.kind === 's3' ? 'etag' : 'generation'}:${found.version}`,
+    ranges: true,
+  };
+}
+
+async function* openRange(source: Source, start: number, options: ReadOptions): AsyncIterable<Uint8Array> {
+  const { place, store } = await opened(source.uri, options);
+  const body = (at: number) => bodyFrom(store, place, source, at, options.signal);
+  yield* reopening(source.uri, source.size, start, body, options.signal);
+}
+
+async function* bodyFrom(
+  store: ObjectStore,
+  place: ObjectPlace,
+  source: Source,
+  at: number,
+  signal: AbortSignal | undefined,
+): AsyncIterable<Uint8Array> {
+  const version = source.version.slice(source.version.indexOf(':') + 1);
+  try {
+    yield* store.read(place, at, version, signal);
+  } catch (error) {
+    if (!(error instanceof ObjectStoreError)) throw error;
+    if (error.trouble === 'gone') throw sourceChanged(source.uri, 'it is gone, or was written again');
+    if (error.trouble === 'changed') throw sourceChanged(source.uri, 'it was written again');
+    throw final(error);
+  }
+}
+
+const named = <T>(act: () => Promise<T>): Promise<T> =>
+  act().catch((error: unknown) => {
+    throw error instanceof ObjectStoreError ? final(error) : error;
+  });
+
+/** What another try cannot change is an error of the manifest. */
+const final = (error: ObjectStoreError) =>
+  error.trouble === 'temporary' ? error : manifestError(error.message, error.hint, error);

@@ -1,0 +1,202 @@
+import { pipeline } from 'node:stream/promises';
+import type { File } from '@google-cloud/storage';
+import { request } from 'undici';
+import {
+  networkTrouble,
+  type ObjectPlace,
+  type ObjectStore,
+  ObjectStoreError,
+  type ObjectTrouble,
+  objectUri,
+} from './object-store.js';
+
+const HEAD_BYTES = 4;
+/** Up to here an object is sent in one request; beyond, by a resumable upload in chunks of this size. */
+const SIMPLE_BYTES = 8 * 1024 * 1024;
+/** No byte for so long: the connection is dead. */
+const IDLE_MS = 60_000;
+/** A small object's media type; Google keeps it with the object. */
+const TYPE = { contentType: 'application/json' };
+
+/**
+ * Google Cloud Storage. Credentials come from the SDK's own chain (application default credentials, workload identity,
+ * the metadata server); an endpoint (an emulator) is spoken to without any. The SDK is loaded at the first use.
+ */
+export async function openGcs(endpoint: string | null): Promise<ObjectStore> {
+  const { IdempotencyStrategy, Storage } = await import('@google-cloud/storage');
+  const storage = new Storage({
+    ...(endpoint === null
+      ? {}
+      : { apiEndpoint: endpoint, projectId: 'none', useAuthWithCustomEndpoint: false }),
+    // Every write here may be repeated: same name, same bytes.
+    retryOptions: { autoRetry: true, maxRetries: 4, idempotencyStrategy: IdempotencyStrategy.RetryAlways },
+  });
+  const file = ({ bucket, key }: ObjectPlace): File => storage.bucket(bucket).file(key);
+  const where = (place: ObjectPlace) => objectUri('gs', place);
+  const explained = <T>(place: ObjectPlace, doing: Promise<T>): Promise<T> =>
+    doing.catch((error: unknown) => {
+      throw explain(error, where(place), place.bucket);
+    });
+
+  const origin = (endpoint ?? storage.apiEndpoint).replace(/\/+$/, '');
+
+  /**
+   * Stored bytes as they are, by the SDK's credentials but not by its read stream: that one waits for ever when the
+   * connection is reset just after the answer began.
+   */
+  async function* bytesOf(
+    place: ObjectPlace,
+    generation: string,
+    range: string | null,
+    signal?: AbortSignal,
+  ) {
+    const path = `/storage/v1/b/${encodeURIComponent(place.bucket)}/o/${encodeURIComponent(place.key)}`;
+    try {
+      const login = endpoint === null ? await storage.authClient.getRequestHeaders() : {};
+      const { statusCode, body } = await request(`${origin}${path}?alt=media&generation=${generation}`, {
+        headers: { ...login, 'accept-encoding': 'gzip', ...(range !== null && { range }) },
+        headersTimeout: IDLE_MS,
+        bodyTimeout: IDLE_MS,
+        ...(signal && { signal }),
+      });
+      if (statusCode >= 300)
+        throw explain({ code: statusCode, message: await body.text() }, where(place), place.bucket);
+      yield* body as AsyncIterable<Uint8Array>;
+    } catch (error) {
+      throw signal?.aborted ? signal.reason : explain(error, where(place), place.bucket);
+    }
+  }
+
+  return {
+    kind: 'gs',
+
+    async head(place, signal) {
+      const [metadata] = await explained(place, file(place).getMetadata());
+      const version = String(metadata.generation ?? '');
+      const size = Number(metadata.size ?? 0);
+      const head: Uint8Array[] = [];
+      const range = `bytes=0-${Math.min(size, HEAD_BYTES) - 1}`;
+      if (size > 0) for await (const chunk of bytesOf(place, version, range, signal)) head.push(chunk);
+      return { version, size, head: Buffer.concat(head).subarray(0, HEAD_BYTES) };
+    },
+
+    read: (place, start, version, signal) =>
+      bytesOf(place, version, start > 0 ? `bytes=${start}-` : null, signal),
+
+    async *list(bucket, prefix, { flat = false } = {}) {
+      const query = { prefix, ...(flat && { delimiter: '/' }) };
+      try {
+        for await (const { name } of storage.bucket(bucket).getFilesStream(query) as AsyncIterable<File>)
+          yield name;
+      } catch (error) {
+        throw explain(error, where({ bucket, key: prefix }), bucket);
+      }
+    },
+
+    async write(place, bytes) {
+      const { first, whole, rest } = await upTo(SIMPLE_BYTES, bytes);
+      const target = file(place);
+      if (whole) {
+        const saving = target.save(Buffer.concat(first), { resumable: false, validation: 'crc32c' });
+        return explained(place, saving);
+      }
+      // A failure of what is written is the writer's, not the store's.
+      let own: unknown;
+      async function* all() {
+        yield* first;
+        try {
+          yield* rest;
+        } catch (error) {
+          own = error;
+          throw error;
+        }
+      }
+      const upload = target.createWriteStream({
+        resumable: true,
+        chunkSize: SIMPLE_BYTES,
+        validation: 'crc32c',
+      });
+      await pipeline(all, upload).catch((error: unknown) => {
+        throw own ?? explain(error, where(place), place.bucket);
+      });
+    },
+
+    async create(place, text) {
+      const options = { resumable: false, metadata: TYPE, preconditionOpts: { ifGenerationMatch: 0 } };
+      try {
+        await file(place).save(text, options);
+        return true;
+      } catch (error) {
+        const trouble = explain(error, where(place), place.bucket);
+        if (trouble.trouble === 'changed') return false;
+        throw trouble;
+      }
+    },
+
+    async copy(from, to) {
+      await explained(from, file(from).copy(file(to)));
+    },
+
+    async remove(place) {
+      await explained(place, file(place).delete({ ignoreNotFound: true }));
+    },
+  };
+}
+
+/** The first chunks of a stream, until they are `most` bytes together, and what follows them. */
+async function upTo(most: number, bytes: AsyncIterable<Buffer>) {
+  const iterator = bytes[Symbol.asyncIterator]();
+  const first: Buffer[] = [];
+  for (let length = 0; length < most; ) {
+    const next = await iterator.next();
+    if (next.done === true) return { first, whole: true, rest: bytes };
+    first.push(next.value);
+    length += next.value.length;
+  }
+  return { first, whole: false, rest: { [Symbol.asyncIterator]: () => iterator } };
+}
+
+const BY_STATUS: Readonly<Record<number, ObjectTrouble>> = {
+  401: 'credentials',
+  403: 'denied',
+  404: 'gone',
+  412: 'changed',
+  416: 'changed',
+};
+
+const TEXTS: Readonly<
+  Record<Exclude<ObjectTrouble, 'temporary' | 'region'>, readonly [what: string, hint: string]>
+> = {
+  gone: ['there is no such object', 'Check the name; a trailing / or * takes all objects under a prefix.'],
+  changed: ['the object is not what it was', 'Put the old content back, or start a new run.'],
+  no_bucket: ['there is no such bucket', 'Check the name of the bucket.'],
+  denied: [
+    'access is denied',
+    'Allow storage.objects.get and .list for a manifest (role Storage Object Viewer), and .create and .delete too for --out (Storage Object User).',
+  ],
+  credentials: [
+    'no valid credentials',
+    'Set GOOGLE_APPLICATION_CREDENTIALS, run `gcloud auth application-default login`, or use a service account.',
+  ],
+  other: ['Google Cloud Storage refused the request', 'Check the bucket, the name and the endpoint.'],
+};
+
+/** One sentence for what the SDK threw. */
+function explain(error: unknown, where: string, bucket: string): ObjectStoreError {
+  if (error instanceof ObjectStoreError) return error;
+  const { message = '', code } = (error ?? {}) as { message?: string; code?: number | string };
+  const status = typeof code === 'number' ? code : Number(code);
+  const isBucket = status === 404 && /bucket does not exist/i.test(message);
+  const noCredentials = /default credentials|invalid_grant|could not refresh access token/i.test(message);
+  const trouble = isBucket
+    ? 'no_bucket'
+    : noCredentials
+      ? 'credentials'
+      : (BY_STATUS[status] ??
+        (status >= 400 && status < 500 && status !== 429 && status !== 408 ? 'other' : 'temporary'));
+  if (trouble === 'temporary' || trouble === 'region')
+    return networkTrouble(error, where, 'Check --gcs-endpoint (STORAGE_EMULATOR_HOST) and the network.');
+  const [what, hint] = TEXTS[trouble];
+  const place = trouble === 'no_bucket' ? `gs://${bucket}` : where;
+  return new ObjectStoreError(trouble, `${place}: ${what}`, hint, error);
+}

@@ -1,0 +1,104 @@
+/** Where an object is. */
+export interface ObjectPlace {
+  bucket: string;
+  key: string;
+}
+
+export interface ObjectHead {
+  /** Changes whenever the content does: ETag, or generation. */
+  version: string;
+  /** Bytes as stored. */
+  size: number;
+  /** The first bytes, enough for a magic number. */
+  head: Uint8Array;
+}
+
+/** Why a call failed, as far as that decides what happens next. */
+export type ObjectTrouble =
+  /** There is no such object. */
+  | 'gone'
+  /** The object is not of the version that was asked for. */
+  | 'changed'
+  | 'no_bucket'
+  | 'denied'
+  /** None were found, or they were refused. */
+  | 'credentials'
+  | 'region'
+  /** It may go better in a moment: a busy server, a broken connection. */
+  | 'temporary'
+  | 'other';
+
+/** A failed call to an object store. The message is one sentence without secrets. */
+export class ObjectStoreError extends Error {
+  override readonly name = 'ObjectStoreError';
+
+  constructor(
+    readonly trouble: ObjectTrouble,
+    message: string,
+    /** What the user can do about it. */
+    readonly hint: string,
+    cause?: unknown,
+  ) {
+    super(message, { cause });
+  }
+}
+
+/**
+ * What manifests and results need of an object store, alike for S3 and Google Cloud Storage. All methods reject with
+ * an `ObjectStoreError`.
+ */
+export interface ObjectStore {
+  readonly kind: 's3' | 'gs';
+  head(place: ObjectPlace, signal?: AbortSignal): Promise<ObjectHead>;
+  /** The object's bytes from `start` on, over one connection; `changed` or `gone` when it is not of `version` any more. */
+  read(place: ObjectPlace, start: number, version: string, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Keys under a prefix, in the order of their UTF-8 bytes. With `flat`, only those without a further `/`. */
+  list(bucket: string, prefix: string, options?: { flat?: boolean }): AsyncIterable<string>;
+  /** Writes an object whole or not at all, whatever its size, in constant memory. */
+  write(place: ObjectPlace, bytes: AsyncIterable<Buffer>): Promise<void>;
+  /** Writes a small object; false when there is one already. */
+  create(place: ObjectPlace, text: string): Promise<boolean>;
+  copy(from: ObjectPlace, to: ObjectPlace): Promise<void>;
+  /** Also when it is not there. */
+  remove(place: ObjectPlace): Promise<void>;
+}
+
+/** `s3://bucket/key` in parts; null for anything else. A key may hold any character. */
+export function parseObjectUri(uri: string): (ObjectPlace & { scheme: 's3' | 'gs' }) | null {
+  const match = /^(s3|gs):\/\/([^/]+)(?:\/(.*))?$/is.exec(uri);
+  if (match === null) return null;
+  const [, scheme = '', bucket = '', key = ''] = match;
+  return { scheme: scheme.toLowerCase() as 's3' | 'gs', bucket, key };
+}
+
+export const objectUri = (scheme: 's3' | 'gs', { bucket, key }: ObjectPlace) =>
+  `${scheme}://${bucket}/${key}`;
+
+/** A whole object as text. */
+export async function readText(store: ObjectStore, place: ObjectPlace): Promise<string | null> {
+  try {
+    const { version } = await store.head(place);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of store.read(place, 0, version)) chunks.push(chunk);
+    return Buffer.concat(chunks).toString('utf8');
+  } catch (error) {
+    if (error instanceof ObjectStoreError && error.trouble === 'gone') return null;
+    throw error;
+  }
+}
+
+const NETWORK_CODES = new Set(['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH']);
+
+/** What both SDKs' errors have in common: addresses that do not answer, and whatever is left. */
+export function networkTrouble(error: unknown, where: string, endpointHint: string): ObjectStoreError {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  const reason = String(message || code || error).split('\n')[0];
+  if (typeof code === 'string' && NETWORK_CODES.has(code))
+    return new ObjectStoreError('temporary', `${where}: no connection (${code})`, endpointHint, error);
+  return new ObjectStoreError(
+    'temporary',
+    `${where}: ${reason}`,
+    'Check the network and the service.',
+    error,
+  );
+}

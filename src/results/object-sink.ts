@@ -1,0 +1,131 @@
+import { IngestError } from '../errors.js';
+import { reopening } from '../manifest/stores/reopening.js';
+import {
+  type ObjectPlace,
+  type ObjectStore,
+  ObjectStoreError,
+  type ObjectStores,
+  parseObjectUri,
+  readText,
+} from '../object-stores/index.js';
+import { MARKER, type Marker, ownerOf, parsePartName, type Sink, SUMMARY } from './sink-files.js';
+
+/** How long a process trusts its last look at the marker; consumers ask every second. */
+const SEEN_MS = 30_000;
+const NOT_SEEN_MS = 5_000;
+
+/** A prefix in S3 or Google Cloud Storage as a sink: an upload appears when it is complete, or never. */
+export function createObjectSink(out: string, stores: ObjectStores): Sink {
+  const place = parseObjectUri(out);
+  if (place === null)
+    throw new IngestError('usage', `--out: "${out}" names no bucket`, {
+      hint: 'write it as s3://bucket/prefix',
+    });
+  const { bucket, scheme } = place;
+  const prefix = place.key === '' || place.key.endsWith('/') ? place.key : `${place.key}/`;
+  const at = (name: string): ObjectPlace => ({ bucket, key: prefix + name });
+  const open = () => stores.of(scheme);
+  let look = { seen: false, until: 0, of: '' };
+
+  async function names(store: ObjectStore, start: string): Promise<string[]> {
+    const found: string[] = [];
+    for await (const key of store.list(bucket, prefix + start, { flat: true }))
+      found.push(key.slice(prefix.length));
+    return found;
+  }
+
+  const marker = async (store: ObjectStore) => {
+    const text = await readText(store, at(MARKER));
+    return text === null ? null : (JSON.parse(text) as Marker);
+  };
+
+  /** `create` is how the first of two runs that want the same place wins it, where the store can tell. */
+  async function mark(store: ObjectStore, run: Marker): Promise<Marker | null> {
+    const text = JSON.stringify(run);
+    if (await store.create(at(MARKER), text)) return null;
+    const found = await marker(store);
+    if (found !== null && found.run_id !== run.run_id) return found;
+    await store.write(at(MARKER), once(text));
+    return null;
+  }
+
+  return {
+    kind: scheme,
+
+    async claim(run) {
+      try {
+        const store = await open();
+        const known = await marker(store);
+        const parts =
+          known === null ? [...(await names(store, 'results-')), ...(await names(store, 'failures-'))] : [];
+        const owner = known?.run_id ?? ownerOf(parts, run.id);
+        const other =
+          owner !== null && owner !== run.id
+            ? owner
+            : (await mark(store, { run_id: run.id, sink_id: run.sinkId }))?.run_id;
+        if (other !== undefined)
+          throw new IngestError('usage', `--out: ${out} holds the results of another run, ${other}`, {
+            hint: 'give this run a prefix of its own',
+          });
+      } catch (error) {
+        if (!(error instanceof ObjectStoreError)) throw error;
+        throw new IngestError('usage', `--out: ${error.message}; nothing was sent`, {
+          hint: error.hint,
+          cause: error,
+        });
+      }
+    },
+
+    async sees(run) {
+      const now = Date.now();
+      if (now < look.until && look.of === run.sinkId) return look.seen;
+      const seen = await open()
+        .then(marker)
+        .then(
+          (found) => found?.run_id === run.id && found.sink_id === run.sinkId,
+          // A store in trouble is still this process' to write to: the flush says what is wrong with it.
+          (error) => error instanceof ObjectStoreError && error.trouble === 'temporary',
+        );
+      look = { seen, until: now + (seen ? SEEN_MS : NOT_SEEN_MS), of: run.sinkId };
+      return seen;
+    },
+
+    writePart: async (name, bytes) => (await open()).write(at(name), bytes),
+    writeSummary: async (json) => (await open()).write(at(SUMMARY), once(json)),
+    readSummary: async () => readText(await open(), at(SUMMARY)),
+    removeSummary: async () => (await open()).remove(at(SUMMARY)),
+
+    async listParts(runId) {
+      const store = await open();
+      const found = [
+        ...(await names(store, `failures-${runId}-`)),
+        ...(await names(store, `results-${runId}-`)),
+      ];
+      return found.filter((name) => parsePartName(name)?.runId === runId).sort();
+    },
+
+    async *readPart(name) {
+      const store = await open();
+      const { version, size } = await store.head(at(name));
+      const bytes = reopening(
+        `${out}/${name}`,
+        size,
+        0,
+        (from) => store.read(at(name), from, version),
+        undefined,
+      );
+      for await (const chunk of bytes) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    },
+
+    /** A copy, then a removal: repeated after a crash between the two, it ends the same. */
+    async setAside(name) {
+      const store = await open();
+      await store.copy(at(name), at(`superseded/${name}`));
+      await store.remove(at(name));
+    },
+  };
+}
+
+async function* once(text: string): AsyncIterable<Buffer> {
+  yield Buffer.from(text);
+}

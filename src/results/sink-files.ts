@@ -1,0 +1,57 @@
+import type { RunRecord } from '../runs/record.js';
+
+/** Where a run's parts and its summary go. Every method may be repeated after a crash with the same effect. */
+export interface Sink {
+  readonly kind: 'dir' | 's3' | 'gs';
+  /** Proves that the place can be written, and marks it as this run's; refuses one that holds another run's parts. */
+  claim(run: Pick<RunRecord, 'id' | 'sinkId'>): Promise<void>;
+  /** Whether this process sees the place that was claimed for the run. */
+  sees(run: Pick<RunRecord, 'id' | 'sinkId'>): Promise<boolean>;
+  /** Writes a whole part, durably, under its name: it is there with all its bytes or not at all. */
+  writePart(name: string, bytes: AsyncIterable<Buffer>): Promise<void>;
+  writeSummary(json: string): Promise<void>;
+  readSummary(): Promise<string | null>;
+  removeSummary(): Promise<void>;
+  /** Names of the run's parts that are there, sorted. */
+  listParts(runId: string): Promise<string[]>;
+  readPart(name: string): AsyncIterable<Buffer>;
+  /** Moves a part to `superseded/`. */
+  setAside(name: string): Promise<void>;
+}
+
+/** The file that says whose a place is. */
+export const MARKER = '.asg-ingest.json';
+export const SUMMARY = 'summary.json';
+
+export interface Marker {
+  run_id: string;
+  sink_id: string;
+}
+
+const PART = /^(results|failures)-(.+)-(\d{5,})\.jsonl(\.gz)?$/;
+
+export interface PartName {
+  kind: 'results' | 'failures';
+  runId: string;
+  number: number;
+}
+
+export const partName = (
+  kind: 'results' | 'failures',
+  runId: string,
+  number: number,
+  compress: boolean,
+): string => `${kind}-${runId}-${String(number).padStart(5, '0')}.jsonl${compress ? '.gz' : ''}`;
+
+export function parsePartName(name: string): PartName | null {
+  const match = PART.exec(name);
+  if (!match) return null;
+  const [, kind, runId, number] = match;
+  return { kind: kind as PartName['kind'], runId: runId ?? '', number: Number(number) };
+}
+
+/** The run whose parts are in a place that has no marker; null when it holds none but `runId`'s. */
+export function ownerOf(names: string[], runId: string): string | null {
+  const owners = names.map((name) => parsePartName(name)?.runId);
+  return owners.find((owner) => owner !== undefined && owner !== runId) ?? null;
+}

@@ -1,0 +1,136 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { tries } from './tries.js';
+
+const run = promisify(execFile);
+const PACKAGES = ['python3-moto', 'python3-flask-cors', 'python3-yaml'];
+const STARTUP_MS = 60_000;
+
+export interface S3Server {
+  endpoint: string;
+  close(): Promise<void>;
+}
+
+/**
+ * A real S3 server (moto, of Debian trixie) on loopback, unpacked without root into the user's cache the first time.
+ * Any credentials do; it keeps everything in memory.
+ */
+export async function startS3Server(): Promise<S3Server> {
+  const root = await unpacked();
+  const port = await freePort();
+  const lib = path.join(root, 'usr', 'lib', 'x86_64-linux-gnu');
+  const python = path.join(root, 'usr', 'bin', 'python3.13');
+  const server = spawn(
+    path.join(root, 'usr', 'lib64', 'ld-linux-x86-64.so.2'),
+    [
+      '--library-path',
+      lib,
+      python,
+      path.join(root, 'usr', 'bin', 'moto_server'),
+      '-H',
+      '127.0.0.1',
+      '-p',
+      `${port}`,
+    ],
+    {
+      env: {
+        PYTHONHOME: path.join(root, 'usr'),
+        PYTHONPATH: path.join(root, 'usr', 'lib', 'python3', 'dist-packages'),
+        PYTHONDONTWRITEBYTECODE: '1',
+      },
+      stdio: 'ignore',
+    },
+  );
+  const endpoint = `http://127.0.0.1:${port}`;
+  await tries(STARTUP_MS, async () => {
+    if (server.exitCode !== null) throw new Error('the S3 test server ended');
+    return (await fetch(endpoint).catch(() => null)) !== null;
+  });
+  return {
+    endpoint,
+    async close() {
+      if (server.exitCode === null && server.kill('SIGKILL')) await once(server, 'exit');
+    },
+  };
+}
+
+async function unpacked(): Promise<string> {
+  const cache = path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'asg-ingest');
+  const home = path.join(cache, 'moto-trixie');
+  const there = await access(home).then(
+    () => true,
+    () => false,
+  );
+  if (there) return home;
+  await mkdir(cache, { recursive: true });
+  const work = await mkdtemp(path.join(cache, 'unpack-'));
+  try {
+    await download(work);
+    const root = path.join(work, 'root');
+    for (const deb of (await readdir(path.join(work, 'debs'))).filter((name) => name.endsWith('.deb')))
+      await run('dpkg', ['-x', path.join(work, 'debs', deb), root]);
+    // Whoever unpacks at the same time makes the same tree: the first one's stays.
+    await rename(root, home).catch(() => access(home));
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  return home;
+}
+
+/** All packages with their dependencies, libc too, as if nothing were installed: they run beside an older Debian. */
+async function download(work: string): Promise<void> {
+  for (const folder of ['lists/partial', 'debs/partial', 'root'])
+    await mkdir(path.join(work, folder), { recursive: true });
+  await writeFile(path.join(work, 'status'), '');
+  const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
+  await writeFile(path.join(work, 's.list'), `deb [signed-by=${keyring}] ${await mirror()} trixie main\n`);
+  const settings = [
+    `Dir::Etc::sourcelist=${work}/s.list`,
+    'Dir::Etc::sourceparts=/dev/null',
+    `Dir::State::lists=${work}/lists`,
+    `Dir::State::status=${work}/status`,
+    `Dir::Cache::archives=${work}/debs`,
+    'Dir::Cache::pkgcache=',
+    'Dir::Cache::srcpkgcache=',
+    'Debug::NoLocking=1',
+    'APT::Sandbox::User=root',
+  ].flatMap((setting) => ['-o', setting]);
+  await run('apt-get', [...settings, '-qq', 'update']);
+  await run('apt-get', [
+    ...settings,
+    '-qq',
+    '-y',
+    '--no-install-recommends',
+    '--download-only',
+    'install',
+    ...PACKAGES,
+  ]);
+}
+
+/** The Debian mirror that this machine uses. */
+async function mirror(): Promise<string> {
+  const folder = '/etc/apt/sources.list.d';
+  const files = (await readdir(folder).catch(() => [])).map((name) => path.join(folder, name));
+  for (const file of [...files, '/etc/apt/sources.list']) {
+    const text = await readFile(file, 'utf8').catch(() => '');
+    const uris = [...text.matchAll(/^(?:URIs:\s*|deb\s+(?:\[[^\]]*\]\s+)?)(\S+)/gm)].map(
+      (match) => match[1] ?? '',
+    );
+    const found = uris.find((uri) => !uri.includes('security'));
+    if (found !== undefined) return found;
+  }
+  throw new Error('this machine names no Debian mirror');
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
