@@ -5,6 +5,7 @@ import { createWorker, type RunWorker } from '../queues/worker.js';
 import { allEnded, finishRun } from '../results/finish.js';
 import { flushOnce } from '../results/flush.js';
 import { openSink } from '../results/sink.js';
+import { createAttendance } from '../runs/attendance.js';
 import { createCallLedger } from '../runs/calls.js';
 import { runKeys } from '../runs/keys.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
@@ -40,6 +41,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   const flusher = { redis, prefix, sink };
   const queues = openQueues(keys, pipeline.connection, (error) => log.debug({ err: error }, 'queue error'));
   const ledger = createCallLedger(redis, keys);
+  const attendance = createAttendance(redis, keys);
   const holds = { fleetUntil: 0, flush: true };
   const closed = new AbortController();
   // A pause of the fleet is on the record of the runs of the process that opened it, once for each.
@@ -107,8 +109,9 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
           pipeline.metrics.resultsWritten.inc({ sink: sink.kind }, part.rows);
         }
       }
-      await ledger.flush();
-      await finishRun(flusher, record.id, log);
+      await tell(await readRun(redis, prefix, record.id));
+      // Until the other consumers have told, the next look asks for a flush again.
+      if (await attendance.allTold()) await finishRun(flusher, record.id, log);
       sinkErrors = 0;
     } catch (error) {
       sinkErrors += 1;
@@ -157,9 +160,16 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     }
   }
 
+  /** Puts this process' counts on record; those of all its calls, when every line had ended before. */
+  async function tell(reading: RunReading | null): Promise<void> {
+    await ledger.flush();
+    await attendance.attend(reading !== null && allEnded(reading));
+  }
+
   async function tick(): Promise<RunReading | null> {
     await ledger.flush();
     const reading = await readRun(redis, prefix, record.id);
+    await tell(reading);
     if (reading !== null && !closing) await act(reading);
     return reading;
   }
@@ -181,6 +191,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     async start() {
       // The sink's sight decides over flushes; until the first look this process takes none.
       flush.hold();
+      await attendance.attend(false);
       for (const each of workers) each.start();
       await tickOn();
     },
@@ -194,6 +205,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
         await Promise.all(workers.map((each) => each.close(CLOSE_DEADLINE_MS)));
         await ledger
           .flush()
+          .then(attendance.leave)
           .catch((error: unknown) => log.warn({ err: error }, 'the last call counts are lost'));
         await queues.close();
       })();

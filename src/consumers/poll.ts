@@ -52,6 +52,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
         message: `no result ${Math.round(ageMs / 1000)} s after submission`,
       });
     pipeline.metrics.polls.inc({ outcome: 'pending' });
+    pipeline.metrics.pending(ageMs);
     return sleep(job, token);
   }
 

@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client';
 import type { HttpPart } from '../http/server.js';
 import type { Pipeline } from '../pipeline.js';
-import { collectGauges } from './gauges.js';
+import { collectGauges } from './collect.js';
 
 /** `/metrics`, in Prometheus' text format, or in OpenMetrics for whoever accepts it. */
 export const metricsRoute =

@@ -1,5 +1,6 @@
+import type { ChainableCommander } from 'ioredis';
 import { callCounts } from './calls.js';
-import { runKeys } from './keys.js';
+import { type RunKeys, runKeys } from './keys.js';
 import { type RunRecord, recordFrom } from './record.js';
 import type { RunRedis } from './scripts.js';
 import type { PartRecord, RunStatus } from './status.js';
@@ -24,8 +25,17 @@ const LISTS = ['wait', 'active', 'paused'] as const;
 const SETS = ['delayed', 'prioritized'] as const;
 
 export async function readRun(redis: RunRedis, prefix: string, runId: string): Promise<RunReading | null> {
-  const keys = runKeys(prefix, runId);
   const pipeline = redis.pipeline();
+  askForRun(pipeline, runKeys(prefix, runId));
+  const answers = ((await pipeline.exec()) ?? []).map(([error, value]) => {
+    if (error) throw error;
+    return value;
+  });
+  return readingOf(answers);
+}
+
+/** Adds the commands whose answers `readingOf` takes. */
+export function askForRun(pipeline: ChainableCommander, keys: RunKeys): void {
   for (const key of [keys.record, keys.counts, keys.failures, keys.labels, keys.calls, keys.cursor])
     pipeline.hgetall(key);
   pipeline.lrange(keys.parts, 0, -1);
@@ -38,14 +48,10 @@ export async function readRun(redis: RunRedis, prefix: string, runId: string): P
     for (const list of LISTS) pipeline.llen(`${keys.queuePrefix}:${queue}:${list}`);
     for (const set of SETS) pipeline.zcard(`${keys.queuePrefix}:${queue}:${set}`);
   }
-  const answers = ((await pipeline.exec()) ?? []).map(([error, value]) => {
-    if (error) throw error;
-    return value;
-  });
-  return assemble(answers);
 }
 
-function assemble(answers: unknown[]): RunReading | null {
+/** Null when there is no such run. */
+export function readingOf(answers: unknown[]): RunReading | null {
   const [fields, counts, failures, labels, calls, cursor] = answers as Record<string, string>[];
   const record = recordFrom(fields ?? {});
   if (record === null) return null;

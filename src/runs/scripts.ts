@@ -129,6 +129,24 @@ redis.call('HINCRBY', KEYS[2], 'failed', -1)
 if redis.call('HINCRBY', KEYS[3], ARGV[2], -1) <= 0 then redis.call('HDEL', KEYS[3], ARGV[2]) end
 return 1`;
 
+/** KEYS consumers. ARGV consumer, 1 when its counts are on record */
+const ATTEND = /* lua */ `
+local time = redis.call('TIME')
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ':' .. (time[1] * 1000 + math.floor(time[2] / 1000)))
+return 1`;
+
+/** KEYS consumers. ARGV ms after which a consumer counts as gone. Returns 1 when those that are there have all told. */
+const ALL_TOLD = /* lua */ `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local all = redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  local told, at = string.match(all[i + 1], '(%d):(%d+)')
+  if now - tonumber(at) > tonumber(ARGV[1]) then redis.call('HDEL', KEYS[1], all[i])
+  elseif told == '0' then return 0 end
+end
+return 1`;
+
 const SCRIPTS = {
   asgSettle: { numberOfKeys: 6, lua: SETTLE },
   asgAdmit: { numberOfKeys: 4, lua: ADMIT },
@@ -139,6 +157,8 @@ const SCRIPTS = {
   asgCreate: { numberOfKeys: 1, lua: CREATE },
   asgTransition: { numberOfKeys: 1, lua: TRANSITION },
   asgUnfail: { numberOfKeys: 5, lua: UNFAIL },
+  asgAttend: { numberOfKeys: 1, lua: ATTEND },
+  asgAllTold: { numberOfKeys: 1, lua: ALL_TOLD },
   asgCommitPlan: { numberOfKeys: 4, lua: COMMIT_PLAN },
 } as const;
 
