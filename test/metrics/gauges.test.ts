@@ -10,7 +10,7 @@ const samples = (text: string, name: string) =>
       .filter((row) => row.startsWith(`${name}{`) || row.startsWith(`${name} `))
       .map((row) => [
         row.slice(name.length, row.lastIndexOf(' ')),
-        Number(row.slice(row.lastIndexOf(' ') + 1)),
+        Number(row.slice(row.lastIndexOf(' ') + 1).replace('Inf', 'Infinity')),
       ]),
   );
 
