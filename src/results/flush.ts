@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createGzip } from 'node:zlib';
-import { runKeys } from '../runs/keys.js';
+import { runKeys, SUPERSEDED } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import type { RunRedis } from '../runs/scripts.js';
 import type { PartRecord } from '../runs/status.js';
@@ -89,7 +89,8 @@ async function publishPlan(flusher: Flusher, record: RunRecord): Promise<string 
   if (plan.count === 0) return null;
   const names = (await redis.lrange(keys.parts, 0, -1)).map((part) => (JSON.parse(part) as PartRecord).name);
   plan.resultsPart = nextNumber(names, 'results');
-  plan.failuresPart = nextNumber(names, 'failures');
+  const superseded = Number((await redis.hget(keys.record, SUPERSEDED)) ?? 0);
+  plan.failuresPart = Math.max(nextNumber(names, 'failures'), superseded + 1);
   const published = JSON.stringify(plan);
   await redis.set(keys.plan, published, 'NX');
   return redis.get(keys.plan);

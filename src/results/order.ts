@@ -3,14 +3,16 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
 import split2 from 'split2';
+import { readRows } from './read-rows.js';
 import { parsePartName, type Sink } from './sink.js';
 
-/** Rows sorted in memory at a time; more are spilled to disk as sorted files and merged. */
-const RUN_ROWS = 50_000;
+/** Characters of rows that are sorted in memory at a time; what is more is spilled to disk as sorted files. */
+const BATCH_CHARACTERS = 32 << 20;
+/** Sorted files that are merged, and so open, at a time. */
+const FAN_IN = 64;
 
 interface Keyed {
   source: number;
@@ -18,33 +20,52 @@ interface Keyed {
   text: string;
 }
 
+export interface OrderOptions {
+  /** Default: 32 Mi characters. */
+  batchCharacters?: number;
+  /** Default: 64. */
+  fanIn?: number;
+}
+
 /** The result rows of a run as they stand in its parts. */
 export async function* resultRows(sink: Sink, runId: string): AsyncIterable<string> {
-  for (const name of await sink.listParts(runId)) {
-    if (parsePartName(name)?.kind !== 'results') continue;
-    const bytes = Readable.from(sink.readPart(name));
-    for await (const line of (name.endsWith('.gz') ? bytes.pipe(createGunzip()) : bytes).pipe(split2()))
-      if (line !== '') yield line as string;
-  }
+  for (const name of await sink.listParts(runId))
+    if (parsePartName(name)?.kind === 'results') yield* readRows(sink, name);
 }
 
 /** The same rows in the manifest's order: by source, then by line. Memory does not grow with their number. */
-export async function* orderedRows(rows: AsyncIterable<string>, sources: string[]): AsyncIterable<string> {
+export async function* orderedRows(
+  rows: AsyncIterable<string>,
+  sources: string[],
+  { batchCharacters = BATCH_CHARACTERS, fanIn = FAN_IN }: OrderOptions = {},
+): AsyncIterable<string> {
   const index = new Map(sources.map((name, number) => [name, number]));
   const dir = await mkdtemp(path.join(os.tmpdir(), 'asg-ingest-order-'));
-  const spilled: string[] = [];
+  let files = 0;
+  const spillTo = (some: AsyncIterable<Keyed> | Iterable<Keyed>) => {
+    files += 1;
+    return spill(path.join(dir, String(files)), some);
+  };
   try {
+    let spilled: string[] = [];
     let batch: Keyed[] = [];
+    let characters = 0;
     for await (const text of rows) {
       const row = JSON.parse(text) as { line: number; source: string | null };
       batch.push({ source: row.source === null ? 0 : (index.get(row.source) ?? 0), line: row.line, text });
-      if (batch.length < RUN_ROWS) continue;
-      spilled.push(await spill(dir, spilled.length, batch.sort(byPlace)));
-      batch = [];
+      characters += text.length;
+      if (characters < batchCharacters) continue;
+      spilled.push(await spillTo(batch.sort(byPlace)));
+      [batch, characters] = [[], 0];
     }
-    batch.sort(byPlace);
-    if (spilled.length === 0) yield* batch.map(({ text }) => text);
-    else yield* merge([...spilled.map(readSpilled), inMemory(batch)]);
+    while (spilled.length >= fanIn) {
+      const merged: string[] = [];
+      for (let from = 0; from < spilled.length; from += fanIn)
+        merged.push(await spillTo(merge(spilled.slice(from, from + fanIn).map(readSpilled))));
+      spilled = merged;
+    }
+    const last = batch.sort(byPlace).values();
+    for await (const { text } of merge([...spilled.map(readSpilled), last])) yield text;
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
@@ -52,10 +73,9 @@ export async function* orderedRows(rows: AsyncIterable<string>, sources: string[
 
 const byPlace = (a: Keyed, b: Keyed) => a.source - b.source || a.line - b.line;
 
-async function spill(dir: string, number: number, batch: Keyed[]): Promise<string> {
-  const file = path.join(dir, String(number));
-  const out = createWriteStream(file);
-  for (const { source, line, text } of batch)
+async function spill(file: string, rows: AsyncIterable<Keyed> | Iterable<Keyed>): Promise<string> {
+  const out = createWriteStream(file, { highWaterMark: 1 << 20 });
+  for await (const { source, line, text } of rows)
     if (!out.write(`${source} ${line} ${text}\n`)) await once(out, 'drain');
   out.end();
   await finished(out);
@@ -63,27 +83,32 @@ async function spill(dir: string, number: number, batch: Keyed[]): Promise<strin
 }
 
 async function* readSpilled(file: string): AsyncGenerator<Keyed> {
-  for await (const line of createReadStream(file).pipe(split2())) {
+  for await (const line of pipeline(createReadStream(file), split2(), () => undefined)) {
     const [source, number] = (line as string).split(' ', 2) as [string, string];
-    yield {
-      source: Number(source),
-      line: Number(number),
-      text: (line as string).slice(source.length + number.length + 2),
-    };
+    const text = (line as string).slice(source.length + number.length + 2);
+    yield { source: Number(source), line: Number(number), text };
   }
 }
 
-async function* inMemory(batch: Keyed[]): AsyncGenerator<Keyed> {
-  yield* batch;
+interface Head {
+  input: AsyncIterator<Keyed> | Iterator<Keyed, unknown>;
+  row: Keyed;
 }
 
-async function* merge(runs: AsyncGenerator<Keyed>[]): AsyncIterable<string> {
-  const heads = await Promise.all(runs.map(async (run) => ({ run, next: await run.next() })));
+/** Sorted inputs as one sorted sequence; there are few enough of them to look at each one's head. */
+async function* merge(inputs: Head['input'][]): AsyncGenerator<Keyed> {
+  const heads = new Set<Head>();
+  for (const input of inputs) {
+    const next = await input.next();
+    if (!next.done) heads.add({ input, row: next.value as Keyed });
+  }
   for (;;) {
-    const live = heads.filter(({ next }) => !next.done);
-    if (live.length === 0) return;
-    const least = live.reduce((a, b) => (byPlace(a.next.value as Keyed, b.next.value as Keyed) <= 0 ? a : b));
-    yield (least.next.value as Keyed).text;
-    least.next = await least.run.next();
+    let least: Head | undefined;
+    for (const head of heads) if (least === undefined || byPlace(head.row, least.row) < 0) least = head;
+    if (least === undefined) return;
+    yield least.row;
+    const next = await least.input.next();
+    if (next.done) heads.delete(least);
+    else least.row = next.value as Keyed;
   }
 }

@@ -1,13 +1,11 @@
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
 import type { Logger } from 'pino';
-import split2 from 'split2';
 import { IngestError } from '../errors.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import type { RunRedis } from '../runs/scripts.js';
 import type { PartRecord } from '../runs/status.js';
+import { readRows } from './read-rows.js';
 import type { FailureRow, ResultRow } from './rows.js';
 import { parsePartName, type Sink } from './sink.js';
 
@@ -30,8 +28,13 @@ export async function rebuildFromParts(
   for (const name of await sink.listParts(record.id)) {
     const kind = parsePartName(name)?.kind;
     const part: PartRecord = { name, rows: 0, bytes: 0, sha256: '' };
+    const hash = createHash('sha256');
+    const rows = readRows(sink, name, (chunk) => {
+      hash.update(chunk);
+      part.bytes += chunk.length;
+    });
     let pipeline = redis.pipeline();
-    for await (const text of rowsOf(sink, part)) {
+    for await (const text of rows) {
       const row = JSON.parse(text) as ResultRow | FailureRow;
       const source = row.source === null ? 0 : sourceIndex.get(row.source);
       if (source === undefined)
@@ -47,6 +50,7 @@ export async function rebuildFromParts(
         pipeline = redis.pipeline();
       }
     }
+    part.sha256 = hash.digest('hex');
     pipeline.rpush(keys.parts, JSON.stringify(part));
     await pipeline.exec();
     lines += part.rows;
@@ -70,20 +74,4 @@ function countRow(
     pipeline.hincrby(keys.counts, 'failed', 1);
     pipeline.hincrby(keys.failures, (row as FailureRow).error.code, 1);
   }
-}
-
-/** The rows of a part, while its bytes and checksum are taken. */
-async function* rowsOf(sink: Sink, part: PartRecord): AsyncIterable<string> {
-  const hash = createHash('sha256');
-  async function* counted() {
-    for await (const chunk of sink.readPart(part.name)) {
-      hash.update(chunk);
-      part.bytes += chunk.length;
-      yield chunk;
-    }
-  }
-  const bytes = Readable.from(counted());
-  const text = part.name.endsWith('.gz') ? bytes.pipe(createGunzip()) : bytes;
-  for await (const line of text.pipe(split2())) if (line !== '') yield line as string;
-  part.sha256 = hash.digest('hex');
 }

@@ -43,6 +43,9 @@ export function runKeys(prefix: string, runId: string): RunKeys {
   };
 }
 
+/** Field of the record: the highest number of a failures part that `retry` has set aside. */
+export const SUPERSEDED = 'superseded';
+
 /** Sorted set of run ids, scored by the time of their first start (epoch ms). */
 export const runsIndexKey = (prefix: string) => `${prefix}:runs`;
 

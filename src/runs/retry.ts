@@ -1,14 +1,12 @@
-import { Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
-import split2 from 'split2';
 import { IngestError } from '../errors.js';
 import { parseLine, type RawLine } from '../manifest/index.js';
 import { prepareLine } from '../producers/lines.js';
 import type { Producer } from '../producers/produce.js';
 import { jobId, type SubmitJob } from '../queues/queues.js';
+import { readRows } from '../results/read-rows.js';
 import type { FailureRow } from '../results/rows.js';
 import { parsePartName, type Sink } from '../results/sink.js';
-import { runKeys } from './keys.js';
+import { runKeys, SUPERSEDED } from './keys.js';
 import type { RunRecord } from './record.js';
 import type { PartRecord } from './status.js';
 import { reopen } from './transition.js';
@@ -23,28 +21,28 @@ export async function retryFailures(producer: Producer, record: RunRecord, sink:
   const names = (await sink.listParts(record.id)).filter((name) => parsePartName(name)?.kind === 'failures');
   let lines = 0;
   for (const name of names) {
-    const rows = await readRows(sink, name);
+    let again = 0;
+    for await (const row of failureRows(sink, name)) if (row.stage !== 'manifest') again += 1;
     // A part of rejections alone has nothing that could go better.
-    const again = rows.filter((row) => row.stage !== 'manifest');
-    if (again.length === 0) continue;
+    if (again === 0) continue;
     if (lines === 0) {
       await sink.removeSummary();
       await reopen(producer.redis, keys);
     }
-    for (const [index, row] of rows.entries()) await putBack(producer, record, row, name, index + 1);
+    let number = 0;
+    for await (const row of failureRows(sink, name)) {
+      number += 1;
+      await putBack(producer, record, row, name, number);
+    }
     await forgetPart(producer, keys, name);
     await sink.setAside(name);
-    lines += again.length;
+    lines += again;
   }
   return lines;
 }
 
-async function readRows(sink: Sink, name: string): Promise<FailureRow[]> {
-  const bytes = Readable.from(sink.readPart(name));
-  const rows: FailureRow[] = [];
-  for await (const line of (name.endsWith('.gz') ? bytes.pipe(createGunzip()) : bytes).pipe(split2()))
-    if (line !== '') rows.push(JSON.parse(line as string) as FailureRow);
-  return rows;
+async function* failureRows(sink: Sink, name: string): AsyncIterable<FailureRow> {
+  for await (const text of readRows(sink, name)) yield JSON.parse(text) as FailureRow;
 }
 
 /** Clears the line's bit and its count and queues it; a rejection moves into a new part. */
@@ -72,7 +70,10 @@ function jobOf(record: RunRecord, source: number, row: FailureRow): SubmitJob {
   return row.idempotency_key === null ? line.data : { ...line.data, k: row.idempotency_key };
 }
 
+/** The part leaves the record; its number is not given again, for it names its rows in the record and in `superseded/`. */
 async function forgetPart(producer: Producer, keys: ReturnType<typeof runKeys>, name: string): Promise<void> {
-  for (const text of await producer.redis.lrange(keys.parts, 0, -1))
-    if ((JSON.parse(text) as PartRecord).name === name) await producer.redis.lrem(keys.parts, 1, text);
+  const { redis } = producer;
+  await redis.hset(keys.record, SUPERSEDED, parsePartName(name)?.number ?? 0);
+  for (const text of await redis.lrange(keys.parts, 0, -1))
+    if ((JSON.parse(text) as PartRecord).name === name) await redis.lrem(keys.parts, 1, text);
 }

@@ -1,0 +1,104 @@
+import { gzipSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+import { openManifest } from '../../src/manifest/index.js';
+import { keepProducing } from '../../src/producers/keep-producing.js';
+import { orderedRows, resultRows } from '../../src/results/order.js';
+import type { FailureRow } from '../../src/results/rows.js';
+import { openSink } from '../../src/results/sink.js';
+import { followRun, openProducer } from '../../src/run.js';
+import { loadRun } from '../../src/runs/record.js';
+import { retryFailures } from '../../src/runs/retry.js';
+import type { RunSummary } from '../../src/runs/status.js';
+import { boughtTasks, line, pipelineTo, runLines, sandbox, tempDir } from '../pipeline/harness.js';
+import { testStores } from './stores.js';
+
+const stores = testStores();
+
+test.each(['s3', 'gs'] as const)(
+  '%s: from a prefix to a prefix, failures retried twice, results in order',
+  async (scheme) => {
+    const store = stores[scheme];
+    const text = (from: number) =>
+      Array.from({ length: 30 }, (_, n) => `${JSON.stringify(line(from + n))}\n`).join('');
+    await store.put('in/a.jsonl', `nonsense\n${text(1)}`);
+    await store.put('in/b.jsonl.gz', gzipSync(text(31)));
+    const gateway = await sandbox({ errorRate: 1 });
+    const dir = await tempDir();
+    const pipeline = { ...(await pipelineTo(gateway.url)), objectStores: store.stores };
+    const { redis, prefix } = pipeline;
+    const flags = { out: store.uri('out'), runId: 'r', retryFor: '1ms' };
+    const first = await runLines(pipeline, dir, store.uri('in/'), flags);
+    expect(first.summary).toMatchObject({
+      lines: 61,
+      settled: 0,
+      failures: { invalid_json: 1, retries_exhausted: 60 },
+    });
+
+    const record = await loadRun(redis, prefix, 'r');
+    if (record === null) throw new Error('no run');
+    const retry = async () => {
+      const producer = openProducer(pipeline, record);
+      expect(await retryFailures(producer, record, openSink(record.out, store.stores))).toBe(60);
+      const now = (await loadRun(redis, prefix, 'r')) ?? record;
+      const outcome = await followRun(
+        pipeline,
+        { kind: 'go', record: now },
+        { signal: new AbortController().signal },
+        (_record, signal) =>
+          keepProducing(producer, now, () => openManifest(record.manifest.uri, pipeline), {
+            until: 'ended',
+            mayProduce: false,
+            signal,
+          }),
+      );
+      await producer.close();
+      return outcome.summary;
+    };
+    expect(await retry()).toMatchObject({ settled: 0, failures: { invalid_json: 1, retries_exhausted: 60 } });
+    gateway.set({ errorRate: 0 });
+    expect(await retry()).toMatchObject({ lines: 61, settled: 60, failures: { invalid_json: 1 } });
+
+    expect(await boughtTasks(gateway.url)).toHaveLength(60);
+    const summary = JSON.parse(await store.text('out/summary.json')) as RunSummary;
+    expect(summary.parts.map(({ rows }) => rows).reduce((a, b) => a + b)).toBe(61);
+    const kept = (await store.keys()).filter((key) => key.startsWith('out/superseded/'));
+    const old = (await Promise.all(kept.map((key) => store.text(key)))).join('');
+    // Each retry left what had failed before it: 60 lines and the broken one.
+    expect(
+      old
+        .split('\n')
+        .filter(Boolean)
+        .map((row) => (JSON.parse(row) as FailureRow).error.code),
+    ).toHaveLength(122);
+    const rows = [];
+    for await (const row of orderedRows(
+      resultRows(openSink(record.out, store.stores), 'r'),
+      record.manifest.sources,
+    ))
+      rows.push(JSON.parse(row) as { metadata: { n: number }; source: string; line: number });
+    expect(rows.map(({ metadata }) => metadata.n)).toEqual(Array.from({ length: 60 }, (_, n) => n + 1));
+    expect(rows[30]).toMatchObject({ source: 'b.jsonl.gz', line: 1 });
+  },
+);
+
+test('a sink that fails in mid-run blocks it, loses nothing, and the run goes on when it is mended', async () => {
+  const store = stores.s3;
+  await store.put('m.jsonl', Array.from({ length: 40 }, (_, n) => `${JSON.stringify(line(n))}\n`).join(''));
+  const gateway = await sandbox();
+  const pipeline = { ...(await pipelineTo(gateway.url)), objectStores: store.stores };
+  const dir = await tempDir();
+  const flags = { out: store.uri('out'), runId: 'r', partAge: '1s' };
+  store.proxy.fault = ({ method, url = '' }) =>
+    method === 'PUT' && url.includes('/results-')
+      ? { status: 403, body: '<Error><Code>AccessDenied</Code></Error>' }
+      : null;
+  const blocked = await runLines(pipeline, dir, store.uri('m.jsonl'), flags);
+  expect(blocked.blocked).toMatchObject({
+    reason: 'sink',
+    message: expect.stringContaining('access is denied'),
+  });
+  store.proxy.fault = () => null;
+  const ended = await runLines(pipeline, dir, store.uri('m.jsonl'), flags);
+  expect(ended.summary).toMatchObject({ state: 'completed', lines: 40, settled: 40, failed: 0 });
+  expect(await boughtTasks(gateway.url)).toHaveLength(40);
+});
