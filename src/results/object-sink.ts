@@ -1,5 +1,5 @@
+import { randomUUID } from 'node:crypto';
 import { IngestError } from '../errors.js';
-import { reopening } from '../manifest/stores/reopening.js';
 import {
   type ObjectPlace,
   type ObjectStore,
@@ -8,6 +8,7 @@ import {
   parseObjectUri,
   readText,
 } from '../object-stores/index.js';
+import { reopening } from '../object-stores/reopening.js';
 import { MARKER, type Marker, ownerOf, parsePartName, type Sink, SUMMARY } from './sink-files.js';
 
 /** How long a process trusts its last look at the marker; consumers ask every second. */
@@ -16,14 +17,7 @@ const NOT_SEEN_MS = 5_000;
 
 /** A prefix in S3 or Google Cloud Storage as a sink: an upload appears when it is complete, or never. */
 export function createObjectSink(out: string, stores: ObjectStores): Sink {
-  const place = parseObjectUri(out);
-  if (place === null)
-    throw new IngestError('usage', `--out: "${out}" names no bucket`, {
-      hint: 'write it as s3://bucket/prefix',
-    });
-  const { bucket, scheme } = place;
-  const prefix = place.key === '' || place.key.endsWith('/') ? place.key : `${place.key}/`;
-  const at = (name: string): ObjectPlace => ({ bucket, key: prefix + name });
+  const { scheme, bucket, prefix, at } = placesUnder(out);
   const open = () => stores.of(scheme);
   let look = { seen: false, until: 0, of: '' };
 
@@ -107,13 +101,8 @@ export function createObjectSink(out: string, stores: ObjectStores): Sink {
     async *readPart(name) {
       const store = await open();
       const { version, size } = await store.head(at(name));
-      const bytes = reopening(
-        `${out}/${name}`,
-        size,
-        0,
-        (from) => store.read(at(name), from, version),
-        undefined,
-      );
+      const bodyFrom = (from: number) => store.read(at(name), from, version);
+      const bytes = reopening(`${out}/${name}`, size, 0, bodyFrom, undefined, 'sink');
       for await (const chunk of bytes) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     },
 
@@ -124,6 +113,27 @@ export function createObjectSink(out: string, stores: ObjectStores): Sink {
       await store.remove(at(name));
     },
   };
+}
+
+/** Proves that results could be kept under an `--out`: a small object is made, read and removed. */
+export async function probeObjectPlace(out: string, stores: ObjectStores): Promise<void> {
+  const { scheme, at } = placesUnder(out);
+  const store = await stores.of(scheme);
+  const place = at(`.asg-ingest-probe-${randomUUID()}`);
+  await store.create(place, 'asg-ingest');
+  await readText(store, place);
+  await store.remove(place);
+}
+
+function placesUnder(out: string) {
+  const place = parseObjectUri(out);
+  if (place === null)
+    throw new IngestError('usage', `--out: "${out}" names no bucket`, {
+      hint: 'write it as s3://bucket/prefix',
+    });
+  const { bucket, scheme } = place;
+  const prefix = place.key === '' || place.key.endsWith('/') ? place.key : `${place.key}/`;
+  return { scheme, bucket, prefix, at: (name: string): ObjectPlace => ({ bucket, key: prefix + name }) };
 }
 
 async function* once(text: string): AsyncIterable<Buffer> {

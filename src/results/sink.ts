@@ -6,6 +6,7 @@ import { createDirSink } from './dir-sink.js';
 import { createObjectSink } from './object-sink.js';
 import type { Sink } from './sink-files.js';
 
+export { probeObjectPlace } from './object-sink.js';
 export { type PartName, parsePartName, partName, type Sink } from './sink-files.js';
 
 /**

@@ -2,7 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { ASGGatewayClient } from '../../gateway/client.js';
 import { openManifest } from '../../manifest/index.js';
+import { createObjectStores } from '../../object-stores/index.js';
 import { createReleasers, openGateway, openStore, type Releasers, type Store } from '../../open-pipeline.js';
+import { probeObjectPlace, resolveOut } from '../../results/sink.js';
 import { pipelineOptions } from '../option-groups.js';
 import type { CommandContext, CommandDefinition } from '../program.js';
 
@@ -102,11 +104,12 @@ async function checkGateway({ settings, log }: CommandContext, releasers: Releas
   }
 }
 
-async function checkManifest({ args, io }: CommandContext): Promise<Finding[]> {
+async function checkManifest({ args, io, settings }: CommandContext): Promise<Finding[]> {
   const [spec] = args;
   if (spec === undefined || spec === '-') return [];
   try {
-    const manifest = await openManifest(spec, { cwd: io.cwd });
+    const objectStores = createObjectStores(settings);
+    const manifest = await openManifest(spec, { cwd: io.cwd, objectStores });
     return [
       {
         what: 'manifest',
@@ -119,9 +122,14 @@ async function checkManifest({ args, io }: CommandContext): Promise<Finding[]> {
   }
 }
 
-/** A file is written and removed; the directory itself is left as it was found. */
+/** A file or an object is written and removed; the place itself is left as it was found. */
 async function checkSink({ settings, io }: CommandContext): Promise<Finding[]> {
-  const out = path.resolve(io.cwd, settings.out ?? 'out');
+  const out = resolveOut(settings.out ?? 'out', io.cwd);
+  if (/^(s3|gs):\/\//i.test(out))
+    return probeObjectPlace(out, createObjectStores(settings)).then(
+      () => [{ what: 'sink', ok: true, found: `${out} can be written` }],
+      (error: unknown) => [failed('sink', error)],
+    );
   for (let dir = out; ; dir = path.dirname(dir)) {
     try {
       await rm(await mkdtemp(path.join(dir, '.asg-ingest-')), { recursive: true });

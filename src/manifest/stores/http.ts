@@ -1,7 +1,7 @@
 import { Agent, type Dispatcher, interceptors, request } from 'undici';
+import { reopening, retried } from '../../object-stores/reopening.js';
 import type { Source } from '../types.js';
 import { credentials, safeUrl } from './http-url.js';
-import { reopening, retried } from './reopening.js';
 import {
   type Listing,
   manifestError,

@@ -6,9 +6,9 @@ import {
   objectUri,
   parseObjectUri,
 } from '../../object-stores/index.js';
+import { reopening, retried } from '../../object-stores/reopening.js';
 import type { Source } from '../types.js';
 import { matcherOf } from './file-pattern.js';
-import { reopening, retried } from './reopening.js';
 import {
   type Listing,
   manifestError,

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { IngestError } from '../../errors.js';
-import { manifestError } from './store.js';
+import { IngestError, type IngestErrorCode } from '../errors.js';
 
 /** Tries in a row that brought no byte, after which a source is given up. */
 const TRIES = 6;
@@ -17,6 +16,7 @@ export async function* reopening(
   start: number,
   open: (at: number) => AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
+  code: IngestErrorCode = 'manifest',
 ): AsyncIterable<Uint8Array> {
   let at = start;
   for (let failures = 0; size === null || at < size; ) {
@@ -30,7 +30,7 @@ export async function* reopening(
       return;
     } catch (error) {
       failures += 1;
-      await backOff(name, failures, error, signal);
+      await backOff(name, failures, error, signal, code);
     }
   }
 }
@@ -40,12 +40,13 @@ export async function retried<T>(
   name: string,
   signal: AbortSignal | undefined,
   act: () => Promise<T>,
+  code: IngestErrorCode = 'manifest',
 ): Promise<T> {
   for (let failures = 1; ; failures += 1) {
     try {
       return await act();
     } catch (error) {
-      await backOff(name, failures, error, signal);
+      await backOff(name, failures, error, signal, code);
     }
   }
 }
@@ -56,16 +57,16 @@ async function backOff(
   failures: number,
   error: unknown,
   signal: AbortSignal | undefined,
+  code: IngestErrorCode,
 ): Promise<void> {
   signal?.throwIfAborted();
   if (error instanceof IngestError) throw error;
   if (failures >= TRIES) {
     const { message, hint } = error as { message?: string; hint?: string };
-    throw manifestError(
-      `${name} cannot be read: ${message ?? error} (${TRIES} tries)`,
-      hint ?? 'Check the server and the network.',
-      error,
-    );
+    throw new IngestError(code, `${name} cannot be read: ${message ?? error} (${TRIES} tries)`, {
+      hint: hint ?? 'Check the server and the network.',
+      cause: error,
+    });
   }
   const most = Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** failures);
   await sleep(most / 2 + (Math.random() * most) / 2, undefined, signal === undefined ? {} : { signal });
