@@ -2,7 +2,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Settings } from './config/index.js';
 import { createConsumer } from './consumers/consume.js';
-import { openManifest } from './manifest/index.js';
+import { openManifest, removeSpools } from './manifest/index.js';
 import type { Pipeline } from './pipeline.js';
 import { keepProducing } from './producers/keep-producing.js';
 import type { Producer } from './producers/produce.js';
@@ -100,7 +100,7 @@ export async function runManifest(
 ): Promise<RunOutcome> {
   const { manifest, prepared } = await prepare(pipeline, settings, spec, options.cwd);
   if (prepared.kind === 'ended') return { summary: prepared.summary, out: prepared.out, blocked: null };
-  return followRun(pipeline, prepared, options, async (record, stop) => {
+  const following = followRun(pipeline, prepared, options, async (record, stop) => {
     const producer = openProducer(pipeline, record);
     try {
       await keepProducing(producer, record, async () => manifest, {
@@ -112,6 +112,7 @@ export async function runManifest(
       await producer.close();
     }
   });
+  return following.finally(() => removeSpools(manifest.sources));
 }
 
 /** Consumes a run until its end, beside whatever produces it. */

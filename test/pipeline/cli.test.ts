@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { cli, outOf, startCli } from './cli.js';
@@ -55,6 +56,25 @@ describe('kill -9', () => {
 });
 
 describe('the command line', () => {
+  test('standard input, killed before its end: piped in again under the same run id, it goes on', async () => {
+    const gateway = await sandbox();
+    const dir = await tempDir();
+    const text = numbered(200).map((each) => `${JSON.stringify(each)}\n`);
+    const run = startCli(runArgs('-', gateway.url), { cwd: dir, piped: true });
+    run.child.stdin?.write(text.slice(0, 120).join(''));
+    await until(() => gateway.stats().tasks >= 100, 'tasks', 20_000);
+    run.kill('SIGKILL');
+    await run.exit;
+    const again = startCli(runArgs('-', gateway.url), { cwd: dir, piped: true });
+    again.child.stdin?.end(text.join(''));
+    const { status, stdout } = await again.exit;
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ lines: 200, settled: 200 });
+    expect((await boughtTasks(gateway.url)).length).toBe(200);
+    // Only what the killed process kept is left.
+    expect((await readdir(path.join(dir, '.asg-ingest', 'spool'))).length).toBeLessThanOrEqual(1);
+  }, 60_000);
+
   test('SIGINT finishes what is in flight, exits 130, and the run resumes', async () => {
     const gateway = await sandbox({ settle: { minMs: 200, maxMs: 400 } });
     const dir = await tempDir();

@@ -16,11 +16,18 @@ export interface Exit {
 }
 
 /** `asg-ingest` as a process of its own, run from source. Killed when the test ends, if it still is. */
-export function startCli(args: string[], options: { cwd: string; env?: Record<string, string> }) {
+interface CliOptions {
+  cwd: string;
+  env?: Record<string, string>;
+  /** Standard input is the test's to write. */
+  piped?: boolean;
+}
+
+export function startCli(args: string[], options: CliOptions) {
   const child: ChildProcess = spawn(process.execPath, ['--import', TSX, MAIN, ...args], {
     cwd: options.cwd,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ASG_API_KEY: API_KEY, ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [options.piped ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   });
   let [stdout, stderr] = ['', ''];
   child.stdout?.on('data', (chunk) => {
@@ -37,7 +44,6 @@ export function startCli(args: string[], options: { cwd: string; env?: Record<st
   return { child, exit, kill: (signal: NodeJS.Signals) => child.kill(signal) };
 }
 
-export const cli = (args: string[], options: { cwd: string; env?: Record<string, string> }): Promise<Exit> =>
-  startCli(args, options).exit;
+export const cli = (args: string[], options: CliOptions): Promise<Exit> => startCli(args, options).exit;
 
 export const outOf = (dir: string) => path.join(dir, 'out');

@@ -1,3 +1,4 @@
+import { removeSpools } from '../../manifest/index.js';
 import { keepProducing } from '../../producers/keep-producing.js';
 import { openProducer, prepare } from '../../run.js';
 import { readRun } from '../../runs/read-status.js';
@@ -26,6 +27,7 @@ export const produce: CommandDefinition = {
         await keepProducing(producer, record, async () => manifest, options);
       } finally {
         await producer.close();
+        await removeSpools(manifest.sources);
         interrupt.end();
       }
       const reading = await readRun(pipeline.redis, pipeline.prefix, record.id);

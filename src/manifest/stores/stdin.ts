@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, open, rename } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
@@ -44,6 +44,15 @@ async function stat(_uri: string, { stdin = process.stdin, spoolDir }: OpenOptio
   return { version: `stdin:${id}`, size: null, ranges: false, head: new Uint8Array(), spool };
 }
 
+/** Removes what was kept of standard input: nothing but the process that read it could go on with it. */
+export async function removeSpools(sources: readonly Source[]): Promise<void> {
+  for (const { spool } of sources) {
+    if (spool === undefined) continue;
+    live.delete(spool);
+    await Promise.all([spool, `${spool}.part`].map((file) => rm(file, { force: true })));
+  }
+}
+
 async function* openRange(
   { spool }: Source,
   start: number,
@@ -65,7 +74,7 @@ async function* replay(spool: string, start: number, signal?: AbortSignal): Asyn
   const handle = await open(spool, 'r').catch((cause: unknown) => {
     throw manifestError(
       'standard input cannot be read again: the process that read it ended before its end',
-      'Pipe the whole manifest in again as a new run, or give it as a file, which can be resumed.',
+      'Pipe the whole manifest in again under the same --run-id: what has ended is skipped.',
       cause,
     );
   });
