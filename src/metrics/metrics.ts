@@ -112,7 +112,12 @@ export function createMetrics(options: { defaults?: boolean } = {}) {
     settleSeconds: histogram('settle_duration_seconds', 'Submission to settled.', SETTLE_SECONDS),
     resultsWritten: counter('results_written_total', 'Result and failure rows made durable.', ['sink']),
     parts: counter('result_parts_total', 'Parts made durable.', ['sink']),
-    webhooks: counter('webhooks_total', 'Webhook deliveries received.', ['outcome']),
+    webhooks: counter(
+      'webhooks_total',
+      'Webhook deliveries received.',
+      ['outcome'],
+      each('outcome', ['accepted', 'bad_signature', 'unknown_task', 'duplicate']),
+    ),
     gauges: createGauges(registry, NAME),
     /** A poll found a task of this age (ms) still pending. */
     pending: pendingAge.see,

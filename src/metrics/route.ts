@@ -7,13 +7,18 @@ import { collectGauges } from './collect.js';
 export const metricsRoute =
   (pipeline: Pipeline): HttpPart =>
   (app) => {
-    const { registry } = pipeline.metrics;
     app.get('/metrics', async (request, reply) => {
       await collectGauges(pipeline);
-      const open = /application\/openmetrics-text/.test(request.headers.accept ?? '');
-      const type = open ? Registry.OPENMETRICS_CONTENT_TYPE : Registry.PROMETHEUS_CONTENT_TYPE;
-      // prom-client keeps the format per registry; a scrape sets its own before any await.
-      registry.setContentType(type as typeof Registry.PROMETHEUS_CONTENT_TYPE);
-      return reply.type(type).send(await registry.metrics());
+      const text = await pipeline.metrics.registry.metrics();
+      return /application\/openmetrics-text/.test(request.headers.accept ?? '')
+        ? reply.type(Registry.OPENMETRICS_CONTENT_TYPE).send(openMetrics(text))
+        : reply.type(Registry.PROMETHEUS_CONTENT_TYPE).send(text);
     });
   };
+
+/**
+ * Prometheus' text as OpenMetrics: a counter's family is named without `_total`. Not by prom-client 15, which renames
+ * its counters for good when it is asked for OpenMetrics once: plain scrapes lack the `_total` from then on.
+ */
+const openMetrics = (text: string) =>
+  `${text.replace(/^# (HELP|TYPE) (\S+)_total /gm, '# $1 $2 ').replace(/\n+/g, '\n')}# EOF\n`;

@@ -66,3 +66,24 @@ test('a part that fails answers 503 without its error, and an address in use is 
     message: expect.stringContaining('--metrics-port'),
   });
 });
+
+test('plain text and OpenMetrics, in any order', async () => {
+  const settings = { metricsPort: 0, metricsHost: '127.0.0.1' };
+  const server = await serveHttp(await pipelineTo(NOWHERE), settings, new AbortController().signal);
+  onTestFinished(() => server?.close());
+  const scrape = async (accept: string) => {
+    const response = await fetch(`${server?.url}/metrics`, { headers: { accept } });
+    return { type: response.headers.get('content-type') ?? '', text: await response.text() };
+  };
+  const open = await scrape('application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5');
+  expect(open.type).toContain('application/openmetrics-text');
+  expect(open.text).toContain(
+    '# TYPE asg_ingest_polls counter\nasg_ingest_polls_total{outcome="pending"} 0\n',
+  );
+  expect(open.text).toMatch(/\n# EOF\n$/);
+  const plain = await scrape('text/plain');
+  expect(plain.type).toContain('text/plain; version=0.0.4');
+  expect(plain.text).toContain(
+    '# TYPE asg_ingest_polls_total counter\nasg_ingest_polls_total{outcome="pending"} 0\n',
+  );
+});

@@ -1,10 +1,10 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { homedir } from 'node:os';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { unpackedDebian } from './debian.js';
+import { freePort } from './ports.js';
 import { tries } from './tries.js';
 
 const run = promisify(execFile);
@@ -21,7 +21,7 @@ export interface S3Server {
  * Any credentials do; it keeps everything in memory.
  */
 export async function startS3Server(): Promise<S3Server> {
-  const root = await unpacked();
+  const root = await unpackedDebian('moto-trixie', download);
   const port = await freePort();
   const lib = path.join(root, 'usr', 'lib', 'x86_64-linux-gnu');
   const python = path.join(root, 'usr', 'bin', 'python3.13');
@@ -59,33 +59,8 @@ export async function startS3Server(): Promise<S3Server> {
   };
 }
 
-async function unpacked(): Promise<string> {
-  const cache = path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'asg-ingest');
-  const home = path.join(cache, 'moto-trixie');
-  const there = await access(home).then(
-    () => true,
-    () => false,
-  );
-  if (there) return home;
-  await mkdir(cache, { recursive: true });
-  const work = await mkdtemp(path.join(cache, 'unpack-'));
-  try {
-    await download(work);
-    const root = path.join(work, 'root');
-    for (const deb of (await readdir(path.join(work, 'debs'))).filter((name) => name.endsWith('.deb')))
-      await run('dpkg', ['-x', path.join(work, 'debs', deb), root]);
-    // Whoever unpacks at the same time makes the same tree: the first one's stays.
-    await rename(root, home).catch(() => access(home));
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
-  return home;
-}
-
 /** All packages with their dependencies, libc too, as if nothing were installed: they run beside an older Debian. */
 async function download(work: string): Promise<void> {
-  for (const folder of ['lists/partial', 'debs/partial', 'root'])
-    await mkdir(path.join(work, folder), { recursive: true });
   await writeFile(path.join(work, 'status'), '');
   const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
   await writeFile(path.join(work, 's.list'), `deb [signed-by=${keyring}] ${await mirror()} trixie main\n`);
@@ -125,12 +100,4 @@ async function mirror(): Promise<string> {
     if (found !== undefined) return found;
   }
   throw new Error('this machine names no Debian mirror');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

@@ -1,3 +1,4 @@
+import { serveHttp } from '../../http/serve.js';
 import { removeSpools } from '../../manifest/index.js';
 import { keepProducing } from '../../producers/keep-producing.js';
 import { openProducer, prepare } from '../../run.js';
@@ -21,11 +22,15 @@ export const produce: CommandDefinition = {
       const interrupt = onInterrupt((text) => io.stderr.write(`asg-ingest: ${text}\n`));
       const { record } = prepared;
       const producer = openProducer(pipeline, record);
+      let server: Awaited<ReturnType<typeof serveHttp>> = null;
       try {
+        server = await serveHttp(pipeline, settings, interrupt.signal);
+        if (server) io.stderr.write(`listening on ${server.url}\n`);
         io.stderr.write(`run ${record.id} → ${record.out}\n`);
         const options = { until: 'produced', mayProduce: true, signal: interrupt.signal } as const;
         await keepProducing(producer, record, async () => manifest, options);
       } finally {
+        await server?.close();
         await producer.close();
         await removeSpools(manifest.sources);
         interrupt.end();
