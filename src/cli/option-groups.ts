@@ -15,6 +15,10 @@ const sandboxOptions = [
   'sandboxSeed',
   'sandboxResetBefore',
   'sandboxResetAfter',
+  'sandboxLatencyAfter',
+  'sandboxWebhookDrop',
+  'sandboxWebhookDuplicate',
+  'sandboxWebhookDelay',
 ];
 
 export const pipelineOptions = [
@@ -27,6 +31,7 @@ export const pipelineOptions = [
   'metricsHost',
   'webhookUrl',
   'webhookPort',
+  'webhookHost',
   'webhookTrust',
 ];
 

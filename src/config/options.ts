@@ -164,11 +164,23 @@ export const options = {
   }),
 
   webhookUrl: url({
-    describe: 'settle by webhook: the public address of this process',
+    describe: 'settle by webhook: the address that the Gateway delivers to, with its path',
     default: null,
+    env: 'ASG_WEBHOOK_URL',
     protocols: HTTP,
   }),
-  webhookPort: integer({ describe: 'where webhook deliveries are taken', default: 9_465, ...port }),
+  webhookPort: integer({
+    describe: 'where webhook deliveries are taken; 0 takes a free port',
+    default: 9_465,
+    env: 'ASG_WEBHOOK_PORT',
+    ...port,
+  }),
+  webhookHost: text({
+    describe: 'the address they are taken on',
+    default: '127.0.0.1',
+    env: 'ASG_WEBHOOK_HOST',
+    placeholder: 'host',
+  }),
   webhookTrust: boolean({ describe: 'settle from the signed delivery, without asking again' }),
   metricsPort: integer({
     describe: '/metrics, /healthz, /readyz and the pages; 0 takes a free port (off; 9464 in work)',

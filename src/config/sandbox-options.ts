@@ -57,4 +57,24 @@ export const sandbox = {
     default: 0,
     env: 'ASG_SANDBOX_RESET_AFTER',
   }),
+  sandboxLatencyAfter: durationRange({
+    describe: 'how long its answers are held back after it acted: a delivery may overtake one',
+    default: { minMs: 0, maxMs: 0 },
+    env: 'ASG_SANDBOX_LATENCY_AFTER',
+  }),
+  sandboxWebhookDrop: share({
+    describe: 'share of webhook deliveries it loses',
+    default: 0,
+    env: 'ASG_SANDBOX_WEBHOOK_DROP',
+  }),
+  sandboxWebhookDuplicate: share({
+    describe: 'share of webhook deliveries it makes twice',
+    default: 0,
+    env: 'ASG_SANDBOX_WEBHOOK_DUPLICATE',
+  }),
+  sandboxWebhookDelay: durationRange({
+    describe: 'how long after a task has settled its delivery starts',
+    default: { minMs: 0, maxMs: 0 },
+    env: 'ASG_SANDBOX_WEBHOOK_DELAY',
+  }),
 };

@@ -17,6 +17,10 @@ export interface SandboxSettings {
   seed: number;
   resetBefore: number;
   resetAfter: number;
+  latencyAfter: DurationRange;
+  webhookDrop: number;
+  webhookDuplicate: number;
+  webhookDelay: DurationRange;
 }
 
 /** Where a setting's value comes from, for `--print-config`. */
@@ -111,6 +115,10 @@ export function toSettings(
     sandboxSeed,
     sandboxResetBefore,
     sandboxResetAfter,
+    sandboxLatencyAfter,
+    sandboxWebhookDrop,
+    sandboxWebhookDuplicate,
+    sandboxWebhookDelay,
     ...same
   } = values;
   return {
@@ -139,6 +147,10 @@ export function toSettings(
       seed: sandboxSeed,
       resetBefore: sandboxResetBefore,
       resetAfter: sandboxResetAfter,
+      latencyAfter: sandboxLatencyAfter,
+      webhookDrop: sandboxWebhookDrop,
+      webhookDuplicate: sandboxWebhookDuplicate,
+      webhookDelay: sandboxWebhookDelay,
     },
     origins,
   };

@@ -41,12 +41,19 @@ const live = {
   resetAfter: share.default(0),
   /** Passes before the Gateway acts, evenly spread. */
   latency: evenly.default({ minMs: 0, maxMs: 0 }),
+  /** Passes between the act and its answer, evenly spread: a delivery may come before the submission's answer. */
+  latencyAfter: evenly.default({ minMs: 0, maxMs: 0 }),
   /** Where a result tells of its payment: beside the label, under `settlement`, or in both. */
   settlementShape: z.enum(['flat', 'nested', 'both']).default('both'),
   /** Whether the answer to a batch lists its `task_ids`, which the documentation does not promise. */
   batchTaskIds: z.boolean().default(false),
   /** The waits between the attempts to deliver a webhook. */
   webhookWaitsMs: z.array(ms).default([1_000, 4_000]),
+  /** Share of deliveries that are never attempted, and of those that are made twice at once. */
+  webhookDrop: share.default(0),
+  webhookDuplicate: share.default(0),
+  /** From settled to the first attempt, evenly spread. */
+  webhookDelay: evenly.default({ minMs: 0, maxMs: 0 }),
   /** The keys that are accepted beside those of registered customers; null for any well-formed one. */
   apiKeys: z.array(z.string()).nullable().default(null),
 };

@@ -50,7 +50,11 @@ export async function startSandbox(given: Partial<SandboxOptions> = {}): Promise
     const cut = reply === 'reset' || happens(options.resetAfter, chance);
     counters.call(operation, cut ? 'reset' : reply.status);
     if (cut) request.socket.resetAndDestroy();
-    else store.journal.whenWritten(() => send(response, reply));
+    else
+      store.journal.whenWritten(() => {
+        if (options.latencyAfter.maxMs === 0) send(response, reply);
+        else setTimeout(send, between(options.latencyAfter, chance), response, reply);
+      });
   }
 
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {

@@ -1,7 +1,9 @@
 import { createHmac } from 'node:crypto';
 import { Agent } from 'undici';
+import { happens } from './answer.js';
 import { consensusOf, txidOf } from './labels.js';
 import type { SandboxOptions } from './options.js';
+import { between, randomFrom } from './random.js';
 import type { Store, Task } from './store.js';
 
 const CONNECTIONS = 32;
@@ -20,10 +22,14 @@ export interface Deliveries {
 
 export function createDeliveries(
   store: Store,
-  options: Pick<SandboxOptions, 'seed' | 'webhookWaitsMs'>,
+  options: Pick<
+    SandboxOptions,
+    'seed' | 'webhookWaitsMs' | 'webhookDrop' | 'webhookDuplicate' | 'webhookDelay'
+  >,
 ): Deliveries {
   const agent = new Agent({ connections: CONNECTIONS });
   const timers = new Set<NodeJS.Timeout>();
+  const chance = randomFrom(`${options.seed} webhooks`);
   let closing: Promise<void> | undefined;
 
   function later(ms: number, run: () => void): void {
@@ -77,8 +83,10 @@ export function createDeliveries(
 
   return {
     schedule(task) {
-      if (task.spec.callbackUrl !== null)
-        later(Math.max(0, task.settles - Date.now()), () => void attempt(task, 0));
+      if (task.spec.callbackUrl === null || happens(options.webhookDrop, chance)) return;
+      const times = happens(options.webhookDuplicate, chance) ? 2 : 1;
+      const waitMs = Math.max(0, task.settles - Date.now()) + between(options.webhookDelay, chance);
+      for (let n = 0; n < times; n += 1) later(waitMs, () => void attempt(task, 0));
     },
     close() {
       for (const timer of timers) clearTimeout(timer);

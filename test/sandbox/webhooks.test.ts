@@ -68,3 +68,25 @@ test('a settled task is told of, signed with the secret, with what its result sa
     timestamp: expect.any(String),
   });
 });
+
+test('deliveries are lost, made twice, and made before the answer to the submission', async () => {
+  const { url, deliveries } = await receiver(200);
+  const { post, set } = await start({
+    settle: { minMs: 0, maxMs: 0 },
+    latencyAfter: { minMs: 150, maxMs: 200 },
+    webhookDuplicate: 1,
+  });
+  await post('/v1/webhooks', { callback_url: url, secret: 's3cret' });
+  const doubled = await post('/v1/tasks', task(1, { callback_url: url }));
+  expect(deliveries.length).toBe(2);
+  expect(deliveries.map(({ body }) => JSON.parse(body).task_id)).toEqual(Array(2).fill(doubled.body.task_id));
+
+  set({ webhookDrop: 1 });
+  await post('/v1/tasks', task(2, { callback_url: url }));
+  set({ webhookDrop: 0, webhookDuplicate: 0 });
+  const last = await post('/v1/tasks', task(3, { callback_url: url }));
+  expect(deliveries.map(({ body }) => JSON.parse(body).task_id)).toEqual([
+    ...Array(2).fill(doubled.body.task_id),
+    last.body.task_id,
+  ]);
+});
