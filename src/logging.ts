@@ -1,5 +1,6 @@
 import pino, { type DestinationStream, type Logger } from 'pino';
 import pretty from 'pino-pretty';
+import { maskerOf } from './mask.js';
 
 export interface LoggerOptions {
   /** pino's levels, and `silent`. At `debug` and `trace` errors come with their stacks. */
@@ -51,17 +52,6 @@ export function createLogger({ level, pretty: forPeople, secrets = [], destinati
     },
     forPeople ? pretty({ destination: stderr as NodeJS.WritableStream, sync: true }) : stderr,
   );
-}
-
-/** Shorter ones are no secrets, and would mask every other word. */
-const SHORTEST_SECRET = 4;
-
-/** Replaces the secrets in a text, as they are and as JSON writes them. */
-export function maskerOf(secrets: readonly string[]): (text: string) => string {
-  const forms = secrets
-    .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)])
-    .filter((form) => form.length >= SHORTEST_SECRET);
-  return (text) => forms.reduce((masked, form) => masked.replaceAll(form, MASK), text);
 }
 
 /** What is logged of an error: never its other fields, as a request's headers may be among them. */

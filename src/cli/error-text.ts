@@ -1,11 +1,20 @@
 import { CommanderError } from 'commander';
 import { IngestError } from '../errors.js';
-import { ASGGatewayError } from '../gateway/errors.js';
+import { ASGGatewayError, type GatewayErrorCode } from '../gateway/errors.js';
 
 interface ErrorText {
   message: string;
   hint: string | undefined;
 }
+
+const DOCTOR = '`asg-ingest doctor` checks the Gateway and the key';
+const GATEWAY_HINTS: Readonly<Partial<Record<GatewayErrorCode, string>>> = {
+  key_refused: 'check ASG_API_KEY and --gateway-url (ASG_BASE_URL)',
+  quota: '`asg-ingest account me` shows the label quota that is left',
+  network_error: DOCTOR,
+  timeout: DOCTOR,
+  invalid_response: DOCTOR,
+};
 
 /** What stderr gets of an error: what went wrong, what to do, and the stacks with `--debug` only. */
 export function formatError(error: unknown, debug: boolean): string {
@@ -21,7 +30,7 @@ function fromCommander({ message }: CommanderError): ErrorText {
   const [first = '', second] = message.split('\n');
   const suggestion = /^\(Did you mean (.*)\?\)$/.exec(second ?? '')?.[1];
   return {
-    message: first.replace(/^error: /, ''),
+    message: first === '(outputHelp)' ? 'a command is missing' : first.replace(/^error: /, ''),
     hint: suggestion
       ? `did you mean ${suggestion}?`
       : '`asg-ingest --help` lists the commands, `asg-ingest <command> --help` its options',
@@ -33,8 +42,12 @@ function fromError(error: unknown): ErrorText {
   const { code } = error as Error & { code?: unknown };
   const message = error.message || String(code ?? error.name);
   if (error instanceof IngestError) return { message, hint: error.hint };
-  if (error instanceof ASGGatewayError)
-    return { message: `the Gateway: ${message}`, hint: '`asg-ingest doctor` checks the Gateway and the key' };
+  if (error instanceof ASGGatewayError) {
+    const hint = GATEWAY_HINTS[error.code];
+    return error.code === 'invalid_request'
+      ? { message, hint }
+      : { message: `the Gateway: ${message}`, hint };
+  }
   return { message, hint: 'not expected; --debug shows where it comes from' };
 }
 

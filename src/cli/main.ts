@@ -1,6 +1,12 @@
 #!/usr/bin/env node
 import { cancel, pause, resume } from './commands/control.js';
 import { doctor } from './commands/doctor.js';
+import { account } from './commands/gateway/account.js';
+import { batch } from './commands/gateway/batch.js';
+import { billing } from './commands/gateway/billing.js';
+import { job } from './commands/gateway/job.js';
+import { task } from './commands/gateway/task.js';
+import { webhook } from './commands/gateway/webhook.js';
 import { produce } from './commands/produce.js';
 import { rate } from './commands/rate.js';
 import { results } from './commands/results.js';
@@ -26,6 +32,12 @@ const commands = {
   results,
   doctor,
   sandbox,
+  task,
+  batch,
+  job,
+  webhook,
+  account,
+  billing,
 };
 
 const io = {

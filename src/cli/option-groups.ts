@@ -35,7 +35,13 @@ export const pipelineOptions = [
   'webhookTrust',
 ];
 
-export const taskOptionNames = ['taskType', 'question', 'options', 'labelSpec', 'consensusThreshold', 'key'];
+/** Of a command that makes calls of the Gateway and needs no Redis. */
+export const gatewayOptions = [...common, ...sandboxOptions, 'dataDir', 'gatewayUrl', 'json'];
+
+/** What a task is asked to be labeled by. */
+export const labelOptionNames = ['taskType', 'question', 'options', 'labelSpec', 'consensusThreshold'];
+
+export const taskOptionNames = [...labelOptionNames, 'key'];
 
 export const manifestOptions = [
   'out',

@@ -1,3 +1,4 @@
+import { gatewayCall } from './gateway-options.js';
 import {
   boolean,
   choice,
@@ -214,6 +215,8 @@ export const options = {
     only: 'flag',
     placeholder: 'host',
   }),
+
+  ...gatewayCall,
 
   config: text({
     describe: 'settings file (JSON or YAML) over config/default.*',

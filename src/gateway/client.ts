@@ -1,9 +1,11 @@
-import { randomUUID } from 'node:crypto';
 import type { z } from 'zod';
 import { VERSION } from '../version.js';
+import { submitInBatches, withKey } from './batch.js';
 import { checkApiKey, parseBaseUrl, positive, segment, toJson } from './checks.js';
+import { secretsOfCredentials } from './credentials.js';
 import { ASGGatewayError, ASGTimeoutError } from './errors.js';
 import { type Attempt, createHttp, type Http } from './http.js';
+import { hasEnded } from './job-status.js';
 import { DEFAULT_RETRY, type RetryPolicy, retryDelayMs } from './retry.js';
 import * as t from './types.js';
 import { startDeadline, wait } from './wait.js';
@@ -32,6 +34,23 @@ export interface PollResultOptions extends t.CallOptions {
   interval?: number;
   /** `verified` (default): the first result counts. `settled`: a verified one is polled on until it is paid. */
   until?: 'verified' | 'settled';
+}
+
+export interface SubmitBatchOptions extends t.CallOptions {
+  /**
+   * Learn the task ids that the answers left out, by submitting each such task again alone under its key (200, not
+   * charged): one more call a task. Default false.
+   */
+  resolveIds?: boolean;
+}
+
+export interface WaitForJobOptions extends t.CallOptions {
+  /** Most time in all, in ms. Default 86,400,000 (a day). (One attempt takes the client's timeout.) */
+  timeout?: number;
+  /** Wait between polls, in ms. Default 5,000. */
+  interval?: number;
+  /** Told of each answer. */
+  onJob?: (job: t.ManifestJob) => void;
 }
 
 const BASE_URL = 'https://api.asgrefinery.io';
@@ -67,19 +86,21 @@ export class ASGGatewayClient {
     return this.#post('submit', '/v1/tasks', wireTask(params), t.submitAnswer, options);
   }
 
-  /** At most 1,000 tasks. The documented answer holds no task ids. */
-  submitBatch(
-    params: { tasks: t.SubmitTaskParams[]; callback_url?: string },
-    options?: t.CallOptions,
-  ): Promise<t.SubmitBatchResult> {
-    const { tasks, ...rest } = params;
-    return this.#post(
-      'batch',
-      '/v1/tasks/batch',
-      { ...rest, tasks: tasks.map(wireTask) },
-      t.batchAnswer,
-      options,
-    );
+  /**
+   * Any number of tasks, 1,000 a call, each under an idempotency key. A batch that the Gateway refuses (400, 413, 422)
+   * is halved until the tasks at fault are alone: those are in `rejected`, the others are bought.
+   *
+   * Rejects with the Gateway's error when no task was accepted, with an `ASGBatchError` when some were and the rest
+   * could not be sent. Give the tasks keys of your own where you may repeat the call after a lost answer.
+   */
+  submitBatch(params: t.SubmitBatchParams, options: SubmitBatchOptions = {}): Promise<t.SubmitBatchResult> {
+    const { resolveIds = false, ...call } = options;
+    const { tasks, ...shared } = params;
+    return submitInBatches(tasks, resolveIds, {
+      submit: (some) =>
+        this.#post('batch', '/v1/tasks/batch', { ...shared, tasks: some.map(wireTask) }, t.batchAnswer, call),
+      submitAlone: (task) => this.submitTask({ ...shared, ...task }, call),
+    });
   }
 
   async getTask(task_id: string, options?: t.CallOptions): Promise<t.Task> {
@@ -95,23 +116,13 @@ export class ASGGatewayClient {
   }
 
   /** Polls until there is a result. Rejects with `ASGTimeoutError` when there is none within `timeout`. */
-  async pollResult(task_id: string, options: PollResultOptions = {}): Promise<t.SettledResult> {
-    const { timeout = 300_000, interval = 5_000, until = 'verified', signal, onCall } = options;
-    const deadline = startDeadline(
-      positive('timeout', timeout),
-      signal,
-      (cause) => new ASGTimeoutError(`task ${task_id}: no result within ${timeout} ms`, { cause }),
-    );
-    try {
-      for (;;) {
-        const answer = await this.getResult(task_id, { signal: deadline.signal, ...(onCall && { onCall }) });
-        const waiting = t.isPending(answer) || (until === 'settled' && answer.status === 'verified');
-        if (!waiting) return answer;
-        await wait(interval, [deadline.signal, this.#closing.signal]);
-      }
-    } finally {
-      deadline.clear();
-    }
+  pollResult(task_id: string, options: PollResultOptions = {}): Promise<t.SettledResult> {
+    const { timeout = 300_000, interval = 5_000, until = 'verified' } = options;
+    return this.#poll(`task ${task_id}: no result`, { ...options, timeout, interval }, async (call) => {
+      const answer = await this.getResult(task_id, call);
+      if (t.isPending(answer)) return null;
+      return until === 'settled' && answer.status === 'verified' ? null : answer;
+    });
   }
 
   /** `events` is `['task.settled']` by default. */
@@ -119,7 +130,8 @@ export class ASGGatewayClient {
     params: { callback_url: string; secret: string; events?: string[] },
     options?: t.CallOptions,
   ): Promise<t.Webhook> {
-    return this.#post('webhook_register', '/v1/webhooks', params, t.webhookAnswer, options);
+    const secrets = [params.secret];
+    return this.#post('webhook_register', '/v1/webhooks', params, t.webhookAnswer, options, secrets);
   }
 
   listWebhooks(options?: t.CallOptions): Promise<t.Webhook[]> {
@@ -131,12 +143,27 @@ export class ASGGatewayClient {
     await this.#call({ operation: 'webhook_delete', method: 'DELETE', path, schema: () => null }, options);
   }
 
+  /** The Gateway reads the manifest itself. Not repeated after a lost answer: there is no idempotency key. */
   createJob(params: t.CreateJobParams, options?: t.CallOptions): Promise<t.ManifestJob> {
-    return this.#post('job_create', '/v1/jobs', params, t.jobAnswer, options);
+    const secrets = secretsOfCredentials(params.credentials);
+    return this.#post('job_create', '/v1/jobs', params, t.jobAnswer, options, secrets);
   }
 
   async getJob(job_id: string, options?: t.CallOptions): Promise<t.ManifestJob> {
     return this.#get('job_get', `/v1/jobs/${segment('job_id', job_id)}`, t.jobAnswer, options);
+  }
+
+  /**
+   * Polls until the job has ended, well or not: its `status` says how. Rejects with `ASGTimeoutError` when it has not
+   * within `timeout`. The Gateway does not document its statuses; an unknown one counts as going on.
+   */
+  waitForJob(job_id: string, options: WaitForJobOptions = {}): Promise<t.ManifestJob> {
+    const { timeout = 86_400_000, interval = 5_000, onJob } = options;
+    return this.#poll(`job ${job_id}: not ended`, { ...options, timeout, interval }, async (call) => {
+      const job = await this.getJob(job_id, call);
+      onJob?.(job);
+      return hasEnded(job.status) ? job : null;
+    });
   }
 
   /** Needs no key; the answer's `api_key` is shown this once. */
@@ -167,6 +194,26 @@ export class ASGGatewayClient {
     return this.#http.close();
   }
 
+  /** Calls `look` until it finds something; `timeout` is the time in all. */
+  async #poll<T>(
+    what: string,
+    { timeout, interval, signal, onCall }: t.CallOptions & { timeout: number; interval: number },
+    look: (call: t.CallOptions) => Promise<T | null>,
+  ): Promise<T> {
+    const timedOut = (cause: unknown) => new ASGTimeoutError(`${what} within ${timeout} ms`, { cause });
+    const deadline = startDeadline(positive('timeout', timeout), signal, timedOut);
+    const call = { signal: deadline.signal, ...(onCall && { onCall }) };
+    try {
+      for (;;) {
+        const found = await look(call);
+        if (found !== null) return found;
+        await wait(interval, [deadline.signal, this.#closing.signal]);
+      }
+    } finally {
+      deadline.clear();
+    }
+  }
+
   #get<T>(operation: t.Operation, path: string, schema: z.ZodType<T>, options?: t.CallOptions): Promise<T> {
     return this.#call({ operation, method: 'GET', path, schema: () => schema }, options);
   }
@@ -177,8 +224,10 @@ export class ASGGatewayClient {
     body: unknown,
     schema: z.ZodType<T>,
     options?: t.CallOptions,
+    secrets?: readonly string[],
   ): Promise<T> {
-    return this.#call({ operation, method: 'POST', path, body: toJson(body), schema: () => schema }, options);
+    const call = { operation, method: 'POST' as const, path, body: toJson(body), secrets };
+    return this.#call({ ...call, schema: () => schema }, options);
   }
 
   async #call<T>(call: Omit<Attempt<T>, 'headers'>, options: t.CallOptions = {}): Promise<T> {
@@ -217,6 +266,7 @@ export class ASGGatewayClient {
 }
 
 /** The Gateway calls it `type`; a key is made up where none is given, so that a retry cannot buy twice. */
-function wireTask({ task_type, idempotency_key, ...rest }: t.SubmitTaskParams) {
-  return { type: task_type, ...rest, idempotency_key: idempotency_key || randomUUID() };
+function wireTask(params: t.SubmitTaskParams) {
+  const { task_type, ...rest } = withKey(params);
+  return { type: task_type, ...rest };
 }

@@ -1,5 +1,6 @@
 import { Pool } from 'undici';
 import type { z } from 'zod';
+import { maskerOf } from '../mask.js';
 import { ASGNetworkError, ASGResponseError, ASGTimeoutError, httpError } from './errors.js';
 import { parseRetryAfter } from './rate-limit-headers.js';
 import type { CallOptions, GatewayCall, Operation } from './types.js';
@@ -13,6 +14,8 @@ export interface Attempt<T> {
   /** JSON. */
   body?: string | undefined;
   headers: Record<string, string>;
+  /** What the body holds that no error may repeat, whatever the server answers. */
+  secrets?: readonly string[] | undefined;
   /** What the answer must look like, by status where that matters; null when its body says nothing. */
   schema: (status: number) => z.ZodType<T> | null;
 }
@@ -38,8 +41,7 @@ export function createHttp(baseUrl: URL, options: { connections: number; secret:
     keepAliveTimeout: 30_000,
   });
   const prefix = baseUrl.pathname.replace(/\/+$/, '');
-  const { secret } = options;
-  const redact = (text: string) => (secret ? text.replaceAll(secret, '[redacted]') : text);
+  const own = options.secret === undefined ? [] : [options.secret];
 
   async function send(attempt: Attempt<unknown>, { signal, timeout }: AttemptOptions) {
     const where = `${attempt.method} ${prefix}${attempt.path}`;
@@ -77,6 +79,7 @@ export function createHttp(baseUrl: URL, options: { connections: number; secret:
     { status, headers, text }: Raw,
     retryAfter: number | undefined,
   ): T {
+    const redact = maskerOf([...own, ...(attempt.secrets ?? [])], '[redacted]');
     if (status >= 400) {
       const safe = redact(text);
       throw httpError(status, parseJson(safe) ?? safe, retryAfter);

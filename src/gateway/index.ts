@@ -3,18 +3,23 @@ export * from './errors.js';
 export { parseRateLimitHeaders, parseRetryAfter, type RateLimitHeaders } from './rate-limit-headers.js';
 export { DEFAULT_RETRY, type RetryPolicy } from './retry.js';
 export type {
+  BatchAnswer,
+  BatchTask,
   CallOptions,
   CreateJobParams,
   Customer,
   GatewayCall,
   Invoices,
+  JobCredentials,
   LabelSpec,
   ManifestJob,
   Operation,
   PendingResult,
   Registration,
+  RejectedTask,
   ResultAnswer,
   SettledResult,
+  SubmitBatchParams,
   SubmitBatchResult,
   SubmitTaskParams,
   SubmitTaskResult,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ASGGatewayHTTPError } from './errors.js';
 
 export type Operation =
   | 'submit'
@@ -67,7 +68,37 @@ export const submitAnswer = z.looseObject({
 export type SubmitTaskResult = z.infer<typeof submitAnswer>;
 
 export const batchAnswer = z.looseObject({ batch_id: text, task_count: z.number(), status: text });
-export type SubmitBatchResult = z.infer<typeof batchAnswer>;
+export type BatchAnswer = z.infer<typeof batchAnswer>;
+
+export interface SubmitBatchParams {
+  /** Any number: each call carries 1,000 at most. A task without an idempotency key gets one. */
+  tasks: SubmitTaskParams[];
+  /** Of the tasks that name none. Must equal a registered webhook's. */
+  callback_url?: string;
+}
+
+/** A task that the Gateway took. `index` is its place in `tasks`. */
+export interface BatchTask {
+  index: number;
+  idempotency_key: string;
+  batch_id: string;
+  /** Null unless the answer held it or `resolveIds` asked for it: the documented answer holds none. */
+  task_id: string | null;
+}
+
+/** A task that the Gateway refused by itself, with the reason. */
+export interface RejectedTask {
+  index: number;
+  idempotency_key: string;
+  error: ASGGatewayHTTPError;
+}
+
+/** The first answer's fields, `task_count` of all accepted tasks, and what became of each task. */
+export type SubmitBatchResult = BatchAnswer & {
+  batches: BatchAnswer[];
+  submitted: BatchTask[];
+  rejected: RejectedTask[];
+};
 
 export const taskAnswer = z.looseObject({
   task_id: text,
@@ -137,15 +168,18 @@ export const webhooksAnswer = z.union([
 export const jobAnswer = z.looseObject({ job_id: text, status: text });
 export type ManifestJob = z.infer<typeof jobAnswer>;
 
+export type JobCredentials =
+  | { access_key_id: string; secret_access_key: string; region: string }
+  | { service_account_json: string };
+
 export interface CreateJobParams {
   manifest_url: string;
   label_spec: LabelSpec;
   task_type?: string;
   consensus_threshold?: number;
   callback_url?: string;
-  credentials?:
-    | { access_key_id: string; secret_access_key: string; region: string }
-    | { service_account_json: string };
+  /** For `s3://` and `gs://`. No error of the client repeats them. */
+  credentials?: JobCredentials;
   delivery?: { type: 's3'; bucket: string };
 }
 
