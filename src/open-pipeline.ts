@@ -9,7 +9,7 @@ import { openLocalGateway } from './local/gateway.js';
 import { createMetrics } from './metrics/metrics.js';
 import { createObjectStores, type ObjectStores } from './object-stores/index.js';
 import type { Pipeline } from './pipeline.js';
-import { connectRedis, redisOptions } from './redis/connection.js';
+import { bullConnection, connectRedis } from './redis/connection.js';
 import { openEmbeddedRedis } from './redis/embedded.js';
 import { budgetKey } from './runs/keys.js';
 import { keyFingerprint } from './runs/record.js';
@@ -58,9 +58,11 @@ export async function openStore(settings: Settings, log: Logger, releasers: Rele
   }
   const redis = defineRunScripts(connectRedis(target));
   releasers.add(() => redis.disconnect());
+  const { connection, close } = bullConnection(target);
+  releasers.add(close);
   const objectStores = createObjectStores(settings);
   releasers.add(() => objectStores.close());
-  return { redis, connection: redisOptions(target) as ConnectionOptions, objectStores };
+  return { redis, connection, objectStores };
 }
 
 interface GatewayTarget {

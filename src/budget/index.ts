@@ -1,5 +1,5 @@
-import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import { duplicateOf, type RedisClient } from '../redis/connection.js';
 import { createBudgetOf } from './budget.js';
 import { systemClock } from './clock.js';
 import { budgetScript, type News, newsChannel } from './script.js';
@@ -17,7 +17,7 @@ export {
 
 export interface BudgetOptions {
   /** Used for the script; news come over a connection of their own. Left open by `close()`. */
-  redis: Redis;
+  redis: RedisClient;
   /** One per API key and Gateway, e.g. `asg:budget:{fingerprint@origin}`. */
   key: string;
   /** Calls per second, when the limit is known (`--rate`). Default: found out. */
@@ -37,9 +37,9 @@ export function createBudget({ redis, key, ...rest }: BudgetOptions): Budget {
   });
 }
 
-const subscribeTo = (redis: Redis, key: string) => async (listener: (news: News) => void) => {
+const subscribeTo = (redis: RedisClient, key: string) => async (listener: (news: News) => void) => {
   const channel = newsChannel(key);
-  const subscriber = redis.duplicate();
+  const subscriber: RedisClient = duplicateOf(redis);
   subscriber.on('error', () => {}); // ioredis reconnects by itself, and the next ask brings what was missed
   subscriber.on('message', (_channel, message) => listener(JSON.parse(message) as News));
   await subscriber.subscribe(channel);

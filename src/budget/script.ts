@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { RedisClient } from '../redis/connection.js';
 import { search } from './search.js';
 
 /**
@@ -252,7 +252,7 @@ export const newsChannel = (key: string) => `${key}:news`;
 export type RunScript = (ask: Ask) => Promise<Answer>;
 
 /** The script as a function. Rejects with ioredis' error when Redis cannot be asked. */
-export function budgetScript(redis: Redis, key: string): RunScript {
+export function budgetScript(redis: RedisClient, key: string): RunScript {
   redis.defineCommand('asgBudget', { numberOfKeys: 1, lua: script });
   const command = redis as unknown as { asgBudget(key: string, ask: string): Promise<string> };
   return async (ask) => {

@@ -61,7 +61,7 @@ export const options = {
     default: null,
     env: 'REDIS_URL',
     secret: true,
-    protocols: ['redis:', 'rediss:'],
+    protocols: ['redis:', 'rediss:', 'redis+cluster:', 'rediss+cluster:'],
   }),
   dataDir: text({
     describe: "the embedded Redis' files, the local Gateway's state, spools",

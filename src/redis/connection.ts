@@ -1,86 +1,73 @@
-import { Redis, type RedisOptions } from 'ioredis';
-import { usageError } from '../errors.js';
+import type { ConnectionOptions } from 'bullmq';
+import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
+import { addressOf, type RedisAddress, type RedisTarget } from './address.js';
 
-/** Where a Redis is: a URL (`redis:`, `rediss:`, `unix:`, `redis+unix:`) or the path of a Unix socket. */
-export interface RedisTarget {
-  url?: string;
-  socketPath?: string;
-}
+export type { RedisTarget } from './address.js';
+
+/** One server or a cluster: the commands are the same, but keys of one call must share a hash tag. */
+export type RedisClient = Redis | Cluster;
 
 const MAX_RETRY_DELAY_MS = 2000;
+/** A cluster replaces a lost master after its `cluster-node-timeout`, 15 s by default: commands wait longer than that. */
+const FAILOVER_RETRY_MS = 300;
+const FAILOVER_RETRIES = 200;
+
+const retryDelay = (attempt: number) => Math.min(attempt * 200, MAX_RETRY_DELAY_MS);
 
 /**
- * Connection options that outlive a restart or a failover of Redis: commands wait for the connection to come back
- * (BullMQ asks for that), and a node that has become a replica (READONLY) is left and the command sent again.
+ * Connection options of a server that outlive a restart or a failover of Redis: commands wait for the connection to
+ * come back (BullMQ asks for that), and a node that has become a replica (READONLY) is left and the command sent again.
  *
- * @throws IngestError `usage` for a URL that cannot be used. It never repeats the URL, which may hold a password.
+ * @throws IngestError `usage` for a URL that cannot be used
  */
-export function redisOptions(target: RedisTarget): RedisOptions {
+export const redisOptions = (target: RedisTarget): RedisOptions => serverOptions(addressOf(target));
+
+const serverOptions = ({ server }: RedisAddress): RedisOptions => ({
+  ...server,
+  maxRetriesPerRequest: null,
+  retryStrategy: retryDelay,
+  reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+  keepAlive: 10_000,
+});
+
+/** The same for a cluster: a master that is lost or has moved is waited for, and its slots are looked up again. */
+function clusterOptions(address: RedisAddress): ClusterOptions {
+  const { retryStrategy: _perNode, ...redisOptions } = serverOptions(address);
   return {
-    ...addressOf(target),
-    maxRetriesPerRequest: null,
-    retryStrategy: (attempt) => Math.min(attempt * 200, MAX_RETRY_DELAY_MS),
-    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
-    keepAlive: 10_000,
+    redisOptions,
+    clusterRetryStrategy: retryDelay,
+    maxRedirections: FAILOVER_RETRIES,
+    retryDelayOnFailover: FAILOVER_RETRY_MS,
+    retryDelayOnClusterDown: FAILOVER_RETRY_MS,
+    retryDelayOnTryAgain: FAILOVER_RETRY_MS,
+    // A name is passed on as it is, so that TLS can check it against the node's certificate.
+    ...(redisOptions.tls ? { dnsLookup: (name, done) => done(null, name) } : {}),
   };
 }
 
 /** A connection that reconnects for ever; its connection errors are told to `onError` and never crash the process. */
-export function connectRedis(target: RedisTarget, onError: (error: Error) => void = () => {}): Redis {
-  const redis = new Redis(redisOptions(target));
+export function connectRedis(target: RedisTarget, onError: (error: Error) => void = () => {}): RedisClient {
+  const address = addressOf(target);
+  const redis = address.cluster
+    ? new Cluster(address.cluster, clusterOptions(address))
+    : new Redis(serverOptions(address));
   redis.on('error', onError);
   return redis;
 }
 
-function addressOf({ url, socketPath }: RedisTarget): RedisOptions {
-  if (socketPath !== undefined) return { path: socketPath };
-  if (url === undefined) throw usageError('--redis-url', 'is missing');
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  switch (parsed?.protocol) {
-    case 'redis:':
-    case 'rediss:':
-      return { ...networkAddress(parsed), ...credentials(parsed) };
-    case 'unix:':
-    case 'redis+unix:':
-      return {
-        path: decoded(parsed.pathname),
-        ...database(parsed.searchParams.get('db')),
-        ...credentials(parsed),
-      };
-    default:
-      throw usageError('--redis-url', 'must look like redis://[[user]:password@]host[:port][/db]', {
-        hint: 'rediss:// speaks TLS; unix:///path/to/redis.sock?db=0 is a Unix socket.',
-      });
-  }
-}
+/** Another connection to the same place; for subscriptions, which take a connection for themselves. */
+export const duplicateOf = (redis: RedisClient): RedisClient =>
+  redis instanceof Cluster ? redis.duplicate() : redis.duplicate();
 
-function networkAddress(url: URL): RedisOptions {
-  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
-  return {
-    host: host === '' ? '127.0.0.1' : host,
-    port: url.port === '' ? 6379 : Number(url.port),
-    ...database(url.pathname.slice(1) || url.searchParams.get('db')),
-    ...(url.protocol === 'rediss:' ? { tls: { servername: host } } : {}),
-  };
-}
-
-function credentials(url: URL): RedisOptions {
-  const username = decoded(url.username);
-  const password = decoded(url.password);
-  return { ...(username === '' ? {} : { username }), ...(password === '' ? {} : { password }) };
-}
-
-function database(text: string | null): RedisOptions {
-  if (text === null || text === '') return {};
-  if (!/^\d{1,5}$/.test(text))
-    throw usageError('--redis-url', 'the database must be a number, as in redis://host:6379/0');
-  return { db: Number(text) };
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    throw usageError('--redis-url', 'has a % that does not begin an escape; write it as %25');
-  }
+/**
+ * What BullMQ connects by: options for a server, for which it opens its own connections; a client for a cluster, which
+ * its queues and workers share, and which `close` closes.
+ */
+export function bullConnection(target: RedisTarget): { connection: ConnectionOptions; close(): void } {
+  if (!addressOf(target).cluster)
+    return { connection: redisOptions(target) as ConnectionOptions, close: () => {} };
+  const cluster = connectRedis(target);
+  // Every queue and worker listens.
+  cluster.setMaxListeners(0);
+  return { connection: cluster as unknown as ConnectionOptions, close: () => cluster.disconnect() };
 }

@@ -1,4 +1,5 @@
-import type { Redis } from 'ioredis';
+import { Cluster, type Redis } from 'ioredis';
+import type { RedisClient } from './connection.js';
 
 export interface RedisFigures {
   /** `host:port`, or `socket`. */
@@ -9,9 +10,9 @@ export interface RedisFigures {
   evictedKeys: number;
 }
 
-/** Memory and evictions of the server. */
-export async function redisFigures(redis: Redis): Promise<RedisFigures[]> {
-  return [await figuresOf(redis)];
+/** Memory and evictions of the server, or of each master of a cluster. */
+export async function redisFigures(redis: RedisClient): Promise<RedisFigures[]> {
+  return Promise.all((redis instanceof Cluster ? redis.nodes('master') : [redis]).map(figuresOf));
 }
 
 async function figuresOf(node: Redis): Promise<RedisFigures> {

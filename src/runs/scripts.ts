@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { RedisClient } from '../redis/connection.js';
 import type { RunKeys } from './keys.js';
 
 /**
@@ -166,9 +166,9 @@ type ScriptArgs = (string | number)[];
 export type RunScripts = Record<keyof typeof SCRIPTS, (...args: ScriptArgs) => Promise<unknown>>;
 
 /** Loads the run scripts into a client (EVALSHA, with EVAL when the server does not know them). */
-export function defineRunScripts(redis: Redis): Redis & RunScripts {
+export function defineRunScripts(redis: RedisClient): RedisClient & RunScripts {
   for (const [name, script] of Object.entries(SCRIPTS)) redis.defineCommand(name, script);
-  return redis as Redis & RunScripts;
+  return redis as RedisClient & RunScripts;
 }
 
 export type RunRedis = ReturnType<typeof defineRunScripts>;

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { addressOf } from '../../src/redis/address.js';
 import { connectRedis, redisOptions } from '../../src/redis/connection.js';
 import { testRedis, uniquePrefix } from '../setup/redis-target.js';
 
@@ -53,4 +54,21 @@ test.each([
   expect(() => redisOptions({ url })).toThrow(
     expect.objectContaining({ code: 'usage', message: expect.not.stringContaining('secret') }),
   );
+});
+
+test('a cluster is named by one node or several', () => {
+  expect(addressOf({ url: 'redis+cluster://user:p%40ss@one:7000?addr=two:7001&addr=[::1]' })).toEqual({
+    cluster: [
+      { host: 'one', port: 7000 },
+      { host: 'two', port: 7001 },
+      { host: '::1', port: 6379 },
+    ],
+    server: { username: 'user', password: 'p@ss' },
+  });
+  expect(addressOf({ url: 'rediss+cluster://one' })).toEqual({
+    cluster: [{ host: 'one', port: 6379 }],
+    server: { tls: {} },
+  });
+  for (const url of ['redis+cluster://one/3', 'redis+cluster://one?addr=', 'redis+cluster:///'])
+    expect(() => addressOf({ url }), url).toThrow(expect.objectContaining({ code: 'usage' }));
 });

@@ -6,12 +6,11 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { isOurs } from '../../src/local/process-identity.js';
 import { findRedisServer } from '../../src/redis/binary.js';
-import { connectRedis } from '../../src/redis/connection.js';
+import { connectRedis, type RedisClient } from '../../src/redis/connection.js';
 import { type EmbeddedRedis, openEmbeddedRedis } from '../../src/redis/embedded.js';
 
 const log = pino({ level: 'silent' });
@@ -20,7 +19,7 @@ const patiently = { timeout: 15_000, interval: 25 };
 let dataDir: string;
 let opened: EmbeddedRedis[];
 let users: ChildProcess[];
-let clients: Redis[];
+let clients: RedisClient[];
 
 beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'asg-embedded-'));
@@ -43,7 +42,7 @@ async function open(dir = dataDir): Promise<EmbeddedRedis> {
   return redis;
 }
 
-function client(socketPath: string): Redis {
+function client(socketPath: string): RedisClient {
   const redis = connectRedis({ socketPath });
   clients.push(redis);
   return redis;
