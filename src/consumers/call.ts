@@ -3,6 +3,7 @@ import { DelayedError } from 'bullmq';
 import { BudgetPausedError, type CallKind } from '../budget/index.js';
 import type { CallOptions } from '../gateway/types.js';
 import type { Pipeline } from '../pipeline.js';
+import type { Polls } from '../polling/polls.js';
 import type { SubmitJob } from '../queues/queues.js';
 import type { CallLedger } from '../runs/calls.js';
 import type { RunRecord } from '../runs/record.js';
@@ -18,6 +19,7 @@ export interface ConsumedRun {
   /** Replaced when the record changes. */
   record: RunRecord;
   ledger: CallLedger;
+  polls: Polls;
   /** Stops all fetching in this process until then (epoch ms): the fleet is paused. */
   holdUntil(time: number): void;
   /** Aborts when this process stops consuming the run. */

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { Pipeline } from '../pipeline.js';
+import { createPolls } from '../polling/polls.js';
 import { openQueues, requestFlush } from '../queues/queues.js';
 import { createWorker, type RunWorker } from '../queues/worker.js';
 import { allEnded, finishRun } from '../results/finish.js';
@@ -10,6 +11,7 @@ import { createCallLedger } from '../runs/calls.js';
 import { runKeys } from '../runs/keys.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import type { RunRecord } from '../runs/record.js';
+import { learn } from '../runs/scripts.js';
 import { pausedQueues, transition } from '../runs/transition.js';
 import { CallHeldError, type ConsumedRun } from './call.js';
 import { pollProcessor } from './poll.js';
@@ -54,6 +56,11 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   const run: ConsumedRun = {
     record,
     ledger,
+    polls: createPolls({
+      policy: record.policy,
+      learn: (counts) => learn(redis, keys, counts),
+      concurrency: pipeline.concurrency,
+    }),
     holdUntil(time) {
       holds.fleetUntil = Math.max(holds.fleetUntil, time);
       applyHolds();
@@ -170,7 +177,10 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     await ledger.flush();
     const reading = await readRun(redis, prefix, record.id);
     await tell(reading);
-    if (reading !== null && !closing) await act(reading);
+    if (reading !== null && !closing) {
+      await run.polls.look(reading);
+      await act(reading);
+    }
     return reading;
   }
 

@@ -7,7 +7,6 @@ import { runKeys } from '../runs/keys.js';
 import { transition } from '../runs/transition.js';
 import { type ConsumedRun, callGateway, delayJob, delayPaused, delayTrouble, isHeld } from './call.js';
 import { endWithResult, failLine, rowLine, taskOf } from './lines.js';
-import { nextPollMs } from './poll-schedule.js';
 import { type Trouble, troubleOf } from './trouble.js';
 
 const WAIT_FOR_STATE_MS = 1_000;
@@ -57,6 +56,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
   }
 
   async function settle(result: SettledResult, data: PollJob, ageMs: number): Promise<void> {
+    run.polls.settled(result, ageMs);
     pipeline.metrics.polls.inc({ outcome: 'settled' });
     const row = resultRow(rowLine(run.record, data), result, 'poll');
     const ended = await endWithResult(pipeline, run.record, data, row);
@@ -64,9 +64,9 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
   }
 
   function sleep(job: Job<PollJob>, token: string | undefined): Promise<never> {
-    const { pollDelayMs, pollMaxDelayMs, resultTimeoutMs } = run.record.policy;
+    const { resultTimeoutMs } = run.record.policy;
     const ageMs = Date.now() - job.data.at;
-    const gap = nextPollMs(ageMs, { delayMs: pollDelayMs, maxDelayMs: pollMaxDelayMs });
+    const gap = run.polls.nextMs(ageMs);
     return delayJob(job, token, Math.min(gap, Math.max(1, resultTimeoutMs - ageMs)));
   }
 

@@ -8,7 +8,6 @@ import { type Admission, admit, type LineRef, unadmit } from '../runs/scripts.js
 import { transition } from '../runs/transition.js';
 import { type ConsumedRun, callGateway, delayJob, delayPaused, delayTrouble, isHeld } from './call.js';
 import { CANCELLED, failLine, taskOf } from './lines.js';
-import { nextPollMs } from './poll-schedule.js';
 import { type Trouble, troubleOf, wrongEndpoint } from './trouble.js';
 
 /** So many refusals and not one acceptance: it is not the lines that are wrong. */
@@ -64,8 +63,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
   async function submitted(data: SubmitJob, admission: Admission, answer: SubmitTaskResult): Promise<void> {
     const { trouble: _over, ...line } = data;
     const poll: PollJob = { ...line, task: answer.task_id, at: Date.now() };
-    const { pollDelayMs, pollMaxDelayMs } = run.record.policy;
-    const delay = nextPollMs(0, { delayMs: pollDelayMs, maxDelayMs: pollMaxDelayMs });
+    const delay = Math.round(run.polls.nextMs(0));
     await queues.poll.add('poll', poll, { jobId: jobId(data.s, data.l), delay });
     const replayed = answer.idempotent === true;
     const pipelined = redis.pipeline().hincrby(keys.counts, 'accepted', 1);

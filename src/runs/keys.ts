@@ -13,6 +13,8 @@ export interface RunKeys {
   results: string;
   plan: string;
   parts: string;
+  /** Settle times in bins, and their sum. */
+  settleTimes: string;
   /** Hash: consumer → when it was last there (ms of Redis' clock), and whether its counts are on record. */
   consumers: string;
   /** Bit n of a source's map: line n + 1 has ended as a result or a failure. */
@@ -37,6 +39,7 @@ export function runKeys(prefix: string, runId: string): RunKeys {
     results: key('results'),
     plan: key('plan'),
     parts: key('parts'),
+    settleTimes: key('settle-times'),
     consumers: key('consumers'),
     ended: (source) => key(`ended:${source}`),
     admitted: (source) => key(`admitted:${source}`),

@@ -147,6 +147,31 @@ for i = 1, #all, 2 do
 end
 return 1`;
 
+/**
+ * KEYS settle times. ARGV most of them to keep, bin, count, bin, count …
+ * Adds counts to their bins and returns all bins and counts. Past the limit all are halved: what is old fades.
+ */
+const LEARN = /* lua */ `
+local sum = 0
+for i = 2, #ARGV, 2 do
+  redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1])
+  sum = sum + ARGV[i + 1]
+end
+if sum > 0 and redis.call('HINCRBY', KEYS[1], 'sum', sum) > tonumber(ARGV[1]) then
+  local all = redis.call('HGETALL', KEYS[1])
+  local kept = 0
+  redis.call('DEL', KEYS[1])
+  for i = 1, #all, 2 do
+    local half = math.floor(all[i + 1] / 2)
+    if all[i] ~= 'sum' and half > 0 then
+      redis.call('HSET', KEYS[1], all[i], half)
+      kept = kept + half
+    end
+  end
+  redis.call('HSET', KEYS[1], 'sum', kept)
+end
+return redis.call('HGETALL', KEYS[1])`;
+
 const SCRIPTS = {
   asgSettle: { numberOfKeys: 6, lua: SETTLE },
   asgAdmit: { numberOfKeys: 4, lua: ADMIT },
@@ -160,6 +185,7 @@ const SCRIPTS = {
   asgAttend: { numberOfKeys: 1, lua: ATTEND },
   asgAllTold: { numberOfKeys: 1, lua: ALL_TOLD },
   asgCommitPlan: { numberOfKeys: 4, lua: COMMIT_PLAN },
+  asgLearn: { numberOfKeys: 1, lua: LEARN },
 } as const;
 
 type ScriptArgs = (string | number)[];
@@ -210,6 +236,22 @@ export function admit(
 
 export async function unadmit(redis: RunRedis, keys: RunKeys, at: LineRef): Promise<void> {
   await redis.asgUnadmit(keys.admitted(at.source), keys.counts, at.line - 1);
+}
+
+/** The last few thousand settle times weigh, so that a change of the Gateway's pace is followed. */
+const SETTLE_TIMES_KEPT = 4_000;
+
+/** Adds settle times to a run's, by bin; resolves to all of them. */
+export async function learn(
+  redis: RunRedis,
+  keys: RunKeys,
+  counts: ReadonlyMap<number, number>,
+): Promise<Map<number, number>> {
+  const added = [...counts].flat();
+  const all = (await redis.asgLearn(keys.settleTimes, SETTLE_TIMES_KEPT, ...added)) as string[];
+  const bins = new Map<number, number>();
+  for (let i = 0; i < all.length; i += 2) if (all[i] !== 'sum') bins.set(Number(all[i]), Number(all[i + 1]));
+  return bins;
 }
 
 /** How a line ends. `record` is the row that the parts will hold. */

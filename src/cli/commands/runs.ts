@@ -60,7 +60,7 @@ async function prune({ redis, connection }: Store, prefix: string): Promise<RunR
     await redis.del(
       ...bits,
       ...[keys.record, keys.counts, keys.failures, keys.labels, keys.calls, keys.cursor, keys.fence],
-      ...[keys.lease, keys.results, keys.plan, keys.parts, keys.consumers],
+      ...[keys.lease, keys.results, keys.plan, keys.parts, keys.consumers, keys.settleTimes],
     );
     await redis.zrem(runsIndexKey(prefix), record.id);
   }

@@ -1,0 +1,38 @@
+import { binOf, type SettleTimes, settleTimes } from '../../src/polling/settle-times.js';
+import { randomFrom } from '../../src/sandbox/random.js';
+
+type Draw = (random: () => number) => number;
+
+const gauss = (random: () => number) =>
+  Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+
+/** Settle times in ms. */
+export const DISTRIBUTIONS = {
+  'lognormal, median 30 s, p99 300 s': (random) => 30_000 * 10 ** (gauss(random) / 2.3263),
+  'uniform, 10 to 60 s': (random) => 10_000 + random() * 50_000,
+  'exponential, mean 60 s': (random) => -Math.log(1 - random()) * 60_000,
+  'constant, 30 s': () => 30_000,
+  'bimodal, 15 to 20 s or 5 to 6 min': (random) =>
+    random() < 0.7 ? 15_000 + random() * 5_000 : 300_000 + random() * 60_000,
+  'Pareto, from 10 s, 1.5': (random) => 10_000 * (1 - random()) ** (-1 / 1.5),
+} satisfies Record<string, Draw>;
+
+export type DistributionName = keyof typeof DISTRIBUTIONS;
+
+export function draw(name: DistributionName, count: number, seed = name as string): number[] {
+  const random = randomFrom(seed);
+  return Array.from({ length: count }, () => DISTRIBUTIONS[name](random));
+}
+
+/** What a run has learned of tasks that took so long. */
+export function learned(times: number[]): SettleTimes {
+  const bins = new Map<number, number>();
+  for (const ms of times) bins.set(binOf(ms), (bins.get(binOf(ms)) ?? 0) + 1);
+  return settleTimes(bins);
+}
+
+/** The tasks themselves, each for itself. */
+export const exactly = (times: number[]): SettleTimes => ({
+  times: times.toSorted((a, b) => a - b).map((ms) => ({ ms, count: 1 })),
+  total: times.length,
+});

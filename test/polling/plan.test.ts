@@ -1,0 +1,78 @@
+import { describe, expect, test } from 'vitest';
+import { nextPollMs } from '../../src/polling/documented.js';
+import { choosePlan, costOf, gapMs, type PlanCost } from '../../src/polling/plan.js';
+import { quantile, settleTimeMs } from '../../src/polling/settle-times.js';
+import { DISTRIBUTIONS, type DistributionName, draw, exactly, learned } from './distributions.js';
+
+const GAPS = { leastMs: 5_000, greatestMs: 60_000 };
+const NAMES = Object.keys(DISTRIBUTIONS) as DistributionName[];
+const LOGNORMAL: DistributionName = 'lognormal, median 30 s, p99 300 s';
+
+/** A plan made from 1,000 tasks, held against 10,000 others. */
+function tried(name: DistributionName, price: 'scarce' | 'spare') {
+  const truth = exactly(draw(name, 4_000, `${name} truth`));
+  return { truth, cost: costOf(choosePlan(learned(draw(name, 1_000)), price, GAPS), truth, GAPS) };
+}
+
+test('scarce: at most 1.3 polls per label where the documented schedule needs 3.5', () => {
+  const { truth, cost } = tried(LOGNORMAL, 'scarce');
+  expect(cost.pollsPerLabel).toBeLessThan(1.3);
+  const documented = truth.times.reduce((sum, { ms }) => {
+    let [polls, age] = [0, 0];
+    while (age < ms) {
+      age += nextPollMs(age, { delayMs: 5_000, maxDelayMs: 60_000 });
+      polls += 1;
+    }
+    return sum + polls;
+  }, 0);
+  expect(documented / truth.total).toBeGreaterThan(3.2);
+});
+
+test('spare: median lateness of at most a quarter of the settle time, at no more than 2.9 polls', () => {
+  const { cost } = tried(LOGNORMAL, 'spare');
+  expect(cost.medianShare).toBeLessThanOrEqual(0.25);
+  expect(cost.pollsPerLabel).toBeLessThanOrEqual(2.9);
+});
+
+describe.each(NAMES)('%s', (name) => {
+  test.each([
+    ['scarce', ({ latenessMs }: PlanCost) => latenessMs],
+    ['spare', ({ medianShare }: PlanCost) => medianShare],
+  ] as const)(
+    '%s: within a tenth of the best multiplicative schedule that is as early',
+    (price, lateness) => {
+      const { truth, cost } = tried(name, price);
+      let best = Number.POSITIVE_INFINITY;
+      for (let share = 0.02; share < 1; share += 0.03)
+        for (let factor = 1.1; factor <= 3; factor += 0.1) {
+          const other = costOf({ firstMs: quantile(truth, share), factor }, truth, GAPS);
+          if (lateness(other) <= lateness(cost)) best = Math.min(best, other.pollsPerLabel);
+        }
+      expect(cost.pollsPerLabel).toBeLessThanOrEqual(best * 1.1);
+    },
+  );
+
+  test('no task is left alone: a gap is never longer than the greatest, the first excepted', () => {
+    for (const price of ['scarce', 'spare'] as const) {
+      const plan = choosePlan(learned(draw(name, 1_000)), price, GAPS);
+      for (let age = plan.firstMs; age < 3_600_000; age += gapMs(plan, age, GAPS)) {
+        expect(gapMs(plan, age, GAPS)).toBeGreaterThanOrEqual(GAPS.leastMs);
+        expect(gapMs(plan, age, GAPS)).toBeLessThanOrEqual(GAPS.greatestMs);
+      }
+    }
+  });
+});
+
+test("a settle time is the Gateway's own, in any of its spellings, unless that cannot be", () => {
+  const result = (created_at: string | number, settled_at: string | number) =>
+    ({ task_id: 't', status: 'settled', created_at, settled_at }) as Parameters<typeof settleTimeMs>[0];
+  expect(settleTimeMs(result('2026-01-01T00:00:00Z', '2026-01-01T00:00:30.5Z'), 40_000)).toBe(30_500);
+  expect(settleTimeMs(result(1_767_225_600, 1_767_225_630), 40_000)).toBe(30_000);
+  expect(settleTimeMs(result(1_767_225_600_000, 1_767_225_630_000), 40_000)).toBe(30_000);
+  for (const odd of [
+    result('?', 'never'),
+    result('2026-01-01T00:01:00Z', '2026-01-01T00:00:00Z'),
+    result(0, 1_767_225_600),
+  ])
+    expect(settleTimeMs(odd, 40_000)).toBe(34_000);
+});

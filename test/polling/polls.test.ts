@@ -1,0 +1,100 @@
+import { expect, test } from 'vitest';
+import { createPolls } from '../../src/polling/polls.js';
+import { runKeys } from '../../src/runs/keys.js';
+import type { RunReading } from '../../src/runs/read-status.js';
+import { learn } from '../../src/runs/scripts.js';
+import { pipelineTo, runPolicyOf, tempDir } from '../pipeline/harness.js';
+import { draw } from './distributions.js';
+
+const LOGNORMAL = 'lognormal, median 30 s, p99 300 s';
+const settled = { task_id: 't', status: 'settled' } as Parameters<
+  ReturnType<typeof createPolls>['settled']
+>[0];
+
+async function run(policy: Partial<RunReading['record']['policy']> = {}) {
+  const { redis, prefix } = await pipelineTo('http://127.0.0.1:1');
+  const defaults = {
+    ...runPolicyOf(await tempDir()),
+    pollDelayMs: 5_000,
+    pollMaxDelayMs: 60_000,
+    maxInFlight: 100_000,
+  };
+  const reading = (status: object) =>
+    ({
+      record: { policy: { ...defaults, ...policy }, startedAt: new Date().toISOString() },
+      status: { produced: false, queued: 20_000, in_flight: 1_000, ...status },
+    }) as RunReading;
+  const keys = runKeys(prefix, 'r');
+  const open = () =>
+    createPolls({
+      policy: reading({}).record.policy,
+      learn: (counts) => learn(redis, keys, counts),
+      concurrency: 200,
+    });
+  return { reading, open };
+}
+
+/** Settle times as a poll that found them told of them. */
+const found = (polls: ReturnType<typeof createPolls>, times: number[]) => {
+  for (const ms of times) polls.settled(settled, ms / 0.85);
+};
+
+test('starts by the documentation, learns from all processes, and polls late only while submissions wait', async () => {
+  const { reading, open } = await run();
+  const [one, two] = [open(), open()];
+  found(one, draw(LOGNORMAL, 60));
+  await one.look(reading({}));
+  expect([one.nextMs(0), one.nextMs(5_000)]).toEqual([5_000, 10_000]);
+  found(two, draw(LOGNORMAL, 1_000, 'more'));
+  await two.look(reading({}));
+  await one.look(reading({}));
+  const late = one.nextMs(0);
+  expect(late).toBeGreaterThan(60_000);
+  expect(two.nextMs(0)).toBe(late);
+  // Nothing waits any more; or what waits does so for the window of tasks in flight.
+  for (const status of [{ queued: 10 }, { in_flight: 90_000 }]) {
+    await one.look(reading(status));
+    expect(one.nextMs(0)).toBeLessThan(45_000);
+    await one.look(reading({}));
+    expect(one.nextMs(0)).toBe(late);
+  }
+});
+
+test('the end of a run is not stretched by more than half a minute', async () => {
+  const { reading, open } = await run({ pollMaxDelayMs: 600_000 });
+  const polls = open();
+  found(polls, draw(LOGNORMAL, 1_000));
+  await polls.look(reading({}));
+  expect(polls.nextMs(3_600_000)).toBe(600_000);
+  await polls.look(reading({ produced: true, queued: 0 }));
+  expect(polls.nextMs(3_600_000)).toBe(30_000);
+});
+
+test('a change of pace is followed', async () => {
+  const { reading, open } = await run();
+  const polls = open();
+  found(
+    polls,
+    Array.from({ length: 4_000 }, () => 200_000),
+  );
+  await polls.look(reading({}));
+  expect(polls.nextMs(0)).toBeGreaterThan(180_000);
+  for (let n = 0; n < 8; n += 1) {
+    found(
+      polls,
+      Array.from({ length: 2_000 }, () => 20_000),
+    );
+    await polls.look(reading({ queued: n % 2 === 0 ? 20_000 : 0 }));
+  }
+  await polls.look(reading({}));
+  expect(polls.nextMs(0)).toBeLessThan(25_000);
+});
+
+test('fixed gaps learn nothing', async () => {
+  const { reading, open } = await run({ poll: 'fixed' });
+  const polls = open();
+  found(polls, draw(LOGNORMAL, 1_000));
+  await polls.look(reading({}));
+  expect(polls.nextMs(0)).toBe(5_000);
+  expect(polls.nextMs(200_000)).toBeLessThanOrEqual(60_000);
+});
