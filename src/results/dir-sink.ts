@@ -5,20 +5,31 @@ import path from 'node:path';
 import { IngestError } from '../errors.js';
 import { MARKER, type Marker, ownerOf, parsePartName, type Sink, SUMMARY } from './sink-files.js';
 
+/** What a file is called until it is whole. */
+const besideName = (name: string) => `.${name}.${randomUUID()}.tmp`;
+const BESIDE =
+  /^\.(results-.+|failures-.+|summary\.json|\.asg-ingest\.json)\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/;
+
 /** A directory as a sink: files are written beside, synced, and renamed into place. */
 export function createDirSink(dir: string): Sink {
   const at = (name: string) => path.join(dir, name);
 
   async function writeWhole(name: string, bytes: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<void> {
-    const beside = at(`.${name}.${randomUUID()}.tmp`);
-    const file = await open(beside, 'w');
+    const beside = at(besideName(name));
     try {
-      for await (const chunk of bytes) await file.writeFile(chunk);
-      await file.sync();
-    } finally {
-      await file.close();
+      const file = await open(beside, 'w');
+      try {
+        for await (const chunk of bytes) await file.writeFile(chunk);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(beside, at(name));
+    } catch (error) {
+      // A full disk would only get fuller with every try.
+      await rm(beside, { force: true }).catch(() => undefined);
+      throw error;
     }
-    await rename(beside, at(name));
     await syncDir(dir);
   }
 
@@ -59,13 +70,17 @@ export function createDirSink(dir: string): Sink {
     writePart: writeWhole,
     async writeSummary(json) {
       // Whatever is still beside now was left by a writer that died: the run has ended.
-      for (const name of await readdir(dir)) if (name.endsWith('.tmp')) await rm(at(name), { force: true });
+      for (const name of await readdir(dir)) if (BESIDE.test(name)) await rm(at(name), { force: true });
       await writeWhole(SUMMARY, [Buffer.from(json)]);
     },
     readSummary: () => readIfThere(SUMMARY),
     removeSummary: () => rm(at(SUMMARY), { force: true }),
     async listParts(runId) {
-      const names = await readdir(dir).catch(() => []);
+      // Only a place that is not there holds no parts; one that cannot be looked into may hold some.
+      const names = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return [];
+        throw error;
+      });
       return names.filter((name) => parsePartName(name)?.runId === runId).sort();
     },
     readPart: (name) => createReadStream(at(name)),

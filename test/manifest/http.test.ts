@@ -140,6 +140,13 @@ test('a login in the URL is sent and never shown; redirects are followed', async
   expect(textsOf(await allLines(await onlySource(`${door}/x`)))).toEqual(LINES);
 });
 
+test('a percent sign that encodes nothing is a percent sign, in a name and in a login', async () => {
+  const state = site();
+  const url = (await serve(state.listener)).replace('//', '//user:100%@');
+  expect(await onlySource(`${url}/100%.jsonl`)).toMatchObject({ name: '100%.jsonl' });
+  expect(state.asked[0]?.authorization).toBe(`Basic ${Buffer.from('user:100%').toString('base64')}`);
+});
+
 test('URLs are shown without what signs them', () => {
   const signed =
     'https://u:p@h.example/a%20b?v=1&X-Amz-Signature=s&X-Goog-Credential=c&sig=x&Expires=1&token=t';

@@ -19,9 +19,18 @@ export function credentials(uri: string): { url: string; authorization: { author
   if (username === '' && password === '') return { url: uri, authorization: {} };
   url.username = '';
   url.password = '';
-  const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  const login = `${decoded(username)}:${decoded(password)}`;
   return {
     url: url.href,
     authorization: { authorization: `Basic ${Buffer.from(login).toString('base64')}` },
   };
+}
+
+/** Percent-decoded; as it stands where a `%` is just a percent sign. */
+export function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

@@ -1,7 +1,7 @@
 import { Agent, type Dispatcher, interceptors, request } from 'undici';
 import { reopening, retried } from '../../object-stores/reopening.js';
 import type { Source } from '../types.js';
-import { credentials, safeUrl } from './http-url.js';
+import { credentials, decoded, safeUrl } from './http-url.js';
 import {
   type Listing,
   manifestError,
@@ -21,9 +21,8 @@ async function list(spec: string, _options: OpenOptions): Promise<Listing> {
   if (!URL.canParse(spec))
     throw manifestError(`"${spec}" is not a valid URL`, 'Write it as https://host/path.jsonl.');
   const safe = safeUrl(spec);
-  const name = decodeURIComponent(
-    new URL(spec).pathname.split('/').filter(Boolean).at(-1) ?? new URL(spec).host,
-  );
+  const { pathname, host } = new URL(spec);
+  const name = decoded(pathname.split('/').filter(Boolean).at(-1) ?? host);
   return { uri: safe, several: false, objects: [{ uri: spec, name }] };
 }
 
