@@ -4,46 +4,54 @@ import { expect, onTestFinished, test } from 'vitest';
 import { collectGauges } from '../../src/metrics/collect.js';
 import { createReleasers, openPipeline } from '../../src/open-pipeline.js';
 import { runManifest } from '../../src/run.js';
-import { startRedisCluster } from '../setup/redis-cluster.js';
-import { boughtTasks, line, readOut, sandbox, settingsFor, tempDir, writeManifest } from './harness.js';
+import { type RedisCluster, startRedisCluster } from '../setup/redis-cluster.js';
+import {
+  boughtTasks,
+  line,
+  readOut,
+  sandbox,
+  settingsFor,
+  tempDir,
+  until,
+  writeManifest,
+} from './harness.js';
+
+/** A run by itself, with connections of its own to the cluster. */
+async function runOn(
+  cluster: RedisCluster,
+  gateway: string,
+  dir: string,
+  runId: string,
+  lines: (object | string)[],
+) {
+  const manifest = await writeManifest(dir, lines, `${runId}.jsonl`);
+  const out = path.join(dir, runId);
+  const settings = settingsFor(dir, { redisUrl: cluster.url, gatewayUrl: gateway, out, runId, prefix: 'c' });
+  const releasers = createReleasers();
+  onTestFinished(() => releasers.close());
+  const pipeline = await openPipeline(settings, pino({ level: 'silent' }), releasers);
+  const signal = new AbortController().signal;
+  const { summary } = await runManifest(pipeline, settings, manifest, { cwd: dir, signal });
+  const { results, failures } = await readOut(out);
+  return { summary, rows: results.length + failures.length, pipeline };
+}
+
+const numbered = (count: number, from = 0) => Array.from({ length: count }, (_, n) => line(from + n));
 
 test('two runs at once on a Redis Cluster: each is whole, and each is on one shard', async () => {
   const cluster = await startRedisCluster();
   onTestFinished(() => cluster.close());
   const gateway = await sandbox({ rateLimit: 200, retryAfter: 'none', errorRate: 0.05 });
   const dir = await tempDir();
-  const manifests = [
-    await writeManifest(
-      dir,
-      Array.from({ length: 80 }, (_, n) => line(n)),
-      'a.jsonl',
-    ),
-    await writeManifest(
-      dir,
-      ['nonsense', ...Array.from({ length: 60 }, (_, n) => line(1_000 + n))],
-      'b.jsonl',
-    ),
-  ];
-  const runs = await Promise.all(
-    manifests.map(async (manifest, i) => {
-      const out = path.join(dir, `out${i}`);
-      const flags = { redisUrl: cluster.url, gatewayUrl: gateway.url, out, runId: `run-${i}`, prefix: 'c' };
-      const settings = settingsFor(dir, flags);
-      const releasers = createReleasers();
-      onTestFinished(() => releasers.close());
-      const pipeline = await openPipeline(settings, pino({ level: 'silent' }), releasers);
-      const signal = new AbortController().signal;
-      const outcome = await runManifest(pipeline, settings, manifest, { cwd: dir, signal });
-      return { ...outcome, pipeline };
-    }),
-  );
-  expect(runs.map(({ summary }) => [summary.state, summary.settled, summary.failed])).toEqual([
-    ['completed', 80, 0],
-    ['completed', 60, 1],
+  const runs = await Promise.all([
+    runOn(cluster, gateway.url, dir, 'run-0', numbered(80)),
+    runOn(cluster, gateway.url, dir, 'run-1', ['nonsense', ...numbered(60, 1_000)]),
+  ]);
+  expect(runs.map(({ summary, rows }) => [summary.state, summary.settled, summary.failed, rows])).toEqual([
+    ['completed', 80, 0, 80],
+    ['completed', 60, 1, 61],
   ]);
   expect((await boughtTasks(gateway.url)).length).toBe(140);
-  const rows = await Promise.all([0, 1].map((i) => readOut(path.join(dir, `out${i}`))));
-  expect(rows.map(({ results, failures }) => results.length + failures.length)).toEqual([80, 61]);
 
   const [first] = runs;
   if (first) {
@@ -58,4 +66,17 @@ test('two runs at once on a Redis Cluster: each is whole, and each is on one sha
   for (const tag of ['{c:run-0}', '{c:run-1}'])
     expect(keysOf.filter((keys) => keys.some((key) => key.startsWith(tag))).length, tag).toBe(1);
   expect(keysOf.filter((keys) => keys.length > 0).length).toBeGreaterThan(1);
+}, 60_000);
+
+test('a failover in the middle of a run: its shard moves, the old master dies, nothing is lost or bought twice', async () => {
+  const cluster = await startRedisCluster(['{c:moved}']);
+  onTestFinished(() => cluster.close());
+  const gateway = await sandbox({ settle: { minMs: 200, maxMs: 600 } });
+  const dir = await tempDir();
+  const running = runOn(cluster, gateway.url, dir, 'moved', numbered(300));
+  await until(() => gateway.stats().tasks >= 60, 'a fifth of the tasks');
+  await cluster.failOver('{c:moved}');
+  const { summary, rows } = await running;
+  expect([summary.state, summary.settled, rows]).toEqual(['completed', 300, 300]);
+  expect((await boughtTasks(gateway.url)).length).toBe(300);
 }, 60_000);

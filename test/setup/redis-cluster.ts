@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,69 +10,101 @@ import { tries } from './tries.js';
 
 const STARTUP_MS = 20_000;
 const SLOTS = 16_384;
+const SHARE = Math.ceil(SLOTS / 3);
 
 export interface RedisCluster {
   url: string;
   /** A client of each master, by itself. */
   masters: Redis[];
+  /** Makes the replica of the key's master the master, then kills the old one. */
+  failOver(key: string): Promise<void>;
   close(): Promise<void>;
 }
 
-/** A real Redis Cluster of three masters on loopback, without persistence. */
-export async function startRedisCluster(): Promise<RedisCluster> {
+interface Node {
+  port: number;
+  server: ChildProcess;
+  redis: Redis;
+}
+
+/** A real Redis Cluster on loopback: three masters, without persistence, and a replica of each of `replicated` keys' masters. */
+export async function startRedisCluster(replicated: string[] = []): Promise<RedisCluster> {
   const dir = await mkdtemp(path.join(tmpdir(), 'asg-cluster-'));
   const { path: binary } = await findRedisServer();
-  const ports = [await freePort(), await freePort(), await freePort()];
-  const servers = await Promise.all(
-    ports.map(async (port) => {
-      const home = path.join(dir, `${port}`);
-      await mkdir(home);
-      const settings = {
-        port: `${port}`,
-        bind: '127.0.0.1',
-        dir: home,
-        save: '',
-        appendonly: 'no',
-        'cluster-enabled': 'yes',
-        // By default it is the port and 10000, which may be no port at all.
-        'cluster-port': `${await freePort()}`,
-        'cluster-node-timeout': '2000',
-      };
-      const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-      return spawn(binary, args, { stdio: 'ignore' });
-    }),
-  );
-  const masters = ports.map((port) => {
-    const redis = new Redis({ port, host: '127.0.0.1' });
-    redis.on('error', () => {});
-    return redis;
-  });
-  await Promise.all(masters.map((redis) => redis.ping()));
-  const share = Math.ceil(SLOTS / masters.length);
-  for (const [i, redis] of masters.entries())
-    await redis.call('CLUSTER', 'ADDSLOTSRANGE', i * share, Math.min(SLOTS, (i + 1) * share) - 1);
-  const busPort = async (redis: Redis) =>
-    /@(\d+)/.exec(String(await redis.call('CLUSTER', 'NODES')))?.[1] ?? '';
-  const [first, ...others] = masters;
-  for (const [i, other] of others.entries())
-    await first?.call('CLUSTER', 'MEET', '127.0.0.1', ports[i + 1] ?? 0, await busPort(other));
-  await tries(STARTUP_MS, async () => {
-    const infos = await Promise.all(masters.map((redis) => redis.call('CLUSTER', 'INFO')));
-    return infos.every(
-      (info) => /cluster_state:ok/.test(`${info}`) && /cluster_known_nodes:3/.test(`${info}`),
+  const masters = await Promise.all([1, 2, 3].map(() => startNode(binary, dir)));
+  const ownerOf = async (key: string) => {
+    const slot = Number(await masters[0]?.redis.call('CLUSTER', 'KEYSLOT', key));
+    const owner = masters[Math.floor(slot / SHARE)];
+    if (owner === undefined) throw new Error(`no master owns ${key}`);
+    return owner;
+  };
+  const replicas = new Map<Node, Node>();
+  for (const owner of new Set(await Promise.all(replicated.map(ownerOf))))
+    replicas.set(owner, await startNode(binary, dir));
+  const nodes = [...masters, ...replicas.values()];
+
+  for (const [i, { redis }] of masters.entries())
+    await redis.call('CLUSTER', 'ADDSLOTSRANGE', i * SHARE, Math.min(SLOTS, (i + 1) * SHARE) - 1);
+  const [first, ...others] = nodes;
+  for (const other of others) {
+    const bus = /@(\d+)/.exec(`${await other.redis.call('CLUSTER', 'NODES')}`)?.[1] ?? '';
+    await first?.redis.call('CLUSTER', 'MEET', '127.0.0.1', other.port, bus);
+  }
+  const allSay = (text: string) =>
+    tries(STARTUP_MS, async () => {
+      const infos = await Promise.all(nodes.map(({ redis }) => redis.call('CLUSTER', 'INFO')));
+      return infos.every((info) => `${info}`.includes(text));
+    });
+  await allSay(`cluster_known_nodes:${nodes.length}\r`);
+  for (const [owner, replica] of replicas) {
+    await replica.redis.call('CLUSTER', 'REPLICATE', `${await owner.redis.call('CLUSTER', 'MYID')}`);
+    await tries(STARTUP_MS, async () =>
+      (await replica.redis.info('replication')).includes('master_link_status:up'),
     );
-  });
+  }
+  await allSay('cluster_state:ok');
   return {
-    url: `redis+cluster://127.0.0.1:${ports[0]}?addr=127.0.0.1:${ports[1]}`,
-    masters,
+    url: `redis+cluster://127.0.0.1:${masters[0]?.port}?addr=127.0.0.1:${masters[1]?.port}`,
+    masters: masters.map(({ redis }) => redis),
+    async failOver(key) {
+      const owner = await ownerOf(key);
+      const replica = replicas.get(owner);
+      await replica?.redis.call('CLUSTER', 'FAILOVER');
+      await tries(STARTUP_MS, async () => `${await replica?.redis.call('ROLE')}`.startsWith('master'));
+      owner.server.kill('SIGKILL');
+    },
     async close() {
-      for (const redis of masters) redis.disconnect();
+      for (const { redis } of nodes) redis.disconnect();
       await Promise.all(
-        servers.map(async (server) => {
+        nodes.map(async ({ server }) => {
           if (server.exitCode === null && server.kill('SIGKILL')) await once(server, 'exit');
         }),
       );
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+async function startNode(binary: string, dir: string): Promise<Node> {
+  const port = await freePort();
+  const home = path.join(dir, `${port}`);
+  await mkdir(home);
+  const settings = {
+    port: `${port}`,
+    bind: '127.0.0.1',
+    dir: home,
+    save: '',
+    appendonly: 'no',
+    'cluster-enabled': 'yes',
+    // By default it is the port and 10000, which may be no port at all.
+    'cluster-port': `${await freePort()}`,
+    'cluster-node-timeout': '2000',
+    'repl-diskless-sync-delay': '0',
+  };
+  const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  const server = spawn(binary, args, { stdio: 'ignore' });
+  const redis = new Redis({ port, host: '127.0.0.1' });
+  redis.on('error', () => {});
+  await redis.ping();
+  return { port, server, redis };
 }
