@@ -3,7 +3,7 @@ import type { Pipeline } from '../pipeline.js';
 import { createPolls } from '../polling/polls.js';
 import { openQueues, requestFlush } from '../queues/queues.js';
 import { createWorker, type RunWorker } from '../queues/worker.js';
-import { allEnded, finishRun } from '../results/finish.js';
+import { allEnded, finishRun, tooManyFailures, toSumUp } from '../results/finish.js';
 import { flushOnce } from '../results/flush.js';
 import { openSink } from '../results/sink.js';
 import { createAttendance } from '../runs/attendance.js';
@@ -22,8 +22,6 @@ const CLOSE_DEADLINE_MS = 10_000;
 /** Results that no process can make durable: past this many parts' worth the run blocks. */
 const UNFLUSHED_PARTS = 4;
 const SINK_TRIES = 5;
-/** A sample too small to judge a share of failures by. */
-const FAILURE_SAMPLE = 100;
 
 export interface Consumer {
   readonly record: RunRecord;
@@ -124,7 +122,8 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       sinkErrors += 1;
       log.warn({ err: error, tries: sinkErrors }, 'a flush failed');
       if (sinkErrors < SINK_TRIES) return;
-      const message = `results cannot be written to ${record.out}: ${(error as Error).message}; mend it and resume`;
+      const { message: what, hint = 'mend it' } = error as Error & { hint?: string };
+      const message = `results cannot be written to ${record.out}: ${what}; ${hint.replace(/\.$/, '')}, and resume`;
       await transition(redis, keys, 'blocked', { reason: 'sink', message });
     }
   }
@@ -148,22 +147,21 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       if (want[name] === reading.queuesPaused[name]) continue;
       await (want[name] ? queues[name].pause() : queues[name].resume());
     }
+    if (state === 'running' && tooManyFailures(reading)) {
+      const message = `${reading.status.failed} lines have failed, more than --max-failures allows; see failures, then resume with another limit`;
+      await transition(redis, keys, 'blocked', { reason: 'failures', message });
+    }
     const seen = await sink.sees(record);
     if (seen === holds.flush) {
       holds.flush = !seen;
       if (seen) flush.unhold();
       else flush.hold();
     }
-    const toSumUp = allEnded(reading) && !reading.summedUp;
-    if (reading.planned || flushDue(reading) || toSumUp) await requestFlush(queues);
+    if (reading.planned || flushDue(reading) || toSumUp(reading)) await requestFlush(queues);
     if (state !== 'running') return;
     if (reading.unflushed.bytes > UNFLUSHED_PARTS * policy.partSizeBytes + (64 << 20)) {
       const message = `no process that sees ${record.out} takes the results; start one there, then resume`;
       await transition(redis, keys, 'blocked', { reason: 'sink', message });
-    }
-    if (tooManyFailures(reading)) {
-      const message = `${reading.status.failed} lines have failed, more than --max-failures allows; see failures, then resume with another limit`;
-      await transition(redis, keys, 'blocked', { reason: 'failures', message });
     }
   }
 
@@ -228,12 +226,4 @@ function openGate(): AbortController {
   const gate = new AbortController();
   setMaxListeners(0, gate.signal);
   return gate;
-}
-
-function tooManyFailures({ record, status }: RunReading): boolean {
-  const { maxFailures } = record.policy;
-  if (maxFailures === null) return false;
-  if ('count' in maxFailures) return status.failed > maxFailures.count;
-  const ended = status.settled + status.failed;
-  return ended >= FAILURE_SAMPLE && status.failed / ended > maxFailures.share;
 }

@@ -1,9 +1,14 @@
 import type { Logger } from 'pino';
-import { runKeys } from '../runs/keys.js';
+import { IngestError } from '../errors.js';
+import { type RunKeys, runKeys } from '../runs/keys.js';
+import { takeLease } from '../runs/lease.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import type { RunSummary } from '../runs/status.js';
 import { transition } from '../runs/transition.js';
 import type { Flusher } from './flush.js';
+
+/** A sample too small to judge a share of failures by. */
+const FAILURE_SAMPLE = 100;
 
 /** Whether every line has ended and nothing is left to do but to make the last rows durable and to sum up. */
 export function allEnded({ record, status, jobs }: RunReading): boolean {
@@ -12,27 +17,63 @@ export function allEnded({ record, status, jobs }: RunReading): boolean {
   return status.produced && ended === status.lines;
 }
 
+/** Whether the run can be summed up now; a paused or blocked one goes on first, or with other limits. */
+export function toSumUp(reading: RunReading): boolean {
+  const { state } = reading.record;
+  if (reading.summedUp || !allEnded(reading)) return false;
+  return state === 'cancelled' || (state === 'running' && !tooManyFailures(reading));
+}
+
+/** Whether more lines have failed than `--max-failures` allows. */
+export function tooManyFailures({ record, status }: RunReading): boolean {
+  const { maxFailures } = record.policy;
+  if (maxFailures === null) return false;
+  if ('count' in maxFailures) return status.failed > maxFailures.count;
+  const ended = status.settled + status.failed;
+  return ended >= FAILURE_SAMPLE && status.failed / ended > maxFailures.share;
+}
+
 /**
  * Writes `summary.json` and completes the run, once all rows are in parts. Resolves to false when they are not, or
- * when the parts do not add up: then nothing is written.
+ * another process is at it.
+ *
+ * @throws IngestError `sink` when the parts do not add up: then nothing is written.
  */
 export async function finishRun(flusher: Flusher, runId: string, log: Logger): Promise<boolean> {
-  const { redis, prefix, sink } = flusher;
+  const { redis, prefix } = flusher;
   const keys = runKeys(prefix, runId);
-  const reading = await readRun(redis, prefix, runId);
-  if (reading === null || !allEnded(reading) || reading.unflushed.entries > 0 || reading.planned)
-    return false;
-  const { status } = reading;
-  const rows = status.parts.reduce((sum, part) => sum + part.rows, 0);
-  if (rows !== status.settled + status.failed) {
-    log.error(
-      { run: runId, rows, settled: status.settled, failed: status.failed },
-      'the parts do not add up',
-    );
-    return false;
+  const tally = await takeLease(redis, keys, keys.tally);
+  if (tally === null) return false;
+  try {
+    const reading = await readRun(redis, prefix, runId);
+    if (reading === null || !toSumUp(reading) || reading.unflushed.entries > 0 || reading.planned)
+      return false;
+    await sumUp(flusher, reading, keys, log);
+    return true;
+  } finally {
+    await tally.release();
   }
+}
+
+async function sumUp(
+  { redis, sink }: Flusher,
+  reading: RunReading,
+  keys: RunKeys,
+  log: Logger,
+): Promise<void> {
+  const { status } = reading;
+  const { id: runId } = reading.record;
+  const rows = status.parts.reduce((sum, part) => sum + part.rows, 0);
+  const ended = status.settled + status.failed;
+  if (rows !== ended)
+    throw new IngestError('sink', `the parts hold ${rows} rows, and ${ended} lines have ended`, {
+      hint: `repeat \`asg-ingest retry ${runId}\` if one was cut off`,
+    });
   const onRecord = new Set(status.parts.map((part) => part.name));
-  for (const name of await sink.listParts(runId)) {
+  const there = await sink.listParts(runId);
+  const missing = [...onRecord].find((name) => !there.includes(name));
+  if (missing !== undefined) throw new IngestError('sink', `${missing} is missing`, { hint: 'put it back' });
+  for (const name of there) {
     if (onRecord.has(name)) continue;
     log.warn({ run: runId, part: name }, 'a part that the run has no record of is set aside');
     await sink.setAside(name);
@@ -47,7 +88,6 @@ export async function finishRun(flusher: Flusher, runId: string, log: Logger): P
   await sink.writeSummary(`${JSON.stringify(summary, null, 2)}\n`);
   await redis.hset(keys.record, 'summed_up', 1);
   await transition(redis, keys, 'completed');
-  return true;
 }
 
 /** The summary so far, in the order of `summary.json`. */

@@ -10,6 +10,8 @@ export interface RunKeys {
   cursor: string;
   lease: string;
   fence: string;
+  /** Lease: one process at a time sums the run up, or takes its failures back. */
+  tally: string;
   results: string;
   plan: string;
   parts: string;
@@ -36,6 +38,7 @@ export function runKeys(prefix: string, runId: string): RunKeys {
     cursor: key('cursor'),
     lease: key('lease'),
     fence: key('fence'),
+    tally: key('tally'),
     results: key('results'),
     plan: key('plan'),
     parts: key('parts'),

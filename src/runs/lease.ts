@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunKeys } from './keys.js';
 import type { RunRedis } from './scripts.js';
 
 const LEASE_MS = 10_000;
+const WAIT_MS = 200;
 
-/** The right to produce a run, held by one process at a time. */
+/** A right over a run, such as to produce it, held by one process at a time. */
 export interface Lease {
   /** Unique to this holding; the checkpoint script refuses any other (a fence against a holder that slept). */
   readonly token: string;
@@ -12,21 +14,33 @@ export interface Lease {
   release(): Promise<void>;
 }
 
-/** Takes the lease, or resolves to null when another process holds it. It is renewed until released or lost. */
-export async function takeLease(redis: RunRedis, keys: RunKeys): Promise<Lease | null> {
+/**
+ * Takes the lease (default: the producer's), or resolves to null when another process holds it. It is renewed until
+ * released or lost.
+ */
+export async function takeLease(redis: RunRedis, keys: RunKeys, key = keys.lease): Promise<Lease | null> {
   const token = `${await redis.incr(keys.fence)}`;
-  if ((await redis.set(keys.lease, token, 'PX', LEASE_MS, 'NX')) === null) return null;
+  if ((await redis.set(key, token, 'PX', LEASE_MS, 'NX')) === null) return null;
   const lost = new AbortController();
   const renew = setInterval(async () => {
-    const ours = await redis.asgRenew(keys.lease, token, LEASE_MS).catch(() => 1);
-    if (ours !== 1) lost.abort(new Error('another process took the producer lease'));
+    const ours = await redis.asgRenew(key, token, LEASE_MS).catch(() => 1);
+    if (ours !== 1) lost.abort(new Error('another process took the lease'));
   }, LEASE_MS / 4);
   return {
     token,
     signal: lost.signal,
     async release() {
       clearInterval(renew);
-      await redis.asgRelease(keys.lease, token);
+      await redis.asgRelease(key, token);
     },
   };
+}
+
+/** Takes the run's tally, as soon as no other process has it. */
+export async function takeTally(redis: RunRedis, keys: RunKeys): Promise<Lease> {
+  for (;;) {
+    const lease = await takeLease(redis, keys, keys.tally);
+    if (lease !== null) return lease;
+    await sleep(WAIT_MS);
+  }
 }

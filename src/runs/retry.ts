@@ -3,10 +3,12 @@ import { parseLine, type RawLine } from '../manifest/index.js';
 import { prepareLine } from '../producers/lines.js';
 import type { Producer } from '../producers/produce.js';
 import { jobId, type SubmitJob } from '../queues/queues.js';
+import { flushOnce } from '../results/flush.js';
 import { readRows } from '../results/read-rows.js';
 import type { FailureRow } from '../results/rows.js';
 import { parsePartName, type Sink } from '../results/sink.js';
-import { runKeys, SUPERSEDED } from './keys.js';
+import { type RunKeys, runKeys, SUPERSEDED } from './keys.js';
+import { takeTally } from './lease.js';
 import type { RunRecord } from './record.js';
 import type { PartRecord } from './status.js';
 import { reopen } from './transition.js';
@@ -15,12 +17,43 @@ import { reopen } from './transition.js';
  * Puts a run's failures back into its queue, under the keys that they had. A failure part goes to `superseded/` only
  * after all its lines are queued and off the counts, so that the command may be repeated after a crash at any step.
  * Lines that failed at the manifest stage would fail again and stay. Resolves to how many lines were put back.
+ *
+ * @throws IngestError `sink` when the run's results are not to be seen from here.
  */
 export async function retryFailures(producer: Producer, record: RunRecord, sink: Sink): Promise<number> {
+  if (!(await sink.sees(record)))
+    throw new IngestError('sink', `${record.out} does not hold the results of run ${record.id} here`, {
+      hint: 'retry on the machine where they are',
+    });
   const keys = runKeys(producer.prefix, record.id);
-  const names = (await sink.listParts(record.id)).filter((name) => parsePartName(name)?.kind === 'failures');
+  // Between the first line taken back and the last one queued, the run must not be summed up.
+  const tally = await takeTally(producer.redis, keys);
+  try {
+    // What a flush has begun is finished, and what has failed since is in parts.
+    while ((await flushOnce({ ...producer, sink }, record)).length > 0);
+    return await putAllBack(producer, record, sink, tally.signal);
+  } finally {
+    await tally.release();
+  }
+}
+
+async function putAllBack(
+  producer: Producer,
+  record: RunRecord,
+  sink: Sink,
+  lost: AbortSignal,
+): Promise<number> {
+  const { redis } = producer;
+  const keys = runKeys(producer.prefix, record.id);
+  const onRecord = new Set((await redis.lrange(keys.parts, 0, -1)).map(nameOf));
   let lines = 0;
-  for (const name of names) {
+  for (const name of await sink.listParts(record.id)) {
+    if (parsePartName(name)?.kind !== 'failures') continue;
+    if (!onRecord.has(name)) {
+      // Off the record by a retry that was cut off there; any other part is one that a flush is writing.
+      if ((await redis.hexists(keys.record, `retry:${name}`)) === 1) await sink.setAside(name);
+      continue;
+    }
     let again = 0;
     for await (const row of failureRows(sink, name)) if (row.stage !== 'manifest') again += 1;
     // A part of rejections alone has nothing that could go better.
@@ -31,6 +64,7 @@ export async function retryFailures(producer: Producer, record: RunRecord, sink:
     }
     let number = 0;
     for await (const row of failureRows(sink, name)) {
+      lost.throwIfAborted();
       number += 1;
       await putBack(producer, record, row, name, number);
     }
@@ -71,9 +105,11 @@ function jobOf(record: RunRecord, source: number, row: FailureRow): SubmitJob {
 }
 
 /** The part leaves the record; its number is not given again, for it names its rows in the record and in `superseded/`. */
-async function forgetPart(producer: Producer, keys: ReturnType<typeof runKeys>, name: string): Promise<void> {
+async function forgetPart(producer: Producer, keys: RunKeys, name: string): Promise<void> {
   const { redis } = producer;
   await redis.hset(keys.record, SUPERSEDED, parsePartName(name)?.number ?? 0);
   for (const text of await redis.lrange(keys.parts, 0, -1))
-    if ((JSON.parse(text) as PartRecord).name === name) await redis.lrem(keys.parts, 1, text);
+    if (nameOf(text) === name) await redis.lrem(keys.parts, 1, text);
 }
+
+const nameOf = (part: string) => (JSON.parse(part) as PartRecord).name;

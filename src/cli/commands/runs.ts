@@ -59,7 +59,16 @@ async function prune({ redis, connection }: Store, prefix: string): Promise<RunR
     const bits = record.manifest.sources.flatMap((_name, index) => [keys.ended(index), keys.admitted(index)]);
     await redis.del(
       ...bits,
-      ...[keys.record, keys.counts, keys.failures, keys.labels, keys.calls, keys.cursor, keys.fence],
+      ...[
+        keys.record,
+        keys.counts,
+        keys.failures,
+        keys.labels,
+        keys.calls,
+        keys.cursor,
+        keys.fence,
+        keys.tally,
+      ],
       ...[keys.lease, keys.results, keys.plan, keys.parts, keys.consumers, keys.settleTimes],
     );
     await redis.zrem(runsIndexKey(prefix), record.id);
