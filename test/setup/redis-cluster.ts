@@ -1,11 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Redis } from 'ioredis';
-import { findRedisServer } from '../../src/redis/binary.js';
+import type { Redis } from 'ioredis';
 import { freePort } from './ports.js';
+import { type RedisServer, startRedisServer } from './redis-server.js';
 import { tries } from './tries.js';
 
 const STARTUP_MS = 20_000;
@@ -21,26 +20,19 @@ export interface RedisCluster {
   close(): Promise<void>;
 }
 
-interface Node {
-  port: number;
-  server: ChildProcess;
-  redis: Redis;
-}
-
 /** A real Redis Cluster on loopback: three masters, without persistence, and a replica of each of `replicated` keys' masters. */
 export async function startRedisCluster(replicated: string[] = []): Promise<RedisCluster> {
   const dir = await mkdtemp(path.join(tmpdir(), 'asg-cluster-'));
-  const { path: binary } = await findRedisServer();
-  const masters = await Promise.all([1, 2, 3].map(() => startNode(binary, dir)));
+  const masters = await Promise.all([1, 2, 3].map(() => startNode(dir)));
   const ownerOf = async (key: string) => {
     const slot = Number(await masters[0]?.redis.call('CLUSTER', 'KEYSLOT', key));
     const owner = masters[Math.floor(slot / SHARE)];
     if (owner === undefined) throw new Error(`no master owns ${key}`);
     return owner;
   };
-  const replicas = new Map<Node, Node>();
+  const replicas = new Map<RedisServer, RedisServer>();
   for (const owner of new Set(await Promise.all(replicated.map(ownerOf))))
-    replicas.set(owner, await startNode(binary, dir));
+    replicas.set(owner, await startNode(dir));
   const nodes = [...masters, ...replicas.values()];
 
   for (const [i, { redis }] of masters.entries())
@@ -85,26 +77,11 @@ export async function startRedisCluster(replicated: string[] = []): Promise<Redi
   };
 }
 
-async function startNode(binary: string, dir: string): Promise<Node> {
-  const port = await freePort();
-  const home = path.join(dir, `${port}`);
-  await mkdir(home);
-  const settings = {
-    port: `${port}`,
-    bind: '127.0.0.1',
-    dir: home,
-    save: '',
-    appendonly: 'no',
+const startNode = async (dir: string) =>
+  startRedisServer(dir, {
     'cluster-enabled': 'yes',
     // By default it is the port and 10000, which may be no port at all.
     'cluster-port': `${await freePort()}`,
     'cluster-node-timeout': '2000',
     'repl-diskless-sync-delay': '0',
-  };
-  const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-  const server = spawn(binary, args, { stdio: 'ignore' });
-  const redis = new Redis({ port, host: '127.0.0.1' });
-  redis.on('error', () => {});
-  await redis.ping();
-  return { port, server, redis };
-}
+  });

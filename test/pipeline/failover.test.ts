@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import path from 'node:path';
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
@@ -5,6 +6,7 @@ import { collectGauges } from '../../src/metrics/collect.js';
 import { createReleasers, openPipeline } from '../../src/open-pipeline.js';
 import { runManifest } from '../../src/run.js';
 import { type RedisCluster, startRedisCluster } from '../setup/redis-cluster.js';
+import { startRedisServer } from '../setup/redis-server.js';
 import {
   boughtTasks,
   line,
@@ -18,7 +20,7 @@ import {
 
 /** A run by itself, with connections of its own to the cluster. */
 async function runOn(
-  cluster: RedisCluster,
+  cluster: Pick<RedisCluster, 'url'>,
   gateway: string,
   dir: string,
   runId: string,
@@ -79,4 +81,25 @@ test('a failover in the middle of a run: its shard moves, the old master dies, n
   const { summary, rows } = await running;
   expect([summary.state, summary.settled, rows]).toEqual(['completed', 300, 300]);
   expect((await boughtTasks(gateway.url)).length).toBe(300);
+}, 60_000);
+
+test('one server that is a replica for a while: its READONLY is waited out, nothing is lost or bought twice', async () => {
+  const dir = await tempDir();
+  const { port, server, redis } = await startRedisServer(dir);
+  onTestFinished(async () => {
+    redis.disconnect();
+    if (server.kill('SIGKILL')) await once(server, 'exit');
+  });
+  const gateway = await sandbox({ settle: { minMs: 100, maxMs: 400 } });
+  const running = runOn({ url: `redis://127.0.0.1:${port}` }, gateway.url, dir, 'demoted', numbered(200));
+  await until(() => gateway.stats().tasks >= 40, 'a fifth of the tasks');
+  const refused = async () =>
+    Number(/errorstat_READONLY:count=(\d+)/.exec(await redis.info('all'))?.[1] ?? 0);
+  // Nobody is at that address: it keeps its data and refuses writes, as a demoted master does.
+  await redis.replicaof('127.0.0.1', 1);
+  await until(async () => (await refused()) >= 3, 'writes that are refused');
+  await redis.replicaof('NO', 'ONE');
+  const { summary, rows } = await running;
+  expect([summary.state, summary.settled, rows]).toEqual(['completed', 200, 200]);
+  expect((await boughtTasks(gateway.url)).length).toBe(200);
 }, 60_000);
