@@ -7,6 +7,7 @@ export type IngestErrorCode =
   | 'redis'
   | 'sandbox'
   | 'sink'
+  | 'webhook'
   | 'internal';
 
 export interface IngestErrorOptions {

@@ -93,8 +93,6 @@ export async function openGateway(
 
 /** Everything that a process shares between its runs, opened in order; `releasers` closes it in reverse. */
 export async function openPipeline(settings: Settings, log: Logger, releasers: Releasers): Promise<Pipeline> {
-  if (settings.webhookUrl !== null)
-    log.warn('--webhook-url: this version takes no deliveries; lines settle by polling');
   const { redis, connection, objectStores } = await openStore(settings, log, releasers);
   const gateway = await openGateway(settings, log, releasers);
   const client = new ASGGatewayClient({
@@ -126,6 +124,7 @@ export async function openPipeline(settings: Settings, log: Logger, releasers: R
     permits: createPermits(settings.concurrency),
     concurrency: settings.concurrency,
     objectStores,
+    webhooks: settings.webhookUrl === null ? null : { callbackUrl: settings.webhookUrl },
     metrics,
     log,
   };

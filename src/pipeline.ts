@@ -22,6 +22,8 @@ export interface Pipeline {
   concurrency: number;
   /** S3 and Google Cloud Storage, for manifests and results. */
   objectStores: ObjectStores;
+  /** Where the Gateway delivers what has settled; null: lines settle by polling. */
+  webhooks: { callbackUrl: string } | null;
   metrics: Metrics;
   log: Logger;
 }

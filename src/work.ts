@@ -5,7 +5,8 @@ import type { Pipeline } from './pipeline.js';
 import { keepProducing } from './producers/keep-producing.js';
 import { openProducer } from './run.js';
 import { runKeys } from './runs/keys.js';
-import { listRuns, type RunRecord } from './runs/record.js';
+import { liveRuns } from './runs/live.js';
+import type { RunRecord } from './runs/record.js';
 import { transition } from './runs/transition.js';
 
 const LOOK_MS = 1_000;
@@ -43,17 +44,6 @@ export async function workRuns(pipeline: Pipeline, signal: AbortSignal): Promise
   } finally {
     await Promise.all([...open.values()].map((worked) => worked.close()));
   }
-}
-
-async function liveRuns(pipeline: Pipeline): Promise<RunRecord[]> {
-  const { redis, prefix } = pipeline;
-  const ours = (await listRuns(redis, prefix)).filter(
-    (record) => record.gateway === pipeline.origin && record.keyFingerprint === pipeline.keyFingerprint,
-  );
-  const flags = await Promise.all(
-    ours.map(({ id }) => redis.hmget(runKeys(prefix, id).record, 'ready', 'summed_up')),
-  );
-  return ours.filter((_record, index) => flags[index]?.[0] === '1' && flags[index]?.[1] !== '1');
 }
 
 interface Worked {

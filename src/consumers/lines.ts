@@ -14,7 +14,8 @@ export const sourceName = (record: RunRecord, source: number): string | null =>
 export const idempotencyKey = (record: RunRecord, data: SubmitJob): string =>
   data.k ?? lineKey(record.id, data.s, data.l);
 
-export function taskOf(record: RunRecord, data: SubmitJob): SubmitTaskParams {
+/** The task of a line. With a `callbackUrl` the Gateway tells there when it has settled. */
+export function taskOf(record: RunRecord, data: SubmitJob, callbackUrl?: string): SubmitTaskParams {
   const { task } = record;
   const spec = data.q ?? task.labelSpec;
   if (spec === null) throw new Error(`line ${data.l} was queued without a label_spec`);
@@ -24,6 +25,7 @@ export function taskOf(record: RunRecord, data: SubmitJob): SubmitTaskParams {
     data_url: data.u,
     label_spec: spec,
     ...(threshold === null ? {} : { consensus_threshold: threshold }),
+    ...(callbackUrl === undefined ? {} : { callback_url: callbackUrl }),
     idempotency_key: idempotencyKey(record, data),
   };
 }

@@ -1,10 +1,12 @@
 import type { Job } from 'bullmq';
 import type { ResultAnswer, SettledResult } from '../gateway/types.js';
 import type { Pipeline } from '../pipeline.js';
-import type { PollJob } from '../queues/queues.js';
+import { jobId, type PollJob } from '../queues/queues.js';
 import { resultRow } from '../results/rows.js';
 import { runKeys } from '../runs/keys.js';
 import { transition } from '../runs/transition.js';
+import { resultFrom } from '../webhooks/delivery.js';
+import { forgetTask, type Hint, hintOf, indexTask, wake } from '../webhooks/tasks.js';
 import { type ConsumedRun, callGateway, delayJob, delayPaused, delayTrouble, isHeld } from './call.js';
 import { endWithResult, failLine, rowLine, taskOf } from './lines.js';
 import { type Trouble, troubleOf } from './trouble.js';
@@ -19,7 +21,16 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
   const keys = runKeys(pipeline.prefix, run.record.id);
 
   return async function poll(job: Job<PollJob>, token?: string): Promise<void> {
+    const { redis } = pipeline;
+    const hint = job.data.w ? await hintOf(redis, keys, job.data.task) : null;
+    await collect(job, token, hint);
+    // It has ended; a job that goes back to sleep leaves by an error.
+    if (job.data.w) await forgetTask(redis, keys, job.data.task, jobId(job.data.s, job.data.l));
+  };
+
+  async function collect(job: Job<PollJob>, token: string | undefined, hint: Hint | null): Promise<void> {
     const { data } = job;
+    if (hint) return settle(resultFrom(data.task, hint), data, 'webhook');
     let answer: ResultAnswer;
     try {
       answer = await callGateway(pipeline, run, 'poll', (options) =>
@@ -31,18 +42,26 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
       if (trouble === null) throw error;
       return handle(trouble, job, token);
     }
-    return answered(answer, job, token);
-  };
+    return answered(answer, job, token, hint !== null);
+  }
 
-  async function answered(answer: ResultAnswer, job: Job<PollJob>, token: string | undefined): Promise<void> {
+  /** `told`: a delivery had said that the task has settled. */
+  async function answered(
+    answer: ResultAnswer,
+    job: Job<PollJob>,
+    token: string | undefined,
+    told: boolean,
+  ): Promise<void> {
     const { data } = job;
     const ageMs = Date.now() - data.at;
     const late = ageMs >= run.record.policy.resultTimeoutMs;
     if (
       answer.status === 'settled' ||
       (answer.status === 'verified' && (late || run.record.policy.until === 'verified'))
-    )
-      return settle(answer as SettledResult, data, ageMs);
+    ) {
+      pipeline.metrics.polls.inc({ outcome: 'settled' });
+      return settle(answer as SettledResult, data, told ? 'webhook' : 'poll');
+    }
     if (answer.status !== 'in_progress' && answer.status !== 'pending' && answer.status !== 'verified')
       return fail(data, { code: `task_${answer.status}`, message: `the task ended as ${answer.status}` });
     if (late)
@@ -52,22 +71,34 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
       });
     pipeline.metrics.polls.inc({ outcome: 'pending' });
     pipeline.metrics.pending(ageMs);
-    return sleep(job, token);
+    return sleep(job, token, told);
   }
 
-  async function settle(result: SettledResult, data: PollJob, ageMs: number): Promise<void> {
+  async function settle(result: SettledResult, data: PollJob, by: 'poll' | 'webhook'): Promise<void> {
+    const ageMs = Date.now() - data.at;
     run.polls.settled(result, ageMs);
-    pipeline.metrics.polls.inc({ outcome: 'settled' });
-    const row = resultRow(rowLine(run.record, data), result, 'poll');
+    const row = resultRow(rowLine(run.record, data), result, by);
     const ended = await endWithResult(pipeline, run.record, data, row);
     if (ended) pipeline.metrics.settleSeconds.observe(ageMs / 1000);
   }
 
-  function sleep(job: Job<PollJob>, token: string | undefined): Promise<never> {
-    const { resultTimeoutMs } = run.record.policy;
+  async function sleep(job: Job<PollJob>, token: string | undefined, told: boolean): Promise<never> {
+    const { policy } = run.record;
     const ageMs = Date.now() - job.data.at;
-    const gap = run.polls.nextMs(ageMs);
-    return delayJob(job, token, Math.min(gap, Math.max(1, resultTimeoutMs - ageMs)));
+    const awaitsDelivery = job.data.w === true && !told;
+    const gap = awaitsDelivery ? run.polls.safetyMs(ageMs) : run.polls.nextMs(ageMs);
+    const asleep = delayJob(job, token, Math.min(gap, Math.max(1, policy.resultTimeoutMs - ageMs)));
+    if (awaitsDelivery) asleep.catch(() => wakeIfTold(job));
+    return asleep;
+  }
+
+  /** A delivery that came while the job was being worked on could not wake it; what it said is there by now. */
+  async function wakeIfTold(job: Job<PollJob>): Promise<void> {
+    try {
+      if ((await hintOf(pipeline.redis, keys, job.data.task)) !== null) await wake(() => job.promote());
+    } catch (error) {
+      pipeline.log.debug({ err: error, job: job.id }, 'a delivery was not looked for; the next poll settles');
+    }
   }
 
   async function handle(trouble: Trouble, job: Job<PollJob>, token: string | undefined): Promise<void> {
@@ -98,10 +129,10 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
     const { data } = job;
     try {
       const answer = await callGateway(pipeline, run, 'submit', (options) =>
-        pipeline.client.submitTask(taskOf(run.record, data), options),
+        pipeline.client.submitTask(taskOf(run.record, data, pipeline.webhooks?.callbackUrl), options),
       );
       pipeline.metrics.submitted.inc({ outcome: answer.idempotent ? 'replayed' : 'created' });
-      await job.updateData({ ...data, task: answer.task_id, at: Date.now(), again: true });
+      await follow(job, answer.task_id);
     } catch (error) {
       if (isHeld(error)) return delayPaused(run, job, token, error);
       const trouble = troubleOf(error, 'submit');
@@ -109,6 +140,15 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
       return handle(trouble, job, token);
     }
     return delayJob(job, token, run.record.policy.pollDelayMs);
+  }
+
+  async function follow(job: Job<PollJob>, task: string): Promise<void> {
+    const { w: indexed, ...data } = job.data;
+    const id = jobId(data.s, data.l);
+    const awaits = pipeline.webhooks === null ? {} : { w: true as const };
+    if (awaits.w) await indexTask(pipeline.redis, keys, task, id);
+    await job.updateData({ ...data, ...awaits, task, at: Date.now(), again: true });
+    if (indexed && job.data.task !== data.task) await forgetTask(pipeline.redis, keys, data.task, id);
   }
 
   async function fail(

@@ -3,9 +3,10 @@ import type { Job } from 'bullmq';
 import type { SubmitTaskResult } from '../gateway/types.js';
 import type { Pipeline } from '../pipeline.js';
 import { jobId, type PollJob, type RunQueues, type SubmitJob } from '../queues/queues.js';
-import { runKeys } from '../runs/keys.js';
+import { deliveryKey, runKeys } from '../runs/keys.js';
 import { type Admission, admit, type LineRef, unadmit } from '../runs/scripts.js';
 import { transition } from '../runs/transition.js';
+import { hintTask, indexTask, wake } from '../webhooks/tasks.js';
 import { type ConsumedRun, callGateway, delayJob, delayPaused, delayTrouble, isHeld } from './call.js';
 import { CANCELLED, failLine, taskOf } from './lines.js';
 import { type Trouble, troubleOf, wrongEndpoint } from './trouble.js';
@@ -34,7 +35,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     let answer: SubmitTaskResult;
     try {
       answer = await callGateway(pipeline, run, 'submit', (options) =>
-        pipeline.client.submitTask(taskOf(run.record, data), options),
+        pipeline.client.submitTask(taskOf(run.record, data, pipeline.webhooks?.callbackUrl), options),
       );
     } catch (error) {
       if (isHeld(error)) {
@@ -63,14 +64,32 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
   async function submitted(data: SubmitJob, admission: Admission, answer: SubmitTaskResult): Promise<void> {
     const { trouble: _over, ...line } = data;
     const poll: PollJob = { ...line, task: answer.task_id, at: Date.now() };
-    const delay = Math.round(run.polls.nextMs(0));
-    await queues.poll.add('poll', poll, { jobId: jobId(data.s, data.l), delay });
     const replayed = answer.idempotent === true;
+    if (pipeline.webhooks === null) await addPoll(poll, false);
+    else {
+      // A replayed task may have been bought without a callback, or be delivered long since: its first poll is soon.
+      poll.w = true;
+      await Promise.all([indexTask(redis, keys, poll.task, jobId(data.s, data.l)), addPoll(poll, !replayed)]);
+      await takeEarlyDelivery(poll);
+    }
     const pipelined = redis.pipeline().hincrby(keys.counts, 'accepted', 1);
     // A line that was admitted before may have been bought by the attempt that its crash cut off: not given back.
     if (replayed && admission === 'fresh') pipelined.hincrby(keys.counts, 'bought', -1);
     await pipelined.exec();
     pipeline.metrics.submitted.inc({ outcome: replayed ? 'replayed' : 'created' });
+  }
+
+  async function addPoll(poll: PollJob, awaitsDelivery: boolean): Promise<void> {
+    const delay = Math.round(awaitsDelivery ? run.polls.safetyMs(0) : run.polls.nextMs(0));
+    await queues.poll.add('poll', poll, { jobId: jobId(poll.s, poll.l), delay });
+  }
+
+  /** A delivery may have come before the task was on record here. */
+  async function takeEarlyDelivery({ s, l, task }: PollJob): Promise<void> {
+    const said = await redis.get(deliveryKey(pipeline.prefix, pipeline.keyFingerprint, task));
+    if (said === null) return;
+    await hintTask(redis, keys, task, said);
+    await wake(() => queues.poll.backend.promote(jobId(s, l)));
   }
 
   async function handle(trouble: Trouble, job: Job<SubmitJob>, token: string | undefined): Promise<void> {

@@ -18,6 +18,8 @@ export interface HttpOptions {
   host: string;
   /** 0 takes a free one. */
   port: number;
+  /** The option that names the port, for the message when it cannot be had. Default `--metrics-port`. */
+  option?: '--metrics-port' | '--webhook-port';
   /** What a request must carry, as a bearer token or as the password of any user; null: nothing. */
   token: string | null;
   log: Logger;
@@ -36,7 +38,14 @@ export interface HttpServer {
  *
  * @throws IngestError `usage` when the address cannot be listened on
  */
-export async function openHttpServer({ host, port, token, log, parts }: HttpOptions): Promise<HttpServer> {
+export async function openHttpServer({
+  host,
+  port,
+  option = '--metrics-port',
+  token,
+  log,
+  parts,
+}: HttpOptions): Promise<HttpServer> {
   const app = fastify({ forceCloseConnections: true });
   app.addHook('onRequest', async (request, reply) => {
     if (token === null || request.routeOptions.config.open || carries(request, token)) return;
@@ -55,8 +64,8 @@ export async function openHttpServer({ host, port, token, log, parts }: HttpOpti
   for (const part of parts) app.register(async (scope) => void (await part(scope)));
   await app.listen({ port, host }).catch(async (error: Error) => {
     await app.close();
-    throw usageError('--metrics-port', `cannot listen on ${host}:${port}: ${error.message}`, {
-      hint: '--metrics-port 0 takes a free port',
+    throw usageError(option, `cannot listen on ${host}:${port}: ${error.message}`, {
+      hint: `${option} 0 takes a free port`,
       cause: error,
     });
   });

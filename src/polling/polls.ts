@@ -3,10 +3,14 @@ import type { RunReading } from '../runs/read-status.js';
 import type { RunPolicy } from '../runs/record.js';
 import { nextPollMs } from './documented.js';
 import { choosePlan, type Gaps, gapMs, type PollPlan, type Price } from './plan.js';
-import { binOf, type SettleTimes, settleTimeMs, settleTimes } from './settle-times.js';
+import { binOf, quantile, type SettleTimes, settleTimeMs, settleTimes } from './settle-times.js';
 
 /** So many results, and the run's own settle times outrank the documentation's advice. */
 const ENOUGH = 100;
+/** A task that a webhook delivery tells of is polled only in case the delivery was lost: so much more rarely, */
+const SAFETY_NET = 24;
+/** and not before so many times the age by which 99 of 100 tasks had settled. */
+const SURELY_SETTLED = 1.5;
 const PLAN_AGAIN_MS = 5_000;
 /** With so much of the in-flight window taken, submissions wait for results: then they are what is wanted. */
 const TIGHT = 0.8;
@@ -18,6 +22,8 @@ const STRETCH_SHARE = 0.1;
 export interface Polls {
   /** Until the (next) poll of a task of this age, ms. */
   nextMs(ageMs: number): number;
+  /** The same for a task that a webhook delivery will tell of. */
+  safetyMs(ageMs: number): number;
   settled(result: SettledResult, ageMs: number): void;
   /** Shares what this process learned with the others, takes theirs, and plans anew; once a second. */
   look(reading: RunReading): Promise<void>;
@@ -37,11 +43,13 @@ export function createPolls({ learn, concurrency, now = Date.now, ...parts }: Po
   let { policy } = parts;
   let pending = new Map<number, number>();
   let plan: PollPlan | null = null;
+  let settledMs = 0;
   let gaps = gapsOf(policy, Number.POSITIVE_INFINITY);
   let planned: { price: Price; at: number } | null = null;
 
   function replan(seen: SettleTimes, reading: RunReading): void {
     if (seen.total < ENOUGH) return;
+    settledMs = quantile(seen, 0.99) * SURELY_SETTLED;
     const price = priceOf(reading, concurrency);
     if (planned !== null && planned.price === price && now() - planned.at < PLAN_AGAIN_MS) return;
     planned = { price, at: now() };
@@ -53,6 +61,13 @@ export function createPolls({ learn, concurrency, now = Date.now, ...parts }: Po
       if (policy.poll === 'fixed' || plan === null)
         return nextPollMs(ageMs, { delayMs: policy.pollDelayMs, maxDelayMs: policy.pollMaxDelayMs });
       return gapMs(plan, ageMs, gaps);
+    },
+    safetyMs(ageMs) {
+      const rare = {
+        delayMs: policy.pollDelayMs * SAFETY_NET,
+        maxDelayMs: policy.pollMaxDelayMs * SAFETY_NET,
+      };
+      return Math.max(nextPollMs(ageMs, rare), settledMs - ageMs);
     },
     settled(result, ageMs) {
       if (policy.poll === 'fixed') return;

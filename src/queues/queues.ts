@@ -28,6 +28,8 @@ export interface PollJob extends SubmitJob {
   at: number;
   /** The task was unknown to the Gateway once, and was submitted again. */
   again?: boolean;
+  /** A webhook delivery will tell when the task has settled; the run's index of tasks holds this job. */
+  w?: true;
 }
 
 export const jobId = (source: number, line: number) => `${source}-${line}`;

@@ -19,6 +19,10 @@ export interface RunKeys {
   settleTimes: string;
   /** Hash: consumer → when it was last there (ms of Redis' clock), and whether its counts are on record. */
   consumers: string;
+  /** Hash: task → its line jobs, for tasks whose settling a webhook delivery tells of. */
+  tasks: string;
+  /** Hash: task → what its delivery said, until its lines have ended. */
+  hints: string;
   /** Bit n of a source's map: line n + 1 has ended as a result or a failure. */
   ended(source: number): string;
   /** Bit n of a source's map: line n + 1 may have been bought, and has not ended. */
@@ -44,6 +48,8 @@ export function runKeys(prefix: string, runId: string): RunKeys {
     parts: key('parts'),
     settleTimes: key('settle-times'),
     consumers: key('consumers'),
+    tasks: key('tasks'),
+    hints: key('hints'),
     ended: (source) => key(`ended:${source}`),
     admitted: (source) => key(`admitted:${source}`),
   };
@@ -57,6 +63,14 @@ export const runsIndexKey = (prefix: string) => `${prefix}:runs`;
 
 /** Hash: a manifest's identity without its version → the run that was made of it, and the version it had. */
 export const manifestsKey = (prefix: string) => `${prefix}:manifests`;
+
+/** What a delivery said of a task, for a submission that records that task only later. */
+export const deliveryKey = (prefix: string, keyFingerprint: string, task: string) =>
+  `${prefix}:delivery:${keyFingerprint}:${task}`;
+
+/** Held by the process that registers the key's webhook. */
+export const webhookLockKey = (prefix: string, keyFingerprint: string, origin: string) =>
+  `${prefix}:webhook:{${keyFingerprint}@${origin}}`;
 
 export const budgetKey = (prefix: string, keyFingerprint: string, origin: string) =>
   `${prefix}:budget:{${keyFingerprint}@${origin}}`;

@@ -172,6 +172,29 @@ if sum > 0 and redis.call('HINCRBY', KEYS[1], 'sum', sum) > tonumber(ARGV[1]) th
 end
 return redis.call('HGETALL', KEYS[1])`;
 
+/** KEYS tasks. ARGV task, job. The job waits for the task's delivery, perhaps beside others. */
+const INDEX_TASK = /* lua */ `
+local jobs = redis.call('HGET', KEYS[1], ARGV[1])
+if not jobs then return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
+if string.find(' ' .. jobs .. ' ', ' ' .. ARGV[2] .. ' ', 1, true) then return 0 end
+return redis.call('HSET', KEYS[1], ARGV[1], jobs .. ' ' .. ARGV[2])`;
+
+/** KEYS tasks, hints. ARGV task, job. The last job takes the task and its hint with it. */
+const FORGET_TASK = /* lua */ `
+local left = {}
+for job in string.gmatch(redis.call('HGET', KEYS[1], ARGV[1]) or '', '%S+') do
+  if job ~= ARGV[2] then left[#left + 1] = job end
+end
+if #left > 0 then return redis.call('HSET', KEYS[1], ARGV[1], table.concat(left, ' ')) end
+redis.call('HDEL', KEYS[2], ARGV[1])
+return redis.call('HDEL', KEYS[1], ARGV[1])`;
+
+/** KEYS tasks, hints. ARGV task, what its delivery said. Returns its jobs and whether it was the first hint; or nil. */
+const HINT_TASK = /* lua */ `
+local jobs = redis.call('HGET', KEYS[1], ARGV[1])
+if not jobs then return false end
+return {jobs, redis.call('HSETNX', KEYS[2], ARGV[1], ARGV[2])}`;
+
 const SCRIPTS = {
   asgSettle: { numberOfKeys: 6, lua: SETTLE },
   asgAdmit: { numberOfKeys: 4, lua: ADMIT },
@@ -184,6 +207,9 @@ const SCRIPTS = {
   asgUnfail: { numberOfKeys: 5, lua: UNFAIL },
   asgAttend: { numberOfKeys: 1, lua: ATTEND },
   asgAllTold: { numberOfKeys: 1, lua: ALL_TOLD },
+  asgIndexTask: { numberOfKeys: 1, lua: INDEX_TASK },
+  asgForgetTask: { numberOfKeys: 2, lua: FORGET_TASK },
+  asgHintTask: { numberOfKeys: 2, lua: HINT_TASK },
   asgCommitPlan: { numberOfKeys: 4, lua: COMMIT_PLAN },
   asgLearn: { numberOfKeys: 1, lua: LEARN },
 } as const;

@@ -90,6 +90,7 @@ export async function pipelineTo(
     permits: createPermits(50),
     concurrency: 50,
     objectStores: createObjectStores(),
+    webhooks: null,
     metrics: createMetrics(),
     log,
   };

@@ -1,5 +1,6 @@
 import { serveHttp } from '../../http/serve.js';
 import { type followRun, type RunOutcome, type RunWatch, runManifest } from '../../run.js';
+import { openWebhooks } from '../../webhooks/index.js';
 import { manifestOptions, pipelineOptions, taskOptionNames } from '../option-groups.js';
 import type { CommandContext, CommandDefinition } from '../program.js';
 import { createProgress } from '../progress.js';
@@ -43,6 +44,8 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
     return await withPipeline(settings, log, async (pipeline) => {
       const server = await serveHttp(pipeline, settings, interrupt.signal);
       if (server) io.stderr.write(`listening on ${server.url}\n`);
+      const webhooks = await openWebhooks(pipeline, settings, interrupt.signal);
+      if (webhooks) io.stderr.write(`taking webhooks on ${webhooks.url}\n`);
       try {
         const outcome = await follow(pipeline, {
           signal: interrupt.signal,
@@ -52,6 +55,7 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
         progress.stop();
         return report(context, outcome, Date.now() - started, interrupt.status());
       } finally {
+        await webhooks?.close();
         await server?.close();
       }
     });

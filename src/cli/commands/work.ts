@@ -1,4 +1,5 @@
 import { serveHttp } from '../../http/serve.js';
+import { openWebhooks } from '../../webhooks/index.js';
 import { workRuns } from '../../work.js';
 import { pipelineOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
@@ -14,9 +15,12 @@ export const work: CommandDefinition = {
       await withPipeline(settings, log, async (pipeline) => {
         const server = await serveHttp(pipeline, settings, interrupt.signal);
         if (server) io.stderr.write(`listening on ${server.url}\n`);
+        const webhooks = await openWebhooks(pipeline, settings, interrupt.signal);
+        if (webhooks) io.stderr.write(`taking webhooks on ${webhooks.url}\n`);
         try {
           await workRuns(pipeline, interrupt.signal);
         } finally {
+          await webhooks?.close();
           await server?.close();
         }
       });

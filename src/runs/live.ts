@@ -1,0 +1,15 @@
+import type { Pipeline } from '../pipeline.js';
+import { runKeys } from './keys.js';
+import { listRuns, type RunRecord } from './record.js';
+
+/** The runs of the pipeline's Gateway and key that are ready and have not been summed up. */
+export async function liveRuns(pipeline: Pipeline): Promise<RunRecord[]> {
+  const { redis, prefix } = pipeline;
+  const ours = (await listRuns(redis, prefix)).filter(
+    (record) => record.gateway === pipeline.origin && record.keyFingerprint === pipeline.keyFingerprint,
+  );
+  const flags = await Promise.all(
+    ours.map(({ id }) => redis.hmget(runKeys(prefix, id).record, 'ready', 'summed_up')),
+  );
+  return ours.filter((_record, index) => flags[index]?.[0] === '1' && flags[index]?.[1] !== '1');
+}

@@ -1,0 +1,109 @@
+import type { Pipeline } from '../pipeline.js';
+import { openQueues, type RunQueues } from '../queues/queues.js';
+import { deliveryKey, runKeys } from '../runs/keys.js';
+import { liveRuns } from '../runs/live.js';
+import type { RunRecord } from '../runs/record.js';
+import { type Delivery, hintFrom } from './delivery.js';
+import { hintTask, wake } from './tasks.js';
+
+/**
+ * How long a delivery is remembered for a submission that records its task only later: after a lost answer or a crash
+ * the line is submitted again well within it. Also how long a repeated delivery is known for one.
+ */
+const REMEMBERED_SECONDS = 120;
+const RUNS_ARE_FRESH_MS = 1_000;
+
+export type DeliveryOutcome = 'accepted' | 'duplicate' | 'unknown_task';
+
+export interface Deliverer {
+  /** Resolves when what the delivery said is in Redis and the task's lines are awake. */
+  deliver(delivery: Delivery): Promise<DeliveryOutcome>;
+  close(): Promise<void>;
+}
+
+/**
+ * Brings a delivery to the lines that wait for it, in whatever live run of this Gateway and key they are.
+ *
+ * A submission may be recording the task at the same moment: it writes its index entry and then looks for a remembered
+ * delivery; here the delivery is remembered first and the index read afterwards. One of the two sees the other.
+ */
+export function createDeliverer(pipeline: Pipeline, trust: boolean): Deliverer {
+  const { redis, prefix, keyFingerprint, log } = pipeline;
+  const runs = createRunList(pipeline);
+  const queues = new Map<string, RunQueues>();
+
+  function queuesOf(id: string): RunQueues {
+    const known = queues.get(id);
+    if (known !== undefined) return known;
+    const opened = openQueues(runKeys(prefix, id), redis, (error) =>
+      log.debug({ err: error }, 'queue error'),
+    );
+    queues.set(id, opened);
+    return opened;
+  }
+
+  async function forgetEnded(live: RunRecord[]): Promise<void> {
+    for (const [id, opened] of queues) {
+      if (live.some((record) => record.id === id)) continue;
+      queues.delete(id);
+      await opened.close();
+    }
+  }
+
+  /** Whether any of the runs knows the task, and whether this was its first hint in one of them. */
+  async function hintRuns(live: RunRecord[], task: string, hint: string) {
+    const found = await Promise.all(
+      live.map(async ({ id }) => {
+        const hinted = await hintTask(redis, runKeys(prefix, id), task, hint);
+        if (hinted === null) return null;
+        const { backend } = queuesOf(id).poll;
+        await Promise.all(hinted.jobs.map((job) => wake(() => backend.promote(job))));
+        return hinted;
+      }),
+    );
+    const known = found.filter((hinted) => hinted !== null);
+    return { known: known.length > 0, first: known.some(({ first }) => first) };
+  }
+
+  return {
+    async deliver(delivery) {
+      const task = delivery.task_id;
+      const hint = hintFrom(delivery, trust);
+      const key = deliveryKey(prefix, keyFingerprint, task);
+      const news = (await redis.set(key, hint, 'EX', REMEMBERED_SECONDS, 'NX')) !== null;
+      let { known, first } = await hintRuns(await runs.recent(), task, hint);
+      if (!known) {
+        // A run that began within the last second.
+        const live = await runs.now();
+        await forgetEnded(live);
+        ({ known, first } = await hintRuns(live, task, hint));
+      }
+      if (known) return first ? 'accepted' : 'duplicate';
+      return news ? 'unknown_task' : 'duplicate';
+    },
+    async close() {
+      await Promise.all([...queues.values()].map((opened) => opened.close()));
+      queues.clear();
+    },
+  };
+}
+
+/** The live runs, read at most once a second, or anew by all together who need them as they are now. */
+function createRunList(pipeline: Pipeline) {
+  let known: { at: number; runs: RunRecord[] } = { at: 0, runs: [] };
+  let next: Promise<RunRecord[]> | undefined;
+  const now = () => {
+    next ??= Promise.resolve().then(async () => {
+      next = undefined;
+      const at = Date.now();
+      const runs = await liveRuns(pipeline);
+      if (at > known.at) known = { at, runs };
+      return runs;
+    });
+    return next;
+  };
+  return {
+    now,
+    recent: () => (Date.now() - known.at < RUNS_ARE_FRESH_MS ? Promise.resolve(known.runs) : now()),
+  };
+}

@@ -1,0 +1,104 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FastifyReply } from 'fastify';
+import { verifyWebhookSignature } from '../gateway/webhook-signature.js';
+import type { HttpPart } from '../http/server.js';
+import type { Pipeline } from '../pipeline.js';
+import type { Deliverer } from './deliver.js';
+import { readDelivery } from './delivery.js';
+
+/** A documented delivery has a few hundred bytes. */
+const MOST_BODY_BYTES = 64 << 10;
+const REDIS_ANSWER_MS = 3_000;
+const WARN_EVERY_MS = 60_000;
+
+export interface ReceiverOptions {
+  /** The path that deliveries come to; any other is not found. */
+  path: string;
+  secret: string;
+  deliverer: Deliverer;
+}
+
+/**
+ * Takes deliveries: 2xx once what one says is in Redis; 401 for a signature that is not the secret's; 400, 413 or 415
+ * for what is no delivery; 503 while Redis is away, so that the Gateway tries again.
+ */
+export const receiver =
+  (
+    { redis, metrics, log }: Pick<Pipeline, 'redis' | 'metrics' | 'log'>,
+    { path, secret, deliverer }: ReceiverOptions,
+  ): HttpPart =>
+  (app) => {
+    app.removeAllContentTypeParsers();
+    // The signature is over the bytes as they were sent.
+    app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MOST_BODY_BYTES }, (_request, body, done) =>
+      done(null, body),
+    );
+    const warnOfSignatures = seldom(() =>
+      log.warn(
+        'a webhook delivery is not signed with ASG_WEBHOOK_SECRET: forged, or the webhook was registered with another secret; then delete it and start again',
+      ),
+    );
+
+    app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
+      const status = error.statusCode ?? 500;
+      if (status >= 500) log.warn({ err: error }, 'a webhook delivery could not be taken');
+      metrics.webhooks.inc({ outcome: status >= 500 ? 'unavailable' : 'invalid' });
+      return answer(reply, status, status === 413 ? 'body too large' : 'not a delivery');
+    });
+
+    app.post('*', async (request, reply) => {
+      if (request.url.split('?', 1)[0] !== path) return answer(reply, 404, 'not found');
+      const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+      const { 'x-asg-signature': signature } = request.headers;
+      if (typeof signature !== 'string' || !verifyWebhookSignature(body, signature, secret)) {
+        metrics.webhooks.inc({ outcome: 'bad_signature' });
+        warnOfSignatures();
+        return answer(reply, 401, 'bad signature');
+      }
+      const reading = readDelivery(body, Date.now());
+      if (reading.kind === 'invalid') {
+        metrics.webhooks.inc({ outcome: 'invalid' });
+        return answer(reply, 400, reading.problem);
+      }
+      if (reading.kind === 'other') {
+        metrics.webhooks.inc({ outcome: 'ignored' });
+        return reply.code(204).send();
+      }
+      try {
+        const outcome = await inTime(() => deliverer.deliver(reading.delivery));
+        metrics.webhooks.inc({ outcome });
+        return reply.code(204).send();
+      } catch (error) {
+        metrics.webhooks.inc({ outcome: 'unavailable' });
+        log.warn({ err: error }, 'a webhook delivery could not be taken');
+        return answer(reply.header('retry-after', '1'), 503, 'not available now');
+      }
+    });
+
+    /** Commands wait for a Redis that is away; the Gateway does not. */
+    async function inTime<T>(deliver: () => Promise<T>): Promise<T> {
+      if (redis.status !== 'ready') throw new Error('Redis is away');
+      const timer = new AbortController();
+      const late = sleep(REDIS_ANSWER_MS, 'late' as const, { signal: timer.signal });
+      late.catch(() => undefined); // Not needed any more.
+      try {
+        const ended = await Promise.race([deliver(), late]);
+        if (ended === 'late') throw new Error('Redis does not answer');
+        return ended;
+      } finally {
+        timer.abort();
+      }
+    }
+  };
+
+const answer = (reply: FastifyReply, status: number, error: string) => reply.code(status).send({ error });
+
+function seldom(act: () => void): () => void {
+  let last = Number.NEGATIVE_INFINITY;
+  return () => {
+    const now = performance.now();
+    if (now - last < WARN_EVERY_MS) return;
+    last = now;
+    act();
+  };
+}
