@@ -29,6 +29,8 @@ export interface Deliverer {
  */
 export function createDeliverer(pipeline: Pipeline, trust: boolean): Deliverer {
   const { redis, prefix, keyFingerprint, log } = pipeline;
+  // Every queue that shares the connection listens.
+  redis.setMaxListeners(0);
   const runs = createRunList(pipeline);
   const queues = new Map<string, RunQueues>();
 
