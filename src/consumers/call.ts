@@ -39,6 +39,7 @@ export async function callGateway<T>(
   make: (options: CallOptions) => Promise<T>,
 ): Promise<T> {
   await pipeline.permits.take();
+  let durationMs: number | undefined;
   try {
     const { id, policy } = run.record;
     const slot = await pipeline.budget.acquire(kind, {
@@ -51,6 +52,7 @@ export async function callGateway<T>(
       return await make({
         onCall(call) {
           called = true;
+          durationMs = call.durationMs;
           slot.report(call);
           run.ledger.record(call);
           pipeline.metrics.call(call);
@@ -60,7 +62,7 @@ export async function callGateway<T>(
       if (!called) slot.release();
     }
   } finally {
-    pipeline.permits.give();
+    pipeline.permits.give(durationMs);
   }
 }
 

@@ -1,24 +1,43 @@
-/** Most Gateway calls that a process has in flight, over all its runs and both kinds of call; first come, first served. */
+import { createAdaptiveLimit } from './adaptive-limit.js';
+
+/**
+ * Gateway calls that a process may have in flight, over all its runs and both kinds of call; first come, first served.
+ * Never more than `most`, and fewer where a slow server answers no more for having more.
+ */
 export interface Permits {
+  readonly limit: number;
   take(): Promise<void>;
-  give(): void;
+  /** `durationMs` of the call that was made with it; undefined when none was. */
+  give(durationMs?: number): void;
 }
 
-export function createPermits(limit: number): Permits {
-  let free = limit;
+export function createPermits(most: number, now?: () => number): Permits {
+  const adaptive = createAdaptiveLimit(most, now);
+  let out = 0;
   const waiting: (() => void)[] = [];
+  const hand = () => {
+    while (out < adaptive.limit) {
+      const next = waiting.shift();
+      if (next === undefined) return;
+      out += 1;
+      next();
+    }
+  };
   return {
+    get limit() {
+      return adaptive.limit;
+    },
     take() {
-      if (free > 0) {
-        free -= 1;
+      if (out < adaptive.limit) {
+        out += 1;
         return Promise.resolve();
       }
       return new Promise((resolve) => waiting.push(resolve));
     },
-    give() {
-      const next = waiting.shift();
-      if (next) next();
-      else free += 1;
+    give(durationMs) {
+      if (durationMs !== undefined) adaptive.observe(durationMs, out >= adaptive.limit);
+      out -= 1;
+      hand();
     },
   };
 }
