@@ -110,7 +110,9 @@ export async function openPipeline(settings: Settings, log: Logger, releasers: R
     ...(settings.rate === null ? {} : { rate: settings.rate }),
     log,
   });
-  budget.onPause(({ ms, reason }) => metrics.backoffSeconds.inc({ reason }, ms / 1000));
+  budget.onPause(({ ms, reason }) => {
+    if (reason === 'rate_limited') metrics.backoffSeconds.inc({ reason }, ms / 1000);
+  });
   await budget.start();
   releasers.add(() => budget.close());
   return {

@@ -142,8 +142,8 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     }
     notePause(answer.pausedFor);
     if (answer.opened > 0) {
-      log?.warn({ pause_ms: Math.round(answer.opened) }, 'rate limited: the fleet pauses');
-      for (const listener of pauseListeners) listener({ ms: answer.opened, reason: 'rate_limited' });
+      log?.warn({ pause_ms: Math.round(answer.opened) }, PAUSES[answer.reason]);
+      for (const listener of pauseListeners) listener({ ms: answer.opened, reason: answer.reason });
     }
   }
 
@@ -245,8 +245,8 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     },
 
     async snapshot() {
-      const { rate, source, pausedFor } = await tell({});
-      return { rate: rate > 0 ? rate : null, source, pausedForMs: pausedFor };
+      const { rate, source, pausedFor, circuit } = await tell({});
+      return { rate: rate > 0 ? rate : null, source, pausedForMs: pausedFor, circuitOpen: circuit };
     },
 
     async setRate(rate) {
@@ -274,5 +274,10 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     },
   };
 }
+
+const PAUSES = {
+  rate_limited: 'rate limited: the fleet pauses',
+  circuit: 'the Gateway answers nothing but errors: the fleet sends one probe at a time',
+};
 
 const closedError = () => new DOMException('the budget is closed', 'AbortError');

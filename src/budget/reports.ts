@@ -9,7 +9,7 @@ export interface Outcome {
   call: GatewayCall | undefined;
 }
 
-type News = Pick<Ask, 'ok' | 'throttled' | 'canary' | 'policy' | 'exhausted'>;
+type News = Pick<Ask, 'ok' | 'good' | 'failed' | 'throttled' | 'canary' | 'policy' | 'exhausted'>;
 
 /** What this process' calls met and Redis has not been told yet. */
 export interface Reports {
@@ -25,7 +25,7 @@ export interface Reports {
 const EXHAUSTED_FROM_MS = 2000;
 
 export function createReports(): Reports {
-  let ok = 0;
+  let [ok, good, failed] = [0, 0, 0];
   let throttled: NonNullable<Ask['throttled']> = [];
   let canary: Ask['canary'];
   let policy: number | undefined;
@@ -47,27 +47,33 @@ export function createReports(): Reports {
       if (call?.status === 429) {
         const retryAfter = Math.round(call.retryAfterMs ?? limits.exhaustedMs ?? 0);
         addThrottled({ epoch, n: 1, retryAfter, canary: isCanary });
+        good += 1;
         return;
       }
       if (answered) ok += 1;
+      const isFailure = call !== undefined && (!answered || Number(call.status) >= 500);
+      if (isFailure) failed += 1;
+      else if (answered) good += 1;
       if ((limits.exhaustedMs ?? 0) >= EXHAUSTED_FROM_MS)
         exhausted = Math.max(exhausted, limits.exhaustedMs ?? 0);
-      if (isCanary) canary = { epoch, ok: answered };
+      if (isCanary) canary = { epoch, ok: answered, failed: isFailure };
     },
     due() {
       if (canary || throttled.length > 0 || policy !== undefined || exhausted > 0) return 'now';
-      return ok > 0 ? 'soon' : undefined;
+      return ok + failed > 0 ? 'soon' : undefined;
     },
     take() {
       const news: News = {
         ...(ok > 0 && { ok }),
+        ...(good > 0 && { good }),
+        ...(failed > 0 && { failed }),
         ...(throttled.length > 0 && { throttled }),
         ...(canary && { canary }),
         ...(policy !== undefined && { policy }),
         ...(exhausted > 0 && { exhausted }),
       };
       told = policy ?? told;
-      ok = 0;
+      [ok, good, failed] = [0, 0, 0];
       throttled = [];
       canary = undefined;
       policy = undefined;
@@ -76,6 +82,8 @@ export function createReports(): Reports {
     },
     putBack(news) {
       ok += news.ok ?? 0;
+      good += news.good ?? 0;
+      failed += news.failed ?? 0;
       news.throttled?.forEach(addThrottled);
       canary ??= news.canary;
       policy ??= news.policy;

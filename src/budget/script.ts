@@ -1,5 +1,6 @@
 import type { RedisClient } from '../redis/connection.js';
 import { search } from './search.js';
+import type { Pause } from './types.js';
 
 /**
  * The budget's one script: takes in what calls met, and gives out slots (GCRA: `tat` is when the next slot is due).
@@ -17,6 +18,7 @@ local P = {
   ahead = 50,       -- how far ahead slots are given out, ms
   refill = 25,      -- and when to come back for more: this long before the last one is due, ms
   catchUp = 5,      -- how far the pace may lag and still be made up, ms: no burst after idling
+  circuitFailures = 20, circuitAfter = 5000, circuitMin = 1000, circuitMax = 30000, probeLease = 40000,
   flagLease = 10000, canaryLease = 2000, pauseMin = 80, pauseMax = 8000, retryAfterMax = 86400000,
   ttl = 604800000,
   start = 8, minRate = .2, noLimit = 20000, cruise = .97, bracket = 1.06, step = .035, probeCost = 8, purseFill = .006,
@@ -34,6 +36,7 @@ local S = raw and cmsgpack.unpack(raw) or {
   events = 0, hits = 0, hitsSince = 0, softened = 0, purse = 1, seen = 0,
   since = now, accepted = 0, throttled = 0, room = 0, ticked = now, resumed = 0, longDead = false,
   roundEnd = 0, roundGrants = 0, roundRoom = 0,
+  circuit = false, failed = 0, failedSince = 0,
 }
 
 -- What limit is known, by priority.
@@ -63,14 +66,21 @@ end
 if ask.unused and cap then S.owed = min(.06 * limit, S.owed + ask.unused) end
 
 -- What calls met.
-local opened = 0
+local opened, reason = 0, 'rate_limited'
 local function pauseFor(ms, retryAfter)
   S.pausedUntil = max(S.pausedUntil, now + max(ms, min(retryAfter, P.retryAfterMax)))
   opened, news = S.pausedUntil - now, true
 end
 if (ask.ok or 0) > 0 then accepted(ask.ok) end
 if ask.canary and ask.canary.epoch == S.epoch and S.canary == 'out' then
-  if ask.canary.ok then
+  if S.circuit and ask.canary.failed then
+    S.canary, S.pause, reason = 'wanted', min(P.circuitMax, S.pause * 2), 'circuit'
+    pauseFor(S.pause, 0)
+  elseif ask.canary.ok and S.circuit then
+    S.canary, S.tat, S.circuit, S.failed, news = 'none', now, false, 0, true
+    S.ticked = now
+    if S.mode ~= 'free' then startRound() end
+  elseif ask.canary.ok then
     S.canary, S.tat, news = 'none', now, true
     resume()
   else
@@ -100,6 +110,18 @@ for _, hit in ipairs(ask.throttled or {}) do
     S.pause = min(P.pauseMax, S.pause)
     S.epoch, S.canary, S.tat, S.pausedAt = S.epoch + 1, 'wanted', 0, now
     pauseFor(S.pause, hit.retryAfter)
+  end
+end
+
+-- The circuit: failures alone for so long, whoever met them, and calls go out one at a time until one is answered.
+if (ask.good or 0) > 0 then S.failed = 0 end
+if (ask.failed or 0) > 0 and S.canary == 'none' and now >= S.pausedUntil then
+  if S.failed == 0 then S.failedSince = now end
+  S.failed = S.failed + ask.failed
+  if S.failed >= P.circuitFailures and now - S.failedSince >= P.circuitAfter then
+    S.circuit, S.canary, S.pause, S.epoch, S.tat, S.pausedAt = true, 'wanted', P.circuitMin, S.epoch + 1, 0, now
+    reason = 'circuit'
+    pauseFor(S.pause, 0)
   end
 end
 
@@ -164,7 +186,7 @@ if ask.want and #ask.want > 0 then
     elseif S.canary == 'out' and now < S.canaryUntil then
       slots[i] = none(min(S.canaryUntil - now, 250))
     elseif S.canary ~= 'none' then
-      S.canary, S.canaryUntil, canary = 'out', now + P.canaryLease, true
+      S.canary, S.canaryUntil, canary = 'out', now + (S.circuit and P.probeLease or P.canaryLease), true
       slots[i] = { n = 1, at = now, step = 0, wait = want.n > 1 and 250 or 0 }
     elseif not r then
       slots[i] = { n = want.n, at = now, step = 0, wait = 0 }
@@ -187,7 +209,7 @@ if S.mode ~= 'free' then limit, source = rate(), 'search' end
 return cjson.encode({
   now = now, epoch = S.epoch, slots = slots, canary = canary, paced = rate() ~= nil,
   rate = limit, source = source, policy = S.policy, pausedFor = paused, opened = opened,
-  mode = S.mode,
+  mode = S.mode, reason = reason, circuit = S.circuit,
 })
 `;
 
@@ -205,8 +227,11 @@ export interface Ask {
   exhausted?: number;
   /** 429s, by the epoch their slots were granted in; `retryAfter` in ms, 0 when there was none. */
   throttled?: Throttled[];
-  /** What became of the canary: let through, or (`ok: false`) never made or without an answer. */
-  canary?: { epoch: number; ok: boolean };
+  /** Calls that got an answer of the Gateway's own, and those that got 5xx, a broken connection or no answer in time. */
+  good?: number;
+  failed?: number;
+  /** What became of the canary: let through, or (`ok: false`) never made or without an answer; `failed` as above. */
+  canary?: { epoch: number; ok: boolean; failed: boolean };
   /** Calls per second: set by this process' `--rate`; by the `rate` command (0 = auto); read from a header. */
   flag?: number;
   command?: number;
@@ -236,8 +261,11 @@ export interface Answer {
   source: 'flag' | 'command' | 'header' | 'search' | 'none';
   policy: number;
   pausedFor: number;
-  /** > 0: this very ask opened a pause of so many ms. */
+  /** > 0: this very ask opened a pause of so many ms, for this reason. */
   opened: number;
+  reason: Pause['reason'];
+  /** Sustained failure: one probe at a time. */
+  circuit: boolean;
   mode: 'free' | 'startup' | 'probe' | 'cruise';
 }
 

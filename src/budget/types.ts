@@ -23,11 +23,13 @@ export interface BudgetSnapshot {
   rate: number | null;
   source: Answer['source'];
   pausedForMs: number;
+  circuitOpen: boolean;
 }
 
 export interface Pause {
   ms: number;
-  reason: 'rate_limited';
+  /** `circuit`: the Gateway answers nothing but errors; one probe at a time looks whether it does again. */
+  reason: 'rate_limited' | 'circuit';
 }
 
 export interface Budget {

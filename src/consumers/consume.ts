@@ -45,7 +45,9 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   const holds = { fleetUntil: 0, flush: true };
   const closed = new AbortController();
   // A pause of the fleet is on the record of the runs of the process that opened it, once for each.
-  pipeline.budget.onPause(({ ms }) => closing ?? ledger.backoff(ms));
+  pipeline.budget.onPause(({ ms, reason }) => {
+    if (reason === 'rate_limited' && !closing) ledger.backoff(ms);
+  });
   const gates = { submit: openGate(), poll: openGate() };
   // Every waiting submission listens.
   setMaxListeners(0, closed.signal);

@@ -68,6 +68,7 @@ async function collect(pipeline: Pipeline, known: Set<string>, passedOver: Set<s
   for (const gauge of Object.values(gauges)) gauge.reset();
   gauges.rateLimit.set(snapshot.rate ?? Number.POSITIVE_INFINITY);
   gauges.pause.set(snapshot.pausedForMs / 1000);
+  gauges.circuit.set(snapshot.circuitOpen ? 1 : 0);
   for (const { node, usedBytes, limitBytes, evictedKeys } of nodes) {
     gauges.redisMemory.set({ node }, usedBytes);
     gauges.redisMemoryLimit.set({ node }, limitBytes);

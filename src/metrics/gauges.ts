@@ -17,6 +17,10 @@ export function createGauges(registry: Registry, prefix: string) {
       'Calls per second now allowed to the key; +Inf: no limit in force.',
     ),
     pause: gauge('gateway_pause_seconds', 'How long the key is still paused after a 429.'),
+    circuit: gauge(
+      'gateway_circuit_open',
+      '1 while the Gateway answers nothing but errors and the fleet sends one probe at a time.',
+    ),
     queueJobs: gauge('queue_jobs', 'Jobs in the queues, summed over runs.', ['queue', 'state']),
     runLines: gauge('run_lines', 'Lines of a run.', ['run', 'state']),
     runBlocked: gauge('run_blocked', '1 while a run is blocked for the reason.', ['run', 'reason']),

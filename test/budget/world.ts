@@ -22,6 +22,8 @@ export interface WorldOptions {
   /** The server says how long to wait, in whole seconds. */
   retryAfter?: boolean;
   headers?: (now: number) => Record<string, string>;
+  /** Whether the server answers 503 to whatever comes. */
+  outage?: (now: number) => boolean;
 }
 
 export interface Arrival {
@@ -115,13 +117,14 @@ export function createWorld(options: WorldOptions) {
         try {
           const slot = await budget.acquire(kind, acquire);
           await clock.sleep(between(network));
-          const { ok, retryAfterMs } = server.take(clock.time);
+          const down = options.outage?.(clock.time) === true;
+          const { ok, retryAfterMs } = down ? { ok: false, retryAfterMs: 0 } : server.take(clock.time);
           arrivals.push({ time: clock.time, ok, kind, run: acquire.run ?? '', process: id });
           await clock.sleep(between(network));
           await new Promise<void>((resolve) => awake(resolve));
           const wait =
             ok || !options.retryAfter ? undefined : Math.max(1, Math.ceil(retryAfterMs / 1000)) * 1000;
-          slot.report(call(ok ? 201 : 429, wait, options.headers?.(clock.time) ?? {}));
+          slot.report(call(down ? 503 : ok ? 201 : 429, wait, options.headers?.(clock.time) ?? {}));
         } catch (error) {
           if (!(error instanceof BudgetPausedError)) return;
           await clock.sleep(error.resumeAt - Date.now() + 250 * random());
