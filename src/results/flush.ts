@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { pipeline, Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import { runKeys, SUPERSEDED } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
@@ -6,7 +7,10 @@ import type { RunRedis } from '../runs/scripts.js';
 import type { PartRecord } from '../runs/status.js';
 import { parsePartName, partName, type Sink } from './sink.js';
 
-const READ_COUNT = 1_000;
+/** Few, for a row may have a MiB and more. */
+const READ_COUNT = 100;
+/** Rows go to the sink about so many characters at a time. */
+const CHUNK_CHARACTERS = 1 << 20;
 
 /**
  * What one flush takes out of the results stream, published in Redis before a byte is written. Whoever finds a plan
@@ -23,6 +27,8 @@ interface Plan {
   failures: number;
   resultsPart: number;
   failuresPart: number;
+  /** It may have changed since: the same plan makes the same parts. */
+  compress: boolean;
 }
 
 type Entry = [id: string, fields: string[]];
@@ -44,7 +50,7 @@ export async function flushOnce(flusher: Flusher, record: RunRecord): Promise<Pa
   for (const kind of ['results', 'failures'] as const) {
     if (plan[kind] === 0) continue;
     const number = kind === 'results' ? plan.resultsPart : plan.failuresPart;
-    const name = partName(kind, record.id, number, record.policy.compress);
+    const name = partName(kind, record.id, number, plan.compress);
     parts.push(await writePart(flusher, record, plan, kind, name));
   }
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);
@@ -77,6 +83,7 @@ async function publishPlan(flusher: Flusher, record: RunRecord): Promise<string 
     failures: 0,
     resultsPart: 0,
     failuresPart: 0,
+    compress: record.policy.compress,
   };
   for await (const [id, kind, json] of entries(redis, keys.results, '-', '+')) {
     plan.first ||= id;
@@ -114,13 +121,15 @@ async function writePart(
   const part: PartRecord = { name, rows: 0, bytes: 0, sha256: '' };
   async function* rows() {
     let lines: string[] = [];
+    let characters = 0;
     for await (const [, entryKind, json] of entries(flusher.redis, keys.results, plan.first, plan.last)) {
       if (entryKind !== kind) continue;
       part.rows += 1;
       lines.push(json);
-      if (lines.length < READ_COUNT) continue;
+      characters += json.length;
+      if (characters < CHUNK_CHARACTERS) continue;
       yield Buffer.from(`${lines.join('\n')}\n`);
-      lines = [];
+      [lines, characters] = [[], 0];
     }
     if (lines.length > 0) yield Buffer.from(`${lines.join('\n')}\n`);
     // Named as a part of a plan that another flusher has committed, with less in it than the name stands for.
@@ -134,7 +143,7 @@ async function writePart(
     }
   }
   try {
-    await flusher.sink.writePart(name, counted(record.policy.compress ? gzip(rows()) : rows()));
+    await flusher.sink.writePart(name, counted(plan.compress ? gzip(rows()) : rows()));
   } catch (error) {
     if (error instanceof StalePlanError) return part;
     throw error;
@@ -145,15 +154,11 @@ async function writePart(
 
 class StalePlanError extends Error {}
 
-async function* gzip(source: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+function gzip(source: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
   const zip = createGzip();
-  const fed = (async () => {
-    for await (const chunk of source)
-      if (!zip.write(chunk)) await new Promise((resolve) => zip.once('drain', resolve));
-    zip.end();
-  })().catch((error: Error) => zip.destroy(error));
-  for await (const chunk of zip) yield chunk as Buffer;
-  await fed;
+  // A failure on the way reaches the reader of `zip`; so does its leaving the source.
+  pipeline(Readable.from(source, { objectMode: false }), zip, () => undefined);
+  return zip;
 }
 
 async function* entries(

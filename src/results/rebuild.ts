@@ -46,18 +46,23 @@ export async function rebuildFromParts(
       pipeline.setbit(keys.ended(source), row.line - 1, 1);
       countRow(pipeline, keys, kind === 'results' ? (row as ResultRow) : null, row);
       if (part.rows % BATCH === 0) {
-        await pipeline.exec();
+        await executed(pipeline);
         pipeline = redis.pipeline();
       }
     }
     part.sha256 = hash.digest('hex');
     pipeline.rpush(keys.parts, JSON.stringify(part));
-    await pipeline.exec();
+    await executed(pipeline);
     lines += part.rows;
   }
   if (lines > 0)
     log.warn({ run: record.id, lines }, 'Redis had lost this run; it goes on from the parts in --out');
   return lines;
+}
+
+/** A pipeline reports what Redis refused in its answers. */
+async function executed(pipeline: ReturnType<RunRedis['pipeline']>): Promise<void> {
+  for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error;
 }
 
 function countRow(
@@ -66,6 +71,9 @@ function countRow(
   result: ResultRow | null,
   row: ResultRow | FailureRow,
 ): void {
+  // What has a task was bought, as far as --budget can still know: tasks in flight when Redis was lost are not here.
+  if (row.task_id !== undefined)
+    for (const name of ['bought', 'accepted']) pipeline.hincrby(keys.counts, name, 1);
   if (result) {
     pipeline.hincrby(keys.counts, 'settled', 1);
     pipeline.hincrby(keys.counts, 'cost_sats', Math.round(result.cost_sats ?? 0));

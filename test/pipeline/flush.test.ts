@@ -58,6 +58,37 @@ test('a crash after the part was written, before the plan was committed: the sam
   expect((await readOut(path.join(dir, 'out'))).results.map(({ line }) => line)).toEqual([1, 2, 3, 4, 5, 6]);
 });
 
+test('a plan is carried out as it was made: packed or not, whatever the run says since', async () => {
+  const { dir, redis, prefix, record, sink } = await settledRun(3);
+  const dies: Sink = { ...sink, writePart: () => Promise.reject(new Error('killed here')) };
+  await expect(flushOnce({ redis, prefix, sink: dies }, record)).rejects.toThrow('killed here');
+  const packed = { ...record, policy: { ...record.policy, compress: true } };
+  expect(await flushOnce({ redis, prefix, sink }, packed)).toMatchObject([{ name: 'results-f-00001.jsonl' }]);
+  expect((await readOut(path.join(dir, 'out'))).results).toHaveLength(3);
+});
+
+test('wide rows reach the sink in small pieces', async () => {
+  const { redis, prefix, record, keys, sink } = await settledRun(0);
+  const wide = 'w'.repeat(400_000);
+  for (let line = 1; line <= 12; line += 1)
+    await settleLine(
+      redis,
+      keys,
+      { source: 0, line },
+      { kind: 'settled', label: 'x', costSats: 0, record: { line, wide } },
+    );
+  const sizes: number[] = [];
+  const measured: Sink = {
+    ...sink,
+    async writePart(_name, bytes) {
+      for await (const chunk of bytes) sizes.push(chunk.length);
+    },
+  };
+  await flushOnce({ redis, prefix, sink: measured }, record);
+  // Three rows are the first to be more than a MiB.
+  expect(Math.max(...sizes)).toBeLessThan(3 * 400_100);
+});
+
 test('a zombie flusher that wakes after its plan was committed does no harm', async () => {
   const { dir, redis, prefix, record, sink, settle } = await settledRun(4);
   const overtaken: Sink = {

@@ -1,0 +1,88 @@
+import { pino } from 'pino';
+import { expect, test } from 'vitest';
+import type { Manifest } from '../../src/manifest/index.js';
+import { openSink, type Sink } from '../../src/results/sink.js';
+import { runKeys } from '../../src/runs/keys.js';
+import { prepareRun } from '../../src/runs/prepare.js';
+import { readRun } from '../../src/runs/read-status.js';
+import { admit } from '../../src/runs/scripts.js';
+import { pipelineTo, runPolicyOf, tempDir } from './harness.js';
+
+async function* rows(...all: object[]): AsyncIterable<Buffer> {
+  yield Buffer.from(all.map((row) => `${JSON.stringify(row)}\n`).join(''));
+}
+
+const result = (line: number) => ({
+  line,
+  source: null,
+  task_id: `t${line}`,
+  consensus_label: 'cat',
+  cost_sats: 2,
+});
+const failure = (line: number, task: object = {}) => ({
+  line,
+  source: null,
+  stage: 'poll',
+  error: { code: 'result_timeout', message: 'late' },
+  ...task,
+});
+
+test('a rebuild from parts that is cut off starts over: counts are right, and no more is bought than --budget allows', async () => {
+  const dir = await tempDir();
+  const { redis, prefix } = await pipelineTo('http://127.0.0.1:1');
+  const sink = openSink(dir);
+  await sink.writePart('results-r-00001.jsonl', rows(result(1), result(2), result(3)));
+  await sink.writePart('results-r-00002.jsonl', rows(result(4), result(5)));
+  await sink.writePart('failures-r-00001.jsonl', rows(failure(6, { task_id: 't6' }), failure(7)));
+  const source = { index: 0, uri: 'file:///m.jsonl', name: 'm.jsonl', version: 'v', size: 1 };
+  const manifest: Manifest = {
+    uri: 'file:///m.jsonl',
+    version: 'v',
+    bytes: 1,
+    sources: [{ ...source, compression: null, seekable: true }],
+  };
+  const prepare = (through: Sink) =>
+    prepareRun(
+      redis,
+      prefix,
+      {
+        manifest,
+        task: { taskType: 'x', labelSpec: null, consensusThreshold: null, key: 'line' },
+        policy: { ...runPolicyOf(dir), budget: 6 },
+        gateway: 'g',
+        keyFingerprint: 'f',
+        runId: 'r',
+        out: () => dir,
+        openSink: () => through,
+      },
+      pino({ level: 'silent' }),
+    );
+  const dies: Sink = {
+    ...sink,
+    readPart(name) {
+      if (name === 'results-r-00002.jsonl') throw new Error('killed');
+      return sink.readPart(name);
+    },
+  };
+  await expect(prepare(dies)).rejects.toThrow('killed');
+  const prepared = await prepare(sink);
+  if (prepared.kind !== 'go') throw new Error('the run had not ended');
+  const reading = await readRun(redis, prefix, 'r');
+  expect(reading?.status).toMatchObject({
+    settled: 5,
+    failed: 2,
+    cost_sats: 10,
+    labels: { cat: 5 },
+    failures: { result_timeout: 2 },
+  });
+  expect(reading?.status.parts.map(({ name, rows }) => [name, rows])).toEqual([
+    ['failures-r-00001.jsonl', 2],
+    ['results-r-00001.jsonl', 3],
+    ['results-r-00002.jsonl', 2],
+  ]);
+  const keys = runKeys(prefix, 'r');
+  const limits = { maxInFlight: 100, budget: 6 };
+  expect(await admit(redis, keys, { source: 0, line: 5 }, limits)).toBe('ended');
+  // Six tasks are known to have been bought.
+  expect(await admit(redis, keys, { source: 0, line: 8 }, limits)).toBe('budget');
+});
