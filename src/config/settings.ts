@@ -21,6 +21,8 @@ export interface SandboxSettings {
   webhookDrop: number;
   webhookDuplicate: number;
   webhookDelay: DurationRange;
+  s3Endpoint: string | null;
+  gcsEndpoint: string | null;
 }
 
 /** Where a setting's value comes from, for `--print-config`. */
@@ -147,6 +149,8 @@ export function toSettings(
       seed: sandboxSeed,
       resetBefore: sandboxResetBefore,
       resetAfter: sandboxResetAfter,
+      s3Endpoint: same.s3Endpoint,
+      gcsEndpoint: same.gcsEndpoint,
       latencyAfter: sandboxLatencyAfter,
       webhookDrop: sandboxWebhookDrop,
       webhookDuplicate: sandboxWebhookDuplicate,

@@ -1,5 +1,5 @@
 import { pipeline } from 'node:stream/promises';
-import type { File } from '@google-cloud/storage';
+import type { File, StorageOptions } from '@google-cloud/storage';
 import { request } from 'undici';
 import {
   networkTrouble,
@@ -19,15 +19,21 @@ const IDLE_MS = 60_000;
 const TYPE = { contentType: 'application/json' };
 
 /**
- * Google Cloud Storage. Credentials come from the SDK's own chain (application default credentials, workload identity,
+ * Google Cloud Storage. Credentials are the given service account's, else come from the SDK's own chain (application default credentials, workload identity,
  * the metadata server); an endpoint (an emulator) is spoken to without any. The SDK is loaded at the first use.
  */
-export async function openGcs(endpoint: string | null): Promise<ObjectStore> {
+export async function openGcs(
+  endpoint: string | null,
+  serviceAccount: string | null = null,
+): Promise<ObjectStore> {
   const { IdempotencyStrategy, Storage } = await import('@google-cloud/storage');
   const storage = new Storage({
     ...(endpoint === null
       ? {}
       : { apiEndpoint: endpoint, projectId: 'none', useAuthWithCustomEndpoint: false }),
+    ...(serviceAccount !== null && {
+      credentials: JSON.parse(serviceAccount) as StorageOptions['credentials'],
+    }),
     // Every write here may be repeated: same name, same bytes.
     retryOptions: { autoRetry: true, maxRetries: 4, idempotencyStrategy: IdempotencyStrategy.RetryAlways },
   });

@@ -1,3 +1,4 @@
+import type { JobCredentials } from '../gateway/types.js';
 import { openGcs } from './gcs.js';
 import type { ObjectStore } from './object-store.js';
 import { openS3 } from './s3.js';
@@ -15,20 +16,26 @@ export interface ObjectStoreOptions {
   s3Endpoint?: string | null;
   /** Default: `STORAGE_EMULATOR_HOST`, else the SDK's own. */
   gcsEndpoint?: string | null;
+  /** Default: the SDKs' own chains. */
+  credentials?: JobCredentials;
 }
 
 export function createObjectStores(options: ObjectStoreOptions = {}): ObjectStores {
   const s3Endpoint = options.s3Endpoint ?? process.env.AWS_ENDPOINT_URL_S3 ?? null;
   const gcsEndpoint = options.gcsEndpoint ?? process.env.STORAGE_EMULATOR_HOST ?? null;
+  const { credentials } = options;
+  const keys = credentials && 'access_key_id' in credentials ? credentials : null;
+  const account =
+    credentials && 'service_account_json' in credentials ? credentials.service_account_json : null;
   let s3: ReturnType<typeof openS3> | undefined;
   let gcs: ReturnType<typeof openGcs> | undefined;
   return {
     of(scheme) {
       if (scheme === 's3') {
-        s3 ??= openS3(s3Endpoint === null ? null : withScheme(s3Endpoint));
+        s3 ??= openS3(s3Endpoint === null ? null : withScheme(s3Endpoint), keys);
         return s3;
       }
-      gcs ??= openGcs(gcsEndpoint === null ? null : withScheme(gcsEndpoint));
+      gcs ??= openGcs(gcsEndpoint === null ? null : withScheme(gcsEndpoint), account);
       return gcs;
     },
     async close() {

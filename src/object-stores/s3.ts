@@ -15,11 +15,20 @@ const CONNECT_MS = 10_000;
 /** No byte for so long: the connection is dead. */
 const IDLE_MS = 60_000;
 
+interface Keys {
+  access_key_id: string;
+  secret_access_key: string;
+  region: string;
+}
+
 /**
- * S3 and what speaks like it. Credentials and region come from the SDK's own chain; an endpoint (MinIO, Ceph, a test
+ * S3 and what speaks like it. Credentials and region are those given, else come from the SDK's own chain; an endpoint (MinIO, Ceph, a test
  * server) is spoken to in path style. The SDK is loaded at the first use.
  */
-export async function openS3(endpoint: string | null): Promise<ObjectStore & { close(): void }> {
+export async function openS3(
+  endpoint: string | null,
+  keys: Keys | null = null,
+): Promise<ObjectStore & { close(): void }> {
   // Said once for each client otherwise, on versions of Node that the project supports.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
   const sdk = await import('@aws-sdk/client-s3');
@@ -27,6 +36,10 @@ export async function openS3(endpoint: string | null): Promise<ObjectStore & { c
   const client: S3Client = new sdk.S3Client({
     ...(endpoint === null ? {} : { endpoint, forcePathStyle: true }),
     ...(endpoint !== null && noRegionSet() ? { region: 'us-east-1' } : {}),
+    ...(keys !== null && {
+      region: keys.region,
+      credentials: { accessKeyId: keys.access_key_id, secretAccessKey: keys.secret_access_key },
+    }),
     followRegionRedirects: true,
     maxAttempts: 5,
     // Ranges carry no checksum, and hashing whole objects in JavaScript would halve the speed of reading.

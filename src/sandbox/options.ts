@@ -68,6 +68,9 @@ const schema = z.strictObject({
   seed: z.union([z.number(), z.string()]).default(1),
   /** Where the journal is kept; null keeps nothing. */
   dir: z.string().nullable().default(null),
+  /** Where manifest jobs find S3 and Google Cloud Storage; null: as the environment says. */
+  s3Endpoint: z.string().nullable().default(null),
+  gcsEndpoint: z.string().nullable().default(null),
 });
 
 /** How the local Gateway behaves. Times in ms, shares from 0 to 1, rates per second. */

@@ -1,5 +1,6 @@
 import { getInvoices, getUsage } from './endpoints/billing.js';
 import { getCustomer } from './endpoints/customers.js';
+import { createJob, getJob } from './endpoints/jobs.js';
 import { submitBatch, submitTask } from './endpoints/submit.js';
 import { getResult, getTask } from './endpoints/tasks.js';
 import { deleteWebhook, listWebhooks, registerWebhook } from './endpoints/webhooks.js';
@@ -24,12 +25,14 @@ const PATHS: Record<string, Methods> = {
     GET: { operation: 'webhook_list', endpoint: listWebhooks },
   },
   '/v1/webhooks/*': { DELETE: { operation: 'webhook_delete', endpoint: deleteWebhook } },
+  '/v1/jobs': { POST: { operation: 'job_create', endpoint: createJob } },
+  '/v1/jobs/*': { GET: { operation: 'job_get', endpoint: getJob } },
   '/v1/customers/me': { GET: { operation: 'customer', endpoint: getCustomer } },
   '/v1/billing/usage': { GET: { operation: 'usage', endpoint: getUsage } },
   '/v1/billing/invoices': { GET: { operation: 'invoices', endpoint: getInvoices } },
 };
 
-const PATH_WITH_ID = /^(\/v1\/(?:tasks|webhooks)\/)([^/]+)(\/result)?$/;
+const PATH_WITH_ID = /^(\/v1\/(?:tasks|webhooks|jobs)\/)([^/]+)(\/result)?$/;
 
 /** The methods of a path, and the id in it; null when there is no such path. */
 export function findPath(path: string): { methods: Methods; id: string } | null {

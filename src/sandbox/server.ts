@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { type Asked, createAnswer, happens } from './answer.js';
 import { CONTROL_PREFIX, control } from './control.js';
 import { readBody, send } from './http.js';
+import { createJobs } from './jobs/runner.js';
+import { createSealer } from './jobs/seal.js';
 import { checkOptions, checkPatch, type LiveOptions, type SandboxOptions } from './options.js';
 import { between, randomFrom } from './random.js';
 import { createRateLimit } from './rate-limit.js';
@@ -24,18 +26,25 @@ export interface Sandbox {
 }
 
 /**
- * Starts the local Gateway: every documented endpoint but manifest jobs, and `/__sandbox/…` to look into it.
+ * Starts the local Gateway: every documented endpoint, and `/__sandbox/…` to look into it.
  *
+ * @param encryptionKey encrypts the credentials of manifest jobs: 32 bytes in hex, by default `ASG_ENCRYPTION_KEY`;
+ * without one they are lost with the process
  * @throws IngestError `usage` for bad options, `sandbox` for a journal that cannot be understood; `EADDRINUSE`.
  */
-export async function startSandbox(given: Partial<SandboxOptions> = {}): Promise<Sandbox> {
+export async function startSandbox(
+  given: Partial<SandboxOptions> = {},
+  encryptionKey: string | undefined = process.env.ASG_ENCRYPTION_KEY,
+): Promise<Sandbox> {
   const options = checkOptions(given);
+  const sealer = createSealer(encryptionKey);
   const store = openStore(options.dir);
   const deliveries = createDeliveries(store, options);
   const limit = createRateLimit(options);
   const counters = createCounters();
   const chance = randomFrom(`${options.seed} faults`);
-  const answer = createAnswer({ options, store, deliveries }, limit, counters, chance);
+  const jobs = createJobs({ options, store, deliveries }, sealer);
+  const answer = createAnswer({ options, store, deliveries, jobs, sealer }, limit, counters, chance);
   const stats = () => counters.stats({ options, store });
 
   function set(patch: unknown): LiveOptions {
@@ -83,13 +92,15 @@ export async function startSandbox(given: Partial<SandboxOptions> = {}): Promise
   const now = Date.now();
   for (const task of store.tasks) if (task.settles > now) deliveries.schedule(task);
 
+  for (const job of store.jobs.values()) if (job.end === null) jobs.start(job);
+
   const { port } = server.address() as AddressInfo;
   let closing: Promise<void> | undefined;
   async function close(): Promise<void> {
     const closed = once(server, 'close');
     server.close();
     server.closeAllConnections();
-    await Promise.all([closed, deliveries.close()]);
+    await Promise.all([closed, deliveries.close(), jobs.close()]);
     store.journal.close();
   }
   return {

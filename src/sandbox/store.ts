@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import path from 'node:path';
+import type { Job, JobEnd, JobProfile } from './jobs/job.js';
 import { type Journal, noJournal, openJournal, replay } from './journal.js';
 
 /** What tasks have in common; kept once for all of them. */
@@ -53,6 +54,7 @@ export interface Customer extends Profile {
 export interface Store {
   readonly tasks: readonly Task[];
   readonly customers: readonly Customer[];
+  readonly jobs: ReadonlyMap<string, Job>;
   readonly journal: Journal;
   taskId(task: Task): string;
   task(id: string): Task | undefined;
@@ -63,6 +65,9 @@ export interface Store {
   customerByEmail(email: string): Customer | undefined;
   addWebhook(customer: Customer, webhook: Webhook): void;
   removeWebhook(customer: Customer, id: string): void;
+  job(id: string): Job | undefined;
+  addJob(customer: Customer, spec: Spec, profile: JobProfile): Job;
+  endJob(job: Job, end: JobEnd): void;
 }
 
 type Entry =
@@ -71,7 +76,9 @@ type Entry =
   | ['c', Profile]
   | ['t', customer: number, spec: number, created: number, settles: number, url: string, key: string | null]
   | ['w', customer: number, Webhook]
-  | ['u', customer: number, id: string];
+  | ['u', customer: number, id: string]
+  | ['j', customer: number, spec: number, JobProfile]
+  | ['e', job: string, JobEnd];
 
 const VERSION = 1;
 const SEQUENCE_DIGITS = 10;
@@ -87,6 +94,7 @@ export function openStore(dir: string | null): Store {
   const specsByText = new Map<string, Spec>();
   const byKeyHash = new Map<string, Customer>();
   const byEmail = new Map<string, Customer>();
+  const jobs = new Map<string, Job>();
   let tag: string | null = null;
 
   function at<T>(list: readonly T[], index: number): T {
@@ -121,6 +129,11 @@ export function openStore(dir: string | null): Store {
     customer.bought += 1;
     return put;
   }
+  function putJob(customer: Customer, spec: Spec, profile: JobProfile): Job {
+    const job: Job = { ...profile, customer, spec, end: null, started: false, settles: [], rejected: 0 };
+    jobs.set(job.id, job);
+    return job;
+  }
   function apply(value: unknown): void {
     const entry = value as Entry;
     switch (entry[0]) {
@@ -143,6 +156,15 @@ export function openStore(dir: string | null): Store {
       case 'u':
         at(customers, entry[1]).webhooks.delete(entry[2]);
         break;
+      case 'j':
+        putJob(at(customers, entry[1]), at(specs, entry[2]), entry[3]);
+        break;
+      case 'e': {
+        const job = jobs.get(entry[1]);
+        if (job === undefined) throw new Error(`refers to ${entry[1]}, which was not recorded`);
+        job.end = entry[2];
+        break;
+      }
       case 'journal':
         if (entry[1] !== VERSION) throw new Error(`version ${entry[1]}`);
         tag = entry[2];
@@ -165,6 +187,7 @@ export function openStore(dir: string | null): Store {
   return {
     tasks,
     customers,
+    jobs,
     journal,
     taskId,
     task(id) {
@@ -194,6 +217,15 @@ export function openStore(dir: string | null): Store {
     removeWebhook(customer, id) {
       record(['u', customer.index, id]);
       customer.webhooks.delete(id);
+    },
+    job: (id) => jobs.get(id),
+    addJob(customer, spec, profile) {
+      record(['j', customer.index, spec.index, profile]);
+      return putJob(customer, spec, profile);
+    },
+    endJob(job, end) {
+      record(['e', job.id, end]);
+      job.end = end;
     },
   };
 }

@@ -1,4 +1,6 @@
 import type { Reply } from './http.js';
+import type { Jobs } from './jobs/runner.js';
+import type { Sealer } from './jobs/seal.js';
 import { DEFAULT_QUOTA, type SandboxOptions } from './options.js';
 import type { Customer, Store } from './store.js';
 import type { Deliveries } from './webhooks.js';
@@ -8,6 +10,8 @@ export interface World {
   options: SandboxOptions;
   store: Store;
   deliveries: Deliveries;
+  jobs: Jobs;
+  sealer: Sealer;
 }
 
 /** A call whose key was accepted. */

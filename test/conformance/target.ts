@@ -9,6 +9,8 @@ import { tries } from '../setup/tries.js';
 
 /** Of the local Gateway: long enough to see a task before it is labeled. */
 const SETTLE = { minMs: 400, maxMs: 400 };
+/** Nothing leaves this machine. */
+const NO_STORES = { s3Endpoint: 'http://127.0.0.1:1', gcsEndpoint: 'http://127.0.0.1:1' };
 /** How long a Gateway may take to settle a task before the cases that need a result give up. */
 const PATIENCE_MS = 100_000;
 
@@ -50,7 +52,7 @@ export function conformanceTarget() {
 
   beforeAll(async () => {
     if (target.url === '') {
-      const sandbox = await startSandbox({ port: 0, settle: SETTLE, verifiedForMs: 150 });
+      const sandbox = await startSandbox({ port: 0, settle: SETTLE, verifiedForMs: 150, ...NO_STORES });
       afterAll(() => sandbox.close());
       target.url = sandbox.url;
     }

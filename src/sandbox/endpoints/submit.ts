@@ -1,19 +1,11 @@
+import { buy, isRegistered, known } from '../buy.js';
 import { failure, type Reply, reply } from '../http.js';
-import { settleMs } from '../settle-time.js';
 import { type Customer, newId, type Task } from '../store.js';
 import { isObject, taskProblem, type WireTask } from '../validate.js';
 import { type Endpoint, quotaLeft, type World } from '../world.js';
 import { stateOf } from './tasks.js';
 
 const BATCH_MOST = 1_000;
-
-const isRegistered = (customer: Customer) => (url: string) => {
-  for (const webhook of customer.webhooks.values()) if (webhook.url === url) return true;
-  return false;
-};
-
-const known = (customer: Customer, { idempotency_key: key }: WireTask): Task | undefined =>
-  key == null ? undefined : customer.tasksByKey.get(key);
 
 export const submitTask: Endpoint = (world, { customer, body }) => {
   const problem = taskProblem(body, isRegistered(customer));
@@ -64,20 +56,4 @@ function cost(customer: Customer, wires: WireTask[]): number {
   const fresh = wires.filter((wire) => known(customer, wire) === undefined);
   const keyed = fresh.flatMap(({ idempotency_key: key }) => (key == null ? [] : [key]));
   return fresh.length - keyed.length + new Set(keyed).size;
-}
-
-function buy({ store, options, deliveries }: World, customer: Customer, wire: WireTask): Task {
-  const created = Date.now();
-  const key = wire.idempotency_key ?? null;
-  const spec = store.spec({
-    type: wire.type,
-    question: wire.label_spec.question,
-    options: wire.label_spec.options,
-    threshold: wire.consensus_threshold ?? 3,
-    callbackUrl: wire.callback_url ?? null,
-  });
-  const settles = created + settleMs(options, `${wire.data_url} ${key}`);
-  const task = store.addTask(customer, spec, { dataUrl: wire.data_url, key, created, settles });
-  deliveries.schedule(task);
-  return task;
 }

@@ -1,0 +1,38 @@
+import type { JobCredentials } from '../../gateway/types.js';
+import type { Customer, Spec } from '../store.js';
+
+/** How a job ended; times in epoch ms. */
+export interface JobEnd {
+  status: 'completed' | 'failed';
+  ended: number;
+  tasks: number;
+  rejected: number;
+  error: string | null;
+}
+
+/** What is kept of a job for good. */
+export interface JobProfile {
+  id: string;
+  /** Without its query, which may be a signature. */
+  manifestUrl: string;
+  /** The manifest's whole URL and the credentials, encrypted (`JobSecrets`). */
+  sealed: string;
+  /** The bucket that takes the results. */
+  bucket: string | null;
+  created: number;
+}
+
+export interface Job extends JobProfile {
+  customer: Customer;
+  spec: Spec;
+  end: JobEnd | null;
+  /** Of a job under way: whether its manifest is being read, when each of its tasks settles, what was no task. */
+  started: boolean;
+  settles: number[];
+  rejected: number;
+}
+
+export interface JobSecrets {
+  manifest_url: string;
+  credentials: JobCredentials | null;
+}

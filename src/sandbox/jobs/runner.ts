@@ -1,0 +1,131 @@
+import { secretsOfCredentials } from '../../gateway/credentials.js';
+import { wait } from '../../gateway/wait.js';
+import { type Manifest, openManifest, parseLine, readLines } from '../../manifest/index.js';
+import { maskerOf } from '../../mask.js';
+import { createObjectStores, type ObjectStores } from '../../object-stores/index.js';
+import { buy, known } from '../buy.js';
+import { quotaLeft, type World } from '../world.js';
+import type { Job, JobSecrets } from './job.js';
+import { resultRow } from './result-row.js';
+import type { Sealer } from './seal.js';
+
+/** Reads the manifests of jobs, buys their tasks, and delivers the results. */
+export interface Jobs {
+  start(job: Job): void;
+  /** Jobs under way stop where they are; the next start goes on with them. */
+  close(): Promise<void>;
+}
+
+type Part = Pick<World, 'options' | 'store' | 'deliveries'>;
+
+export function createJobs(world: Part, sealer: Sealer): Jobs {
+  const closing = new AbortController();
+  const underWay = new Set<Promise<void>>();
+
+  async function run(job: Job): Promise<void> {
+    let mask = (text: string) => text;
+    const end = (status: 'completed' | 'failed', error: string | null) =>
+      world.store.endJob(job, {
+        status,
+        error,
+        ended: Date.now(),
+        tasks: job.settles.length,
+        rejected: job.rejected,
+      });
+    try {
+      const secrets = openSecrets(sealer, job);
+      mask = maskerOf(secretsOfCredentials(secrets.credentials ?? undefined));
+      await ingest(world, job, secrets, closing.signal);
+      end('completed', null);
+    } catch (error) {
+      if (!closing.signal.aborted) end('failed', mask((error as Error).message));
+    }
+  }
+
+  return {
+    start(job) {
+      const running = run(job).finally(() => underWay.delete(running));
+      underWay.add(running);
+    },
+    async close() {
+      closing.abort(new Error('the local Gateway stops'));
+      await Promise.all(underWay);
+    },
+  };
+}
+
+function openSecrets(sealer: Sealer, job: Job): JobSecrets {
+  try {
+    return JSON.parse(sealer.open(job.sealed, job.id)) as JobSecrets;
+  } catch {
+    throw new Error('its credentials cannot be read: ASG_ENCRYPTION_KEY is not the one it was created under');
+  }
+}
+
+async function ingest(world: Part, job: Job, secrets: JobSecrets, signal: AbortSignal): Promise<void> {
+  const { s3Endpoint, gcsEndpoint } = world.options;
+  const { credentials } = secrets;
+  const stores = createObjectStores({
+    s3Endpoint,
+    gcsEndpoint,
+    ...(credentials !== null && { credentials }),
+  });
+  try {
+    job.started = true;
+    const manifest = await openManifest(secrets.manifest_url, { objectStores: stores, signal });
+    for await (const { line, source, parsed } of linesOf(manifest, stores, signal)) {
+      if (parsed.kind === 'item') take(world, job, parsed.item.data_url, keyOf(job, source, line));
+      else job.rejected += 1;
+    }
+    const last = job.settles.reduce((latest, at) => Math.max(latest, at), 0);
+    await wait(Math.max(0, last - Date.now()), [signal]);
+    if (job.bucket === null) return;
+    const target = await stores.of('s3');
+    await target.write(
+      { bucket: job.bucket, key: `${job.id}/results.jsonl` },
+      rowsOf(world, job, manifest, stores, signal),
+    );
+  } finally {
+    await stores.close();
+  }
+}
+
+/** Depends on the job and the place in it, so that a job that is read again buys nothing twice. */
+const keyOf = (job: Job, source: number, line: number) => `${job.id}-${source}-${line}`;
+
+function take(world: Part, job: Job, data_url: string, idempotency_key: string): void {
+  const { type, question, options, threshold, callbackUrl } = job.spec;
+  const wire = {
+    type,
+    data_url,
+    label_spec: { question, options },
+    consensus_threshold: threshold,
+    callback_url: callbackUrl,
+    idempotency_key,
+  };
+  const existing = known(job.customer, wire);
+  if (existing === undefined && quotaLeft(world, job.customer) < 1) throw new Error('quota exhausted');
+  job.settles.push((existing ?? buy(world, job.customer, wire)).settles);
+}
+
+/** The lines that are not blank, in order. */
+async function* linesOf(manifest: Manifest, objectStores: ObjectStores, signal: AbortSignal) {
+  for (const source of manifest.sources)
+    for await (const lines of readLines(source, { line: 0, offset: 0 }, { objectStores, signal }))
+      for (const raw of lines) {
+        const parsed = parseLine(raw);
+        if (parsed.kind !== 'blank') yield { line: raw.line, source: source.index, parsed };
+      }
+}
+
+/** The manifest is read once more, so that its metadata need not be held until its tasks settle. */
+async function* rowsOf(world: Part, job: Job, manifest: Manifest, stores: ObjectStores, signal: AbortSignal) {
+  for await (const { line, source, parsed } of linesOf(manifest, stores, signal)) {
+    const task = job.customer.tasksByKey.get(keyOf(job, source, line));
+    const row =
+      parsed.kind === 'item' && task !== undefined
+        ? resultRow(world, task, parsed.item.metadata)
+        : { error: parsed.kind === 'rejected' ? parsed.problem : null };
+    yield Buffer.from(`${JSON.stringify({ line, ...row })}\n`);
+  }
+}
