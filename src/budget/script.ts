@@ -15,6 +15,7 @@ export const script = /* lua */ `
 local P = {
   pace = .98,       -- of a known limit: leaves 20 ms of each second to jitter
   paceOwed = .992,  -- while slots that a stalled process could not use are made up for
+  guardStep = .012, guardMax = .06, guardHalf = 300000, -- what a 429 within a known limit takes from the pace, for a while
   ahead = 50,       -- how far ahead slots are given out, ms
   refill = 25,      -- and when to come back for more: this long before the last one is due, ms
   catchUp = 5,      -- how far the pace may lag and still be made up, ms: no burst after idling
@@ -29,15 +30,19 @@ local time = redis.call('TIME')
 local now = ask.now or (time[1] * 1000 + time[2] / 1000)
 
 local raw = redis.call('GET', KEYS[1])
-local S = raw and cmsgpack.unpack(raw) or {
+local S = raw and cmsgpack.unpack(raw) or {}
+local fresh = {
   epoch = 1, tat = 0, pausedUntil = 0, pausedAt = 0, pause = 0, dead = 0, canary = 'none', canaryUntil = 0, flows = {},
   command = 0, flag = 0, flagUntil = 0, policy = 0, cap = 0, owed = 0,
   mode = 'free', rate = P.start, lo = 0, hi = 0, hard = 0, sure = false, clean = false, step = P.step, holdUntil = 0,
   events = 0, hits = 0, hitsSince = 0, softened = 0, purse = 1, seen = 0,
   since = now, accepted = 0, throttled = 0, room = 0, ticked = now, resumed = 0, longDead = false,
   roundEnd = 0, roundGrants = 0, roundRoom = 0,
-  circuit = false, failed = 0, failedSince = 0,
+  circuit = false, failed = 0, failedSince = 0, guard = 0, guardedAt = now,
 }
+for name, value in pairs(fresh) do
+  if S[name] == nil then S[name] = value end
+end
 
 -- What limit is known, by priority.
 if ask.command then S.command = ask.command end
@@ -49,7 +54,9 @@ local limit, source = 0, 'none'
 if S.command > 0 then limit, source = S.command, 'command'
 elseif now < S.flagUntil then limit, source = S.flag, 'flag'
 elseif S.policy > 0 then limit, source = S.policy, 'header' end
-local cap = limit > 0 and limit * P.pace or nil
+local function guard() return S.guard * 2 ^ (-(now - S.guardedAt) / P.guardHalf) end
+if limit ~= S.cap then S.guard = 0 end
+local cap = limit > 0 and limit * (P.pace - guard()) or nil
 
 local function rate() -- calls/s allowed now; nil: no limit in force
   if S.mode == 'free' then return cap end

@@ -1,6 +1,6 @@
 /**
  * The part of the budget's script that finds an unknown limit and keeps to it. It sees `S` (the state), `P` (constants),
- * `now` (ms), `cap` (calls/s a known limit allows, or nil), `min`, `max`, and `rate()`; it gives `tick`, `accepted`,
+ * `now` (ms), `cap` (calls/s a known limit allows, or nil), `guard()`, `min`, `max`, and `rate()`; it gives `tick`, `accepted`,
  * `congested` and `resume`.
  *
  *   free     nothing in the way: no limit is in force, or the known one is used in full
@@ -116,11 +116,15 @@ end
 -- A 429 of the present epoch that is no canary: is it noise, or an event? Below the threshold it only costs its purse.
 -- One that says when to come back pauses the fleet in any case, so it had better be learned from.
 local function congested(n, certain)
+  if cap and S.mode == 'free' then
+    -- Within a known limit it is jitter, on the way or at the server: a wider guard, and only then a search.
+    S.guard, S.guardedAt = guard() + P.guardStep, now
+    if S.guard <= P.guardMax then return true end
+  end
   local r = S.mode == 'free' and not cap and S.seen or rate()
   local window = max(250, 20000 / max(r, 1))
   local needed = r < 20 and 1 or (r < 200 and 2 or 3)
-  if cap and S.mode == 'free' then needed = max(2, needed)
-  elseif certain then needed = 1 end
+  if certain then needed = 1 end
   if now - S.hitsSince > window then S.hitsSince, S.hits = now, 0 end
   S.hits = S.hits + n
   if S.hits >= needed then
