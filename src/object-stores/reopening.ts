@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IngestError, type IngestErrorCode } from '../errors.js';
+import { ObjectStoreError } from './object-store.js';
 
 /** Tries in a row that brought no byte, after which a source is given up. */
 const TRIES = 6;
@@ -8,7 +9,8 @@ const MAX_BACKOFF_MS = 5_000;
 
 /**
  * A source's bytes from `start` to its end, over as many connections as that takes: each one begins at the byte that
- * the last one reached. An `IngestError` of `open` is final; anything else is tried again.
+ * the last one reached. An `IngestError` of `open` is final, and so is what a store says of itself or of the object;
+ * anything else is tried again.
  */
 export async function* reopening(
   name: string,
@@ -61,6 +63,8 @@ async function backOff(
 ): Promise<void> {
   signal?.throwIfAborted();
   if (error instanceof IngestError) throw error;
+  if (error instanceof ObjectStoreError && error.trouble !== 'temporary')
+    throw new IngestError(code, error.message, { hint: error.hint, cause: error });
   if (failures >= TRIES) {
     const { message, hint } = error as { message?: string; hint?: string };
     throw new IngestError(code, `${name} cannot be read: ${message ?? error} (${TRIES} tries)`, {

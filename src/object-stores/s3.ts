@@ -35,7 +35,8 @@ export async function openS3(
   const { Upload } = await import('@aws-sdk/lib-storage');
   const client: S3Client = new sdk.S3Client({
     ...(endpoint === null ? {} : { endpoint, forcePathStyle: true }),
-    ...(endpoint !== null && noRegionSet() ? { region: 'us-east-1' } : {}),
+    // A server of one's own takes any region, and the SDK none.
+    ...(endpoint !== null && { region: await regionOr('us-east-1', new sdk.S3Client({})) }),
     ...(keys !== null && {
       region: keys.region,
       credentials: { accessKeyId: keys.access_key_id, secretAccessKey: keys.secret_access_key },
@@ -145,7 +146,8 @@ export async function openS3(
   };
 }
 
-const noRegionSet = () => !process.env.AWS_REGION && !process.env.AWS_DEFAULT_REGION;
+/** The region of the SDK's own chain, profiles included. */
+const regionOr = (fallback: string, { config }: S3Client) => config.region().catch(() => fallback);
 
 const statusOf = (error: unknown) =>
   (error as { $metadata?: { httpStatusCode?: number } } | null)?.$metadata?.httpStatusCode;
@@ -160,6 +162,8 @@ const BY_NAME: Readonly<Record<string, ObjectTrouble>> = {
   InvalidRange: 'changed',
   AccessDenied: 'denied',
   AllAccessDisabled: 'denied',
+  InvalidObjectState: 'other',
+  RequestTimeTooSkewed: 'other',
   CredentialsProviderError: 'credentials',
   InvalidAccessKeyId: 'credentials',
   SignatureDoesNotMatch: 'credentials',

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { IngestError } from '../errors.js';
 import {
   type ObjectPlace,
@@ -14,6 +15,8 @@ import { MARKER, type Marker, ownerOf, parsePartName, type Sink, SUMMARY } from 
 /** How long a process trusts its last look at the marker; consumers ask every second. */
 const SEEN_MS = 30_000;
 const NOT_SEEN_MS = 5_000;
+const MARK_TRIES = 10;
+const MARK_PAUSE_MS = 200;
 
 /** A prefix in S3 or Google Cloud Storage as a sink: an upload appears when it is complete, or never. */
 export function createObjectSink(out: string, stores: ObjectStores): Sink {
@@ -36,11 +39,18 @@ export function createObjectSink(out: string, stores: ObjectStores): Sink {
   /** `create` is how the first of two runs that want the same place wins it, where the store can tell. */
   async function mark(store: ObjectStore, run: Marker): Promise<Marker | null> {
     const text = JSON.stringify(run);
-    if (await store.create(at(MARKER), text)) return null;
-    const found = await marker(store);
-    if (found !== null && found.run_id !== run.run_id) return found;
-    await store.write(at(MARKER), once(text));
-    return null;
+    for (let tries = 1; ; tries += 1) {
+      if (await store.create(at(MARKER), text)) return null;
+      const found = await marker(store);
+      if (found !== null && found.run_id !== run.run_id) return found;
+      // S3 answers so while another's creation is under way: it may come to nothing, or take the place.
+      if (found === null && tries < MARK_TRIES) {
+        await sleep(MARK_PAUSE_MS);
+        continue;
+      }
+      await store.write(at(MARKER), once(text));
+      return null;
+    }
   }
 
   return {

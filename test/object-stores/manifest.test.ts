@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import {
@@ -9,6 +11,7 @@ import {
 } from '../../src/manifest/index.js';
 import { createObjectStores } from '../../src/object-stores/index.js';
 import { randomFrom } from '../../src/sandbox/random.js';
+import { tempFolder } from '../manifest/helpers.js';
 import { asksForBytes, BUCKET, type TestStore, testStores } from './stores.js';
 
 const LINES = Array.from(
@@ -204,4 +207,32 @@ test('without credentials, S3 says how to give some', async () => {
     message: expect.stringContaining('no valid credentials'),
     hint: expect.stringContaining('AWS_PROFILE'),
   });
+});
+
+test('S3 says what else it refuses an object for', async () => {
+  const body = '<Error><Code>InvalidObjectState</Code><Message>archived</Message></Error>';
+  stores.s3.proxy.fault = () => ({ status: 403, body });
+  expect(await failing(stores.s3, stores.s3.uri('cold.jsonl'))).toMatchObject({
+    message: expect.stringMatching(/S3 refused the request \(InvalidObjectState\)$/),
+  });
+});
+
+test('an endpoint is signed for in the region of the profile', async () => {
+  const file = path.join(await tempFolder(), 'config');
+  await writeFile(file, '[default]\nregion = eu-west-1\n');
+  const kept = { AWS_REGION: process.env.AWS_REGION, AWS_CONFIG_FILE: process.env.AWS_CONFIG_FILE };
+  delete process.env.AWS_REGION;
+  process.env.AWS_CONFIG_FILE = file;
+  const signed: string[] = [];
+  stores.s3.proxy.fault = ({ headers }) => {
+    signed.push(headers.authorization ?? '');
+    return null;
+  };
+  const objectStores = createObjectStores({ s3Endpoint: stores.s3.endpoint });
+  await openManifest(stores.s3.uri('x.jsonl'), { objectStores }).catch(() => undefined);
+  for (const [name, value] of Object.entries(kept)) {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
+  expect(signed[0]).toContain('/eu-west-1/s3/');
 });

@@ -219,3 +219,26 @@ describe.each(['s3', 'gs'] as const)('%s', (kind) => {
     });
   });
 });
+
+test('s3: a conflict with a marker that is being made is waited for, and the run that made it keeps the place', async () => {
+  const place = await placeOf('s3');
+  await place.open().claim({ id: 'other', sinkId: '2' });
+  let [conflicts, looks] = [0, 0];
+  stores.s3.proxy.fault = ({ method, url = '' }) => {
+    if (!url.includes('.asg-ingest.json')) return null;
+    // "409 Conflict" of conditional writes: another request for the key is under way. Its object is not there yet.
+    if (method === 'PUT' && conflicts === 0) {
+      conflicts += 1;
+      return { status: 409, body: '<Error><Code>ConditionalRequestConflict</Code></Error>' };
+    }
+    if (method !== 'GET' || looks === 2) return null;
+    looks += 1;
+    return { status: 404, body: '<Error><Code>NoSuchKey</Code></Error>' };
+  };
+  await expect(place.open().claim({ id: 'mine', sinkId: '1' })).rejects.toMatchObject({
+    code: 'usage',
+    message: expect.stringContaining('another run, other'),
+  });
+  expect([conflicts, looks]).toEqual([1, 2]);
+  expect(JSON.parse(await place.text('.asg-ingest.json'))).toMatchObject({ run_id: 'other' });
+});

@@ -46,13 +46,11 @@ async function list(spec: string, options: OpenOptions): Promise<Listing> {
   const objects: Listing['objects'] = [];
   await retried(uri, options.signal, async () => {
     objects.length = 0;
-    await named(async () => {
-      for await (const found of store.list(bucket, prefix)) {
-        const name = found.slice(folder.length);
-        if (!wanted(found) || isHidden(name)) continue;
-        objects.push({ uri: objectUri(store.kind, { bucket, key: found }), name });
-      }
-    });
+    for await (const found of store.list(bucket, prefix)) {
+      const name = found.slice(folder.length);
+      if (!wanted(found) || isHidden(name)) continue;
+      objects.push({ uri: objectUri(store.kind, { bucket, key: found }), name });
+    }
   });
   return { uri, several: true, objects };
 }
@@ -62,7 +60,7 @@ const isHidden = (name: string) => name.endsWith('/') || name.split('/').some((p
 
 async function stat(uri: string, options: OpenOptions): Promise<ObjectStat> {
   const { place, store } = await opened(uri, options);
-  const found = await retried(uri, options.signal, () => named(() => store.head(place, options.signal)));
+  const found = await retried(uri, options.signal, () => store.head(place, options.signal));
   return {
     ...found,
     version: `${store.kind === 's3' ? 'etag' : 'generation'}:${found.version}`,
@@ -90,15 +88,6 @@ async function* bodyFrom(
     if (!(error instanceof ObjectStoreError)) throw error;
     if (error.trouble === 'gone') throw sourceChanged(source.uri, 'it is gone, or was written again');
     if (error.trouble === 'changed') throw sourceChanged(source.uri, 'it was written again');
-    throw final(error);
+    throw error;
   }
 }
-
-const named = <T>(act: () => Promise<T>): Promise<T> =>
-  act().catch((error: unknown) => {
-    throw error instanceof ObjectStoreError ? final(error) : error;
-  });
-
-/** What another try cannot change is an error of the manifest. */
-const final = (error: ObjectStoreError) =>
-  error.trouble === 'temporary' ? error : manifestError(error.message, error.hint, error);
