@@ -7,6 +7,7 @@ import { oldestSeen } from './oldest-seen.js';
 const NAME = 'asg_ingest_';
 const CALL_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 const SETTLE_SECONDS = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 10_800, 43_200, 86_400];
+const SINKS = ['dir', 's3', 'gs'];
 /** Gauges that are named like counters; the same figures come by type as `nodejs_active_handles` and so on. */
 const MISNAMED = [
   'nodejs_active_handles_total',
@@ -110,8 +111,13 @@ export function createMetrics(options: { defaults?: boolean } = {}) {
       each('outcome', ['pending', 'settled', 'failed']),
     ),
     settleSeconds: histogram('settle_duration_seconds', 'Submission to settled.', SETTLE_SECONDS),
-    resultsWritten: counter('results_written_total', 'Result and failure rows made durable.', ['sink']),
-    parts: counter('result_parts_total', 'Parts made durable.', ['sink']),
+    resultsWritten: counter(
+      'results_written_total',
+      'Result and failure rows made durable.',
+      ['sink'],
+      each('sink', SINKS),
+    ),
+    parts: counter('result_parts_total', 'Parts made durable.', ['sink'], each('sink', SINKS)),
     webhooks: counter(
       'webhooks_total',
       'Webhook deliveries received.',
