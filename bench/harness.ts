@@ -70,7 +70,12 @@ export async function remoteGateway(...options: string[]) {
   const { child } = cli('sandbox', '--port', '0', ...options);
   const [first] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
   const url = /http:\S+/.exec(first.toString())?.[0] ?? '';
-  return { url, stats: async () => (await (await fetch(`${url}/__sandbox/stats`)).json()) as SandboxStats };
+  const stop = () => child.kill();
+  return {
+    url,
+    stop,
+    stats: async () => (await (await fetch(`${url}/__sandbox/stats`)).json()) as SandboxStats,
+  };
 }
 
 export const round = (n: number, digits = 1) => Number(n.toFixed(digits));

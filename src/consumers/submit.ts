@@ -103,6 +103,8 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
         await transition(redis, keys, 'blocked', trouble);
         return delayJob(job, token, WAIT_FOR_STATE_MS);
       case 'line':
+        if (pipeline.webhooks !== null && /callback_url/.test(trouble.message))
+          return handle(unregistered(trouble.message), job, token);
         if (await refusedAll()) {
           const wrong = wrongEndpoint(
             `refused the first ${REFUSALS_OF_A_WRONG_ENDPOINT} submissions, the last with: ${trouble.message}`,
@@ -142,4 +144,11 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
 const rest = (trouble: { status?: number; message: string }) => ({
   ...(trouble.status === undefined ? {} : { status: trouble.status }),
   message: trouble.message,
+});
+
+/** Somebody deleted the webhook: that is no line's fault. */
+const unregistered = (message: string): Trouble => ({
+  kind: 'run',
+  reason: 'wrong_endpoint',
+  message: `the Gateway refuses tasks with --webhook-url (${message}); start the processes that take its deliveries again, they register it, then resume`,
 });

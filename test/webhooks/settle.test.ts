@@ -148,3 +148,22 @@ test('a process without --webhook-url still looks for what deliveries said', asy
   expect(summary).toMatchObject({ settled: 30, failed: 0, polls_per_label: 0 });
   await expectNoTraces(submitting, summary.run_id);
 });
+
+test('a webhook that was deleted blocks the run and fails no line; started again, it is registered anew', async () => {
+  const gateway = await sandbox({ settle: { minMs: 0, maxMs: 50 } });
+  const pipeline = await pipelineTo(gateway.url);
+  const webhooks = await takeWebhooks(pipeline);
+  for (const { webhook_id } of await pipeline.client.listWebhooks())
+    await pipeline.client.deleteWebhook(webhook_id);
+  const dir = await tempDir();
+  const manifest = await writeManifest(dir, lines(10));
+  const { summary, blocked } = await runLines(pipeline, dir, manifest, LATE);
+  expect(blocked).toMatchObject({
+    reason: 'wrong_endpoint',
+    message: expect.stringContaining('--webhook-url'),
+  });
+  expect(summary).toMatchObject({ failed: 0 });
+  await webhooks.close();
+  await takeWebhooks(pipeline);
+  expect((await runLines(pipeline, dir, manifest, LATE)).summary).toMatchObject({ settled: 10, failed: 0 });
+});
