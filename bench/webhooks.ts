@@ -1,6 +1,6 @@
 /**
  * What deliveries are worth, from the built package against a local Gateway in a process of its own:
- *   npm run bench:webhooks -- [lines]     polls per label and time from settled to collected, by how lines settle
+ *   npm run bench:webhooks -- [lines] [case]     polls per label and time from settled to collected, by how lines settle
  *
  * The safety net is drawn tight (`--poll-delay 250ms` makes it 6 s, not 2 min), so that the faulty case ends soon.
  */
@@ -52,11 +52,10 @@ function watchRows(run: string) {
 
 async function measure(name: string, lines: number, gatewayFlags: string[], runFlags: string[]) {
   const gateway = await remoteGateway(...SETTLE, ...gatewayFlags);
-  const run = name.replaceAll(/\W+/g, '-');
-  const stop = watchRows(run);
+  const stop = watchRows(name);
   const began = performance.now();
   const { exit } = cli(
-    ...['run', await manifest(lines), '--gateway-url', gateway.url, '--out', `out-${run}`, '--run-id', run],
+    ...['run', await manifest(lines), '--gateway-url', gateway.url, '--out', `out-${name}`, '--run-id', name],
     ...['--json', '--quiet', '--poll-delay', '250ms', ...TASK, ...runFlags],
   );
   const { status, stdout } = await exit;
@@ -82,14 +81,18 @@ async function webhookFlags(...more: string[]): Promise<string[]> {
   return ['--webhook-url', `http://127.0.0.1:${port}/hook`, '--webhook-port', port, ...more];
 }
 
-const lines = Number(process.argv[2] ?? 10_000);
+const [lines, only] = [Number(process.argv[2] ?? 10_000), process.argv[3]];
+const CASES: Record<string, () => Promise<void>> = {
+  polling: () => measure('polling', lines, [], []),
+  webhooks: async () => measure('webhooks', lines, [], await webhookFlags()),
+  trusted: async () => measure('trusted', lines, [], await webhookFlags('--webhook-trust')),
+  faults: async () => measure('faults', lines, FAULTS, await webhookFlags()),
+  'trusted-faults': async () =>
+    measure('trusted-faults', lines, FAULTS, await webhookFlags('--webhook-trust')),
+};
 process.env.ASG_WEBHOOK_SECRET = 'whsec_bench';
 try {
-  await measure('polling', lines, [], []);
-  await measure('webhooks', lines, [], await webhookFlags());
-  await measure('webhooks trusted', lines, [], await webhookFlags('--webhook-trust'));
-  await measure('webhooks with faults', lines, FAULTS, await webhookFlags());
-  await measure('webhooks trusted with faults', lines, FAULTS, await webhookFlags('--webhook-trust'));
+  for (const [name, run] of Object.entries(CASES)) if (only === undefined || only === name) await run();
 } finally {
   await cleanUp();
 }
