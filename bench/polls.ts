@@ -1,14 +1,11 @@
 /**
- * What polls cost: `npm run bench:polls`. First the plans that are made of 1,000 settle times, held against 20,000
- * others. Then whole runs on virtual time, with the pipeline's own functions: 100,000 lines through a budget of
- * 200 calls/s, half for polls while both kinds want them.
+ * What polls cost: `npm run bench:polls [-- simulated | real]`. First the plans that are made of 1,000 settle times,
+ * held against 20,000 others. Then whole runs on virtual time, with the pipeline's own functions. Then the built
+ * package against a local Gateway.
  */
 import { nextPollMs } from '../src/polling/documented.js';
 import { choosePlan, costOf } from '../src/polling/plan.js';
-import { createPolls } from '../src/polling/polls.js';
 import { quantile, type SettleTimes } from '../src/polling/settle-times.js';
-import type { RunReading } from '../src/runs/read-status.js';
-import type { RunPolicy } from '../src/runs/record.js';
 import {
   DISTRIBUTIONS,
   type DistributionName,
@@ -16,7 +13,8 @@ import {
   exactly,
   learned,
 } from '../test/polling/distributions.js';
-import { round } from './harness.js';
+import { simulateRun } from '../test/polling/simulated-run.js';
+import { cleanUp, cli, manifest, remoteGateway, round, TASK } from './harness.js';
 
 const GAPS = { leastMs: 5_000, greatestMs: 60_000 };
 const NAMES = Object.keys(DISTRIBUTIONS) as DistributionName[];
@@ -62,79 +60,66 @@ function documentedPolls({ times, total }: SettleTimes): number {
   return polls / total;
 }
 
-interface Task {
-  at: number;
-  settles: number;
-}
-
-/** A run by the millisecond of its budget: the next free slot goes to the kind whose turn it is, if it wants one. */
-async function wholeRun(name: DistributionName, mode: 'auto' | 'fixed', lines = 100_000, perSecond = 200) {
-  const times = draw(name, lines);
-  const bins = new Map<number, number>();
-  let now = 0;
-  const policy = {
-    poll: mode,
-    pollDelayMs: GAPS.leastMs,
-    pollMaxDelayMs: GAPS.greatestMs,
-    maxInFlight: 100_000,
-  } as RunPolicy;
-  const polls = createPolls({
-    policy,
-    concurrency: 200,
-    now: () => now,
-    async learn(counts) {
-      for (const [bin, count] of counts) bins.set(bin, (bins.get(bin) ?? 0) + count);
-      return bins;
-    },
-  });
-  /** Polls by the second they are due in. */
-  const due = new Map<number, Task[]>();
-  const later = (task: Task, ms: number) => {
-    const second = Math.max(Math.ceil((now + ms) / 1000), Math.floor(now / 1000) + 1);
-    due.set(second, [...(due.get(second) ?? []), task]);
-  };
-  let [submitted, collected, polled, lateSum, lastSettled] = [0, 0, 0, 0, 0];
-  const ready: Task[] = [];
-  for (let second = 0; collected < lines; second += 1) {
-    now = second * 1000;
-    ready.push(...(due.get(second) ?? []));
-    due.delete(second);
-    let slots = perSecond;
-    const take = (task: Task) => {
-      polled += 1;
-      slots -= 1;
-      if (task.settles > now) return later(task, polls.nextMs(now - task.at));
-      collected += 1;
-      lateSum += now - task.settles;
-      const at = (ms: number) => new Date(1e12 + ms).toISOString();
-      polls.settled(
-        { task_id: '', status: 'settled', created_at: at(task.at), settled_at: at(task.settles) } as never,
-        now - task.at,
-      );
-    };
-    for (const task of ready.splice(0, submitted < lines ? perSecond / 2 : perSecond)) take(task);
-    for (; slots > 0 && submitted < lines; slots -= 1, submitted += 1) {
-      const task = { at: now, settles: now + (times[submitted] ?? 0) };
-      lastSettled = Math.max(lastSettled, task.settles);
-      later(task, polls.nextMs(0));
-    }
-    for (const task of ready.splice(0, Math.max(0, slots))) take(task);
-    await polls.look({
-      record: { policy, startedAt: new Date(0).toISOString() },
-      status: { produced: submitted === lines, queued: lines - submitted, in_flight: submitted - collected },
-    } as RunReading);
-  }
+async function wholeRun(name: DistributionName, poll: 'auto' | 'fixed', feedPerSecond?: number) {
+  const lines = feedPerSecond === undefined ? 100_000 : 10_000;
+  const spare = feedPerSecond === undefined ? {} : { feedPerSecond };
+  const run = await simulateRun({ times: draw(name, lines), perSecond: 500, poll, ...spare });
   return {
-    mode,
-    seconds: now / 1000,
-    polls_per_label: round(polled / lines, 2),
-    mean_lateness_s: round(lateSum / lines / 1000),
-    end_after_last_settled_s: round((now - lastSettled) / 1000),
+    budget: feedPerSecond === undefined ? 'scarce' : 'spare',
+    poll,
+    seconds: round(run.seconds),
+    polls_per_label: round(run.pollsPerLabel, 2),
+    of_the_middle_fifth: round(run.middlePolls, 2),
+    median_lateness: `${round(run.medianShare * 100)}%`,
+    mean_lateness_s: round(run.lateness),
+    end_after_last_settled_s: round(run.stretch),
   };
 }
 
-for (const name of NAMES) plans(name);
-for (const name of NAMES.slice(0, 2)) {
-  console.log(`\nwhole run of 100,000 lines at 200 calls/s: ${name}`);
-  console.table([await wholeRun(name, 'fixed'), await wholeRun(name, 'auto')]);
+/** The built package, with times of a twentieth. Spare: a small window holds submissions back, not the budget. */
+async function realRun(poll: 'auto' | 'fixed', budget: 'scarce' | 'spare') {
+  const gateway = await remoteGateway();
+  const settle = { medianMs: 1_500, p99Ms: 15_000 };
+  await fetch(`${gateway.url}/__sandbox/set`, { method: 'POST', body: JSON.stringify({ settle }) });
+  const lines = budget === 'scarce' ? 10_000 : 1_500;
+  const window = budget === 'scarce' ? '20000' : '100';
+  const began = performance.now();
+  const { exit } = cli(
+    ...['run', await manifest(lines), '--gateway-url', gateway.url, '--out', `out-${poll}-${budget}`],
+    ...['--run-id', `${poll}-${budget}`, '--json', '--quiet', ...TASK, '--rate', '300', '--poll', poll],
+    ...['--poll-delay', '250ms', '--poll-max-delay', '3s', '--max-in-flight', window],
+  );
+  const { status, stdout } = await exit;
+  const { settled, polls_per_label } = JSON.parse(stdout) as Record<string, number>;
+  return {
+    budget,
+    poll,
+    status,
+    settled,
+    polls_per_label,
+    seconds: round((performance.now() - began) / 1000),
+  };
+}
+
+const [what] = process.argv.slice(2);
+try {
+  if (what !== 'real') {
+    for (const name of NAMES) plans(name);
+    for (const name of NAMES) {
+      console.log(`\nwhole runs through 500 calls/s, without and with budget to spare: ${name}`);
+      const rows = [];
+      for (const feed of [undefined, 40])
+        for (const poll of ['fixed', 'auto'] as const) rows.push(await wholeRun(name, poll, feed));
+      console.table(rows);
+    }
+  }
+  if (what !== 'simulated') {
+    console.log('\nthe built package: 300 calls/s, lognormal, median 1.5 s, p99 15 s');
+    const rows = [];
+    for (const budget of ['scarce', 'spare'] as const)
+      for (const poll of ['fixed', 'auto'] as const) rows.push(await realRun(poll, budget));
+    console.table(rows);
+  }
+} finally {
+  await cleanUp();
 }

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Pipeline } from '../pipeline.js';
 import { createPolls } from '../polling/polls.js';
+import { bringForward } from '../queues/bring-forward.js';
 import { openQueues, requestFlush } from '../queues/queues.js';
 import { createWorker, type RunWorker } from '../queues/worker.js';
 import { allEnded, finishRun, tooManyFailures, toSumUp } from '../results/finish.js';
@@ -58,7 +59,8 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     ledger,
     polls: createPolls({
       policy: record.policy,
-      learn: (counts) => learn(redis, keys, counts),
+      learn: (sightings, settled) => learn(redis, keys, sightings, settled),
+      bringForward: (nextMs) => bringForward(redis, keys, nextMs),
       concurrency: pipeline.concurrency,
     }),
     holdUntil(time) {
@@ -178,8 +180,8 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     const reading = await readRun(redis, prefix, record.id);
     await tell(reading);
     if (reading !== null && !closing) {
-      await run.polls.look(reading);
       await act(reading);
+      await run.polls.look(reading);
     }
     return reading;
   }

@@ -76,7 +76,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
 
   async function settle(result: SettledResult, data: PollJob, by: 'poll' | 'webhook'): Promise<void> {
     const ageMs = Date.now() - data.at;
-    run.polls.settled(result, ageMs);
+    run.polls.settled(data, result, ageMs);
     const row = resultRow(rowLine(run.record, data), result, by);
     const ended = await endWithResult(pipeline, run.record, data, row);
     if (ended) pipeline.metrics.settleSeconds.observe(ageMs / 1000);
@@ -85,6 +85,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
   async function sleep(job: Job<PollJob>, token: string | undefined, told: boolean): Promise<never> {
     const { policy } = run.record;
     const ageMs = Date.now() - job.data.at;
+    if (run.polls.pending(job.data, ageMs)) await job.updateData({ ...job.data, seen: ageMs });
     const awaitsDelivery = job.data.w === true && !told;
     const gap = awaitsDelivery ? run.polls.safetyMs(ageMs) : run.polls.nextMs(ageMs);
     const asleep = delayJob(job, token, Math.min(gap, Math.max(1, policy.resultTimeoutMs - ageMs)));
@@ -143,7 +144,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
   }
 
   async function follow(job: Job<PollJob>, task: string): Promise<void> {
-    const { w: indexed, ...data } = job.data;
+    const { w: indexed, seen: _ofTheOldTask, ...data } = job.data;
     const id = jobId(data.s, data.l);
     const awaits = pipeline.webhooks === null ? {} : { w: true as const };
     if (awaits.w) await indexTask(pipeline.redis, keys, task, id);

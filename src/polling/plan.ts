@@ -69,8 +69,9 @@ function median(shares: { share: number; count: number }[], total: number): numb
 /** The best plan of this family for these settle times, at this price. */
 export function choosePlan(seen: SettleTimes, price: Price, gaps: Gaps): PollPlan {
   const plans = QUANTILES.flatMap((share) => {
-    // Just behind the quantile: a poll that comes as its tasks settle finds half of them unsettled.
-    const firstMs = quantile(seen, share) * 1.05;
+    // Just behind the quantile: a poll that comes as its tasks settle finds half of them unsettled. Never later than
+    // tasks have been watched: what is only supposed does not put a first poll off.
+    const firstMs = Math.min(quantile(seen, share), seen.seenToMs) * 1.05;
     return FACTORS.map((factor) => ({ firstMs, factor }));
   });
   const costed = plans.map((plan) => ({ plan, ...costOf(plan, seen, gaps) }));

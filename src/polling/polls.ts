@@ -3,10 +3,21 @@ import type { RunReading } from '../runs/read-status.js';
 import type { RunPolicy } from '../runs/record.js';
 import { nextPollMs } from './documented.js';
 import { choosePlan, type Gaps, gapMs, type PollPlan, type Price } from './plan.js';
-import { binOf, quantile, type SettleTimes, settleTimeMs, settleTimes } from './settle-times.js';
+import {
+  quantile,
+  type Sightings,
+  sawPending,
+  sawSettled,
+  settledIn,
+  settleTimeMs,
+  settleTimes,
+} from './settle-times.js';
 
 /** So many results, and the run's own settle times outrank the documentation's advice. */
 const ENOUGH = 100;
+/** All of a source's first lines are learned from, and then one in so many. */
+const FIRST_LINES = 2_000;
+const ONE_IN = 7;
 /** A task that a webhook delivery tells of is polled only in case the delivery was lost: so much more rarely, */
 const SAFETY_NET = 24;
 /** and not before so many times the age by which 99 of 100 tasks had settled. */
@@ -18,50 +29,85 @@ const TIGHT = 0.8;
 const STRETCH_MS = 30_000;
 const STRETCH_SHARE = 0.1;
 
+/** What the pipeline keeps of a task that is polled. */
+export interface PolledTask {
+  /** Line number, from 1. */
+  l: number;
+  /** Its age (ms) when a poll last found it in progress; absent where that is not kept. */
+  seen?: number;
+}
+
 /** When a run's tasks are polled, in this process. */
 export interface Polls {
   /** Until the (next) poll of a task of this age, ms. */
   nextMs(ageMs: number): number;
   /** The same for a task that a webhook delivery will tell of. */
   safetyMs(ageMs: number): number;
-  settled(result: SettledResult, ageMs: number): void;
+  settled(task: PolledTask, result: SettledResult, ageMs: number): void;
+  /** Tells of a poll that found the task in progress; true when the task is to keep this age as `seen`. */
+  pending(task: PolledTask, ageMs: number): boolean;
   /** Shares what this process learned with the others, takes theirs, and plans anew; once a second. */
   look(reading: RunReading): Promise<void>;
 }
 
 export interface PollsParts {
   policy: RunPolicy;
-  /** Adds settle times, by bin, to those that all processes have seen; resolves to all of them. */
-  learn(counts: ReadonlyMap<number, number>): Promise<ReadonlyMap<number, number>>;
+  /** Adds to what all processes have seen, `settled` results among it; resolves to all of it. */
+  learn(sightings: Sightings, settled: number): Promise<Sightings>;
+  /** Wakes tasks that sleep longer than tasks of their age now do. Called once when nothing is left to submit. */
+  bringForward(nextMs: (ageMs: number) => number): Promise<void>;
   /** Most calls of this process in flight. */
   concurrency: number;
   /** Epoch ms. Default: the system's clock. */
   now?: () => number;
 }
 
-export function createPolls({ learn, concurrency, now = Date.now, ...parts }: PollsParts): Polls {
+export function createPolls({
+  learn,
+  bringForward,
+  concurrency,
+  now = Date.now,
+  ...parts
+}: PollsParts): Polls {
   let { policy } = parts;
-  let pending = new Map<number, number>();
+  let fresh: Sightings = new Map();
   let plan: PollPlan | null = null;
   let settledMs = 0;
   let gaps = gapsOf(policy, Number.POSITIVE_INFINITY);
   let planned: { price: Price; at: number } | null = null;
+  let atTheEnd = false;
 
-  function replan(seen: SettleTimes, reading: RunReading): void {
-    if (seen.total < ENOUGH) return;
+  const learnsFrom = ({ l }: PolledTask) => policy.poll === 'auto' && (l <= FIRST_LINES || l % ONE_IN === 0);
+
+  function nextMs(ageMs: number): number {
+    if (policy.poll === 'fixed' || plan === null)
+      return nextPollMs(ageMs, { delayMs: policy.pollDelayMs, maxDelayMs: policy.pollMaxDelayMs });
+    return gapMs(plan, ageMs, gaps);
+  }
+
+  /** Shares what this process saw; what could not be shared stays for the next time. */
+  async function share(): Promise<Sightings> {
+    const batch = fresh;
+    fresh = new Map();
+    try {
+      return await learn(batch, settledIn(batch));
+    } catch (error) {
+      for (const [field, count] of batch) fresh.set(field, (fresh.get(field) ?? 0) + count);
+      throw error;
+    }
+  }
+
+  function replan(sightings: Sightings, price: Price): void {
+    if (settledIn(sightings) < ENOUGH) return;
+    const seen = settleTimes(sightings);
     settledMs = quantile(seen, 0.99) * SURELY_SETTLED;
-    const price = priceOf(reading, concurrency);
     if (planned !== null && planned.price === price && now() - planned.at < PLAN_AGAIN_MS) return;
     planned = { price, at: now() };
     plan = choosePlan(seen, price, gaps);
   }
 
   return {
-    nextMs(ageMs) {
-      if (policy.poll === 'fixed' || plan === null)
-        return nextPollMs(ageMs, { delayMs: policy.pollDelayMs, maxDelayMs: policy.pollMaxDelayMs });
-      return gapMs(plan, ageMs, gaps);
-    },
+    nextMs,
     safetyMs(ageMs) {
       const rare = {
         delayMs: policy.pollDelayMs * SAFETY_NET,
@@ -69,18 +115,25 @@ export function createPolls({ learn, concurrency, now = Date.now, ...parts }: Po
       };
       return Math.max(nextPollMs(ageMs, rare), settledMs - ageMs);
     },
-    settled(result, ageMs) {
-      if (policy.poll === 'fixed') return;
-      const bin = binOf(settleTimeMs(result, ageMs));
-      pending.set(bin, (pending.get(bin) ?? 0) + 1);
+    settled(task, result, ageMs) {
+      if (!learnsFrom(task)) return;
+      const from = task.seen ?? 0;
+      sawSettled(fresh, from, settleTimeMs(result, from, ageMs));
+    },
+    pending(task, ageMs) {
+      if (!learnsFrom(task)) return false;
+      sawPending(fresh, task.seen ?? 0, ageMs);
+      return true;
     },
     async look(reading) {
       ({ policy } = reading.record);
       if (policy.poll === 'fixed') return;
       gaps = gapsOf(policy, stretchMs(reading, now()));
-      const batch = pending;
-      pending = new Map();
-      replan(settleTimes(await learn(batch)), reading);
+      const price = priceOf(reading, concurrency);
+      replan(await share(), price);
+      const ends = price === 'spare' && allSubmitted(reading);
+      if (ends && !atTheEnd) await bringForward(nextMs);
+      atTheEnd = ends;
     },
   };
 }
@@ -91,14 +144,16 @@ const gapsOf = (policy: RunPolicy, mostMs: number): Gaps => ({
 });
 
 /** Once everything has been submitted, the last poll decides when the run ends. */
-function stretchMs({ status, record }: RunReading, now: number): number {
-  if (!status.produced || status.queued > 0) return Number.POSITIVE_INFINITY;
-  return Math.max(STRETCH_MS, STRETCH_SHARE * (now - Date.parse(record.startedAt)));
+function stretchMs(reading: RunReading, now: number): number {
+  if (!allSubmitted(reading)) return Number.POSITIVE_INFINITY;
+  return Math.max(STRETCH_MS, STRETCH_SHARE * (now - Date.parse(reading.record.startedAt)));
 }
 
-/** A poll displaces a submission only where more of them wait than are being made, for nothing but calls. */
-function priceOf({ status, record }: RunReading, concurrency: number): Price {
-  const waits = status.queued > concurrency;
+const allSubmitted = ({ status }: RunReading) => status.produced && status.queued === 0;
+
+/** A poll displaces a call where more calls wait than are being made: a submission that has room, or another poll. */
+function priceOf({ status, record, jobs }: RunReading, concurrency: number): Price {
   const tight = status.in_flight > TIGHT * record.policy.maxInFlight;
-  return waits && !tight ? 'scarce' : 'spare';
+  const waits = (status.queued > concurrency && !tight) || jobs.pollDue > concurrency;
+  return waits ? 'scarce' : 'spare';
 }

@@ -7,18 +7,67 @@ export const binOf = (ms: number): number =>
   Math.max(0, Math.round(Math.log(Math.max(1, ms)) / Math.log(GROWTH)));
 const timeOf = (bin: number): number => GROWTH ** bin;
 
-/** How often each settle time was seen; ascending, with the sum of all counts. */
+/**
+ * What was seen of settle times, by bin: `w<bin>` tasks that were watched through that stretch of their lives, `s<bin>`
+ * those among them that settled in it. Tasks that are still in progress count as well: the first to settle are the
+ * quick ones, and alone they would tell of a Gateway that is quicker than it is.
+ */
+export type Sightings = Map<string, number>;
+
+/** A poll found the task in progress at this age; `fromMs` is the age of the poll before, 0 for the first one. */
+export const sawPending = (sightings: Sightings, fromMs: number, ageMs: number): void =>
+  watch(sightings, firstAfter(fromMs), binOf(ageMs));
+
+export function sawSettled(sightings: Sightings, fromMs: number, settledMs: number): void {
+  const first = firstAfter(fromMs);
+  const bin = Math.max(first, binOf(settledMs));
+  watch(sightings, first, bin);
+  add(sightings, `s${bin}`);
+}
+
+const firstAfter = (fromMs: number) => (fromMs > 0 ? binOf(fromMs) + 1 : 0);
+
+function watch(sightings: Sightings, first: number, last: number): void {
+  for (let bin = first; bin <= last; bin += 1) add(sightings, `w${bin}`);
+}
+
+const add = (sightings: Sightings, field: string) => sightings.set(field, (sightings.get(field) ?? 0) + 1);
+
+/** How many results the sightings are made of. */
+export const settledIn = (sightings: ReadonlyMap<string, number>): number =>
+  [...sightings].reduce((sum, [field, count]) => sum + (field.startsWith('s') ? count : 0), 0);
+
+/** What share of the tasks takes so long; ascending, with the sum of all. */
 export interface SettleTimes {
   times: readonly { ms: number; count: number }[];
   total: number;
+  /** The age up to which this was seen; beyond, it is supposed. */
+  seenToMs: number;
 }
 
-export function settleTimes(counts: ReadonlyMap<number, number>): SettleTimes {
-  const times = [...counts]
-    .filter(([, count]) => count > 0)
-    .sort(([a], [b]) => a - b)
-    .map(([bin, count]) => ({ ms: timeOf(bin), count }));
-  return { times, total: times.reduce((sum, { count }) => sum + count, 0) };
+/** Fewer tasks than this watched at an age, and what they did there is chance. */
+const FEW = 10;
+/** Of those that nobody knows when they settle, half do with each doubling of their age, so many times. */
+const DOUBLINGS = 8;
+
+/** The product-limit estimate (Kaplan and Meier, 1958): of those that were watched at an age, how many settled at it. */
+export function settleTimes(sightings: ReadonlyMap<string, number>): SettleTimes {
+  const times: { ms: number; count: number }[] = [];
+  let [alive, horizon] = [1, 1];
+  for (let bin = 0; alive > 0; bin += 1) {
+    const watched = sightings.get(`w${bin}`) ?? 0;
+    if (watched < FEW) break;
+    horizon = timeOf(bin);
+    const count = alive * Math.min(1, (sightings.get(`s${bin}`) ?? 0) / watched);
+    if (count > 0) times.push({ ms: horizon, count });
+    alive -= count;
+  }
+  for (let n = 1; alive > 1e-6 && n <= DOUBLINGS; n += 1) {
+    const count = n === DOUBLINGS ? alive : alive / 2;
+    times.push({ ms: horizon * 2 ** (n - 0.5), count });
+    alive -= count;
+  }
+  return { times, total: times.reduce((sum, { count }) => sum + count, 0), seenToMs: horizon };
 }
 
 /** The time by which this share of the tasks had settled. */
@@ -31,14 +80,16 @@ export function quantile({ times, total }: SettleTimes, share: number): number {
   return times.at(-1)?.ms ?? 0;
 }
 
-/** How long a task took: by the Gateway's own clock where its answer tells, else a little less than its age. */
-export function settleTimeMs(result: SettledResult, ageMs: number): number {
+/**
+ * How long a task took: by the Gateway's own clock where its answer tells and that can be, else some time between the
+ * poll that found it in progress and this one.
+ */
+export function settleTimeMs(result: SettledResult, fromMs: number, ageMs: number): number {
   const told = epochMs(result.settled_at) - epochMs(result.created_at);
-  return told >= 0 && told <= ageMs + CLOCKS_APART_MS ? told : Math.max(1, ageMs * FOUND_AFTER);
+  if (told >= 0 && told <= ageMs + CLOCKS_APART_MS) return told;
+  return fromMs + Math.random() * (ageMs - fromMs);
 }
 
-/** Polls find a task settled somewhere between the last one and this one, which are a factor apart. */
-const FOUND_AFTER = 0.85;
 /** Whole seconds, and the way there and back. */
 const CLOCKS_APART_MS = 2_000;
 

@@ -26,6 +26,8 @@ export interface PollJob extends SubmitJob {
   task: string;
   /** When the task was submitted (epoch ms). */
   at: number;
+  /** Its age (ms) when a poll last found it in progress; kept of the tasks that settle times are learned from. */
+  seen?: number;
   /** The task was unknown to the Gateway once, and was submitted again. */
   again?: boolean;
   /** A webhook delivery will tell when the task has settled; the run's index of tasks holds this job. */

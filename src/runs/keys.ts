@@ -15,8 +15,10 @@ export interface RunKeys {
   results: string;
   plan: string;
   parts: string;
-  /** Settle times in bins, and their sum. */
+  /** Hash of what was seen of settle times, by bin. */
   settleTimes: string;
+  /** There while one process looks for tasks that sleep too long. */
+  bringingForward: string;
   /** Hash: consumer → when it was last there (ms of Redis' clock), and whether its counts are on record. */
   consumers: string;
   /** Hash: task → its line jobs, for tasks whose settling a webhook delivery tells of. */
@@ -47,6 +49,7 @@ export function runKeys(prefix: string, runId: string): RunKeys {
     plan: key('plan'),
     parts: key('parts'),
     settleTimes: key('settle-times'),
+    bringingForward: key('bringing-forward'),
     consumers: key('consumers'),
     tasks: key('tasks'),
     hints: key('hints'),

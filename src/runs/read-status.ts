@@ -14,8 +14,8 @@ export interface RunReading {
   planned: boolean;
   /** `summary.json` is written. */
   summedUp: boolean;
-  /** Jobs of the queues, all states that will still be worked on. */
-  jobs: { submit: number; poll: number };
+  /** Jobs of the queues, all states that will still be worked on; of those to poll, the ones that do not sleep. */
+  jobs: { submit: number; poll: number; pollDue: number };
   /** Whether BullMQ's pause is on. */
   queuesPaused: { submit: boolean; poll: boolean };
   read: { lines: number; skipped: number; bytes: number };
@@ -65,7 +65,8 @@ export function readingOf(answers: unknown[]): RunReading | null {
       11 + index * perQueue,
       11 + (index + 1) * perQueue,
     ) as number[];
-    return { paused: paused === 1, jobs: lengths.reduce((sum, n) => sum + n, 0) };
+    const sum = (some: number[]) => some.reduce((total, n) => total + n, 0);
+    return { paused: paused === 1, jobs: sum(lengths), due: sum(lengths.slice(0, LISTS.length)) };
   };
   const [submit, poll] = [queue(0), queue(1)];
 
@@ -109,7 +110,7 @@ export function readingOf(answers: unknown[]): RunReading | null {
     },
     planned: answers[9] === 1,
     summedUp: fields?.summed_up === '1',
-    jobs: { submit: submit.jobs, poll: poll.jobs },
+    jobs: { submit: submit.jobs, poll: poll.jobs, pollDue: poll.due },
     queuesPaused: { submit: submit.paused, poll: poll.paused },
     read: { lines: count('lines'), skipped: count('skipped'), bytes: count('bytes') },
   };

@@ -148,27 +148,19 @@ end
 return 1`;
 
 /**
- * KEYS settle times. ARGV most of them to keep, bin, count, bin, count …
- * Adds counts to their bins and returns all bins and counts. Past the limit all are halved: what is old fades.
+ * KEYS sightings of settle times. ARGV most results to keep, results among what is added, field, count, field, count …
+ * Adds counts and returns all fields and counts. Past the limit all are halved: what is old fades.
  */
 const LEARN = /* lua */ `
-local sum = 0
-for i = 2, #ARGV, 2 do
-  redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1])
-  sum = sum + ARGV[i + 1]
-end
-if sum > 0 and redis.call('HINCRBY', KEYS[1], 'sum', sum) > tonumber(ARGV[1]) then
+for i = 3, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end
+local sum = redis.call('HINCRBY', KEYS[1], 'sum', ARGV[2])
+if sum > tonumber(ARGV[1]) then
   local all = redis.call('HGETALL', KEYS[1])
-  local kept = 0
   redis.call('DEL', KEYS[1])
   for i = 1, #all, 2 do
     local half = math.floor(all[i + 1] / 2)
-    if all[i] ~= 'sum' and half > 0 then
-      redis.call('HSET', KEYS[1], all[i], half)
-      kept = kept + half
-    end
+    if half > 0 then redis.call('HSET', KEYS[1], all[i], half) end
   end
-  redis.call('HSET', KEYS[1], 'sum', kept)
 end
 return redis.call('HGETALL', KEYS[1])`;
 
@@ -264,20 +256,22 @@ export async function unadmit(redis: RunRedis, keys: RunKeys, at: LineRef): Prom
   await redis.asgUnadmit(keys.admitted(at.source), keys.counts, at.line - 1);
 }
 
-/** The last few thousand settle times weigh, so that a change of the Gateway's pace is followed. */
-const SETTLE_TIMES_KEPT = 4_000;
+/** The last few thousand results weigh, so that a change of the Gateway's pace is followed. */
+const RESULTS_KEPT = 2_000;
 
-/** Adds settle times to a run's, by bin; resolves to all of them. */
+/** Adds to the sightings of a run's settle times, `settled` results among them; resolves to all of them. */
 export async function learn(
   redis: RunRedis,
   keys: RunKeys,
-  counts: ReadonlyMap<number, number>,
-): Promise<Map<number, number>> {
-  const added = [...counts].flat();
-  const all = (await redis.asgLearn(keys.settleTimes, SETTLE_TIMES_KEPT, ...added)) as string[];
-  const bins = new Map<number, number>();
-  for (let i = 0; i < all.length; i += 2) if (all[i] !== 'sum') bins.set(Number(all[i]), Number(all[i + 1]));
-  return bins;
+  sightings: ReadonlyMap<string, number>,
+  settled: number,
+): Promise<Map<string, number>> {
+  const added = [...sightings].flat();
+  const all = (await redis.asgLearn(keys.settleTimes, RESULTS_KEPT, settled, ...added)) as string[];
+  const seen = new Map<string, number>();
+  for (let i = 0; i < all.length; i += 2)
+    if (all[i] !== 'sum') seen.set(all[i] as string, Number(all[i + 1]));
+  return seen;
 }
 
 /** How a line ends. `record` is the row that the parts will hold. */

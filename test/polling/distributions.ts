@@ -1,4 +1,4 @@
-import { binOf, type SettleTimes, settleTimes } from '../../src/polling/settle-times.js';
+import { type SettleTimes, type Sightings, sawSettled, settleTimes } from '../../src/polling/settle-times.js';
 import { randomFrom } from '../../src/sandbox/random.js';
 
 type Draw = (random: () => number) => number;
@@ -26,13 +26,14 @@ export function draw(name: DistributionName, count: number, seed = name as strin
 
 /** What a run has learned of tasks that took so long. */
 export function learned(times: number[]): SettleTimes {
-  const bins = new Map<number, number>();
-  for (const ms of times) bins.set(binOf(ms), (bins.get(binOf(ms)) ?? 0) + 1);
-  return settleTimes(bins);
+  const sightings: Sightings = new Map();
+  for (const ms of times) sawSettled(sightings, 0, ms);
+  return settleTimes(sightings);
 }
 
 /** The tasks themselves, each for itself. */
 export const exactly = (times: number[]): SettleTimes => ({
   times: times.toSorted((a, b) => a - b).map((ms) => ({ ms, count: 1 })),
   total: times.length,
+  seenToMs: Math.max(...times),
 });

@@ -1,8 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { nextPollMs } from '../../src/polling/documented.js';
 import { choosePlan, costOf, gapMs, type PlanCost } from '../../src/polling/plan.js';
-import { quantile, settleTimeMs } from '../../src/polling/settle-times.js';
+import {
+  quantile,
+  type Sightings,
+  sawPending,
+  sawSettled,
+  settleTimeMs,
+  settleTimes,
+} from '../../src/polling/settle-times.js';
 import { DISTRIBUTIONS, type DistributionName, draw, exactly, learned } from './distributions.js';
+import { simulateRun } from './simulated-run.js';
 
 const GAPS = { leastMs: 5_000, greatestMs: 60_000 };
 const NAMES = Object.keys(DISTRIBUTIONS) as DistributionName[];
@@ -66,13 +74,71 @@ describe.each(NAMES)('%s', (name) => {
 test("a settle time is the Gateway's own, in any of its spellings, unless that cannot be", () => {
   const result = (created_at: string | number, settled_at: string | number) =>
     ({ task_id: 't', status: 'settled', created_at, settled_at }) as Parameters<typeof settleTimeMs>[0];
-  expect(settleTimeMs(result('2026-01-01T00:00:00Z', '2026-01-01T00:00:30.5Z'), 40_000)).toBe(30_500);
-  expect(settleTimeMs(result(1_767_225_600, 1_767_225_630), 40_000)).toBe(30_000);
-  expect(settleTimeMs(result(1_767_225_600_000, 1_767_225_630_000), 40_000)).toBe(30_000);
+  expect(settleTimeMs(result('2026-01-01T00:00:00Z', '2026-01-01T00:00:30.5Z'), 0, 40_000)).toBe(30_500);
+  expect(settleTimeMs(result(1_767_225_600, 1_767_225_630), 0, 40_000)).toBe(30_000);
+  expect(settleTimeMs(result(1_767_225_600_000, 1_767_225_630_000), 0, 40_000)).toBe(30_000);
   for (const odd of [
     result('?', 'never'),
     result('2026-01-01T00:01:00Z', '2026-01-01T00:00:00Z'),
     result(0, 1_767_225_600),
-  ])
-    expect(settleTimeMs(odd, 40_000)).toBe(34_000);
+  ]) {
+    const supposed = settleTimeMs(odd, 35_000, 40_000);
+    expect(supposed).toBeGreaterThanOrEqual(35_000);
+    expect(supposed).toBeLessThanOrEqual(40_000);
+  }
+});
+
+test('the first to settle are the quick ones: what is still in progress is learned from as well', () => {
+  const times = draw(LOGNORMAL, 4_000);
+  const sightings: Sightings = new Map();
+  for (const ms of times) {
+    let seen = 0;
+    for (const age of [5_000, 15_000, 35_000]) {
+      if (ms <= age) {
+        sawSettled(sightings, seen, ms);
+        break;
+      }
+      sawPending(sightings, seen, age);
+      seen = age;
+    }
+  }
+  const [half, soFar] = [quantile(exactly(times), 0.5), settleTimes(sightings)];
+  expect(quantile(soFar, 0.5) / half).toBeGreaterThan(0.9);
+  expect(quantile(soFar, 0.5) / half).toBeLessThan(1.1);
+  // Of what nobody has seen a first poll makes no use.
+  expect(choosePlan(soFar, 'scarce', GAPS).firstMs).toBeLessThan(40_000);
+});
+
+describe('whole runs on virtual time', () => {
+  test('scarce: the lines in the middle need at most 1.3 polls', async () => {
+    const run = { times: draw(LOGNORMAL, 30_000), perSecond: 300, poll: 'auto' } as const;
+    expect((await simulateRun(run)).middlePolls).toBeLessThan(1.3);
+  });
+
+  const SPARE = { times: draw(LOGNORMAL, 10_000), perSecond: 500, feedPerSecond: 40, poll: 'auto' } as const;
+  test('spare: a quarter of the settle time late at 2.9 polls', async () => {
+    const { middlePolls, medianShare } = await simulateRun(SPARE);
+    expect(middlePolls).toBeLessThanOrEqual(2.9);
+    expect(medianShare).toBeLessThanOrEqual(0.25);
+  });
+
+  test('spare: little worse where answers do not tell when their tasks settled', async () => {
+    const { middlePolls, medianShare } = await simulateRun({ ...SPARE, told: false });
+    expect(middlePolls).toBeLessThan(3.2);
+    expect(medianShare).toBeLessThan(0.32);
+  });
+
+  test.each([LOGNORMAL, 'bimodal, 15 to 20 s or 5 to 6 min'] as const)(
+    'the end is stretched by no more than 30 s or a tenth: %s',
+    async (name) => {
+      const run = {
+        times: draw(name, 4_000),
+        perSecond: 200,
+        pollMaxDelayMs: 900_000,
+        poll: 'auto',
+      } as const;
+      const { seconds, stretch } = await simulateRun(run);
+      expect(stretch).toBeLessThan(Math.max(30, 0.1 * seconds) + 1);
+    },
+  );
 });

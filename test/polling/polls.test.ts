@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { SettledResult } from '../../src/gateway/types.js';
 import { createPolls } from '../../src/polling/polls.js';
 import { runKeys } from '../../src/runs/keys.js';
 import type { RunReading } from '../../src/runs/read-status.js';
@@ -7,9 +8,6 @@ import { pipelineTo, runPolicyOf, tempDir } from '../pipeline/harness.js';
 import { draw } from './distributions.js';
 
 const LOGNORMAL = 'lognormal, median 30 s, p99 300 s';
-const settled = { task_id: 't', status: 'settled' } as Parameters<
-  ReturnType<typeof createPolls>['settled']
->[0];
 
 async function run(policy: Partial<RunReading['record']['policy']> = {}) {
   const { redis, prefix } = await pipelineTo('http://127.0.0.1:1');
@@ -19,24 +17,28 @@ async function run(policy: Partial<RunReading['record']['policy']> = {}) {
     pollMaxDelayMs: 60_000,
     maxInFlight: 100_000,
   };
-  const reading = (status: object) =>
+  const reading = (status: object, pollDue = 0) =>
     ({
       record: { policy: { ...defaults, ...policy }, startedAt: new Date().toISOString() },
       status: { produced: false, queued: 20_000, in_flight: 1_000, ...status },
+      jobs: { pollDue },
     }) as RunReading;
   const keys = runKeys(prefix, 'r');
   const open = () =>
     createPolls({
       policy: reading({}).record.policy,
-      learn: (counts) => learn(redis, keys, counts),
+      learn: (sightings, settled) => learn(redis, keys, sightings, settled),
+      bringForward: async () => undefined,
       concurrency: 200,
     });
   return { reading, open };
 }
 
-/** Settle times as a poll that found them told of them. */
+/** Results that tell when their tasks were made and settled. */
 const found = (polls: ReturnType<typeof createPolls>, times: number[]) => {
-  for (const ms of times) polls.settled(settled, ms / 0.85);
+  const made = Date.parse('2026-01-01T00:00:00Z');
+  for (const ms of times)
+    polls.settled({ l: 1 }, { created_at: made, settled_at: made + ms } as SettledResult, ms);
 };
 
 test('starts by the documentation, learns from all processes, and polls late only while submissions wait', async () => {
@@ -58,6 +60,9 @@ test('starts by the documentation, learns from all processes, and polls late onl
     await one.look(reading({}));
     expect(one.nextMs(0)).toBe(late);
   }
+  // Nothing waits for submission, but more polls than can be made.
+  await one.look(reading({ queued: 0 }, 1_000));
+  expect(one.nextMs(0)).toBe(late);
 });
 
 test('the end of a run is not stretched by more than half a minute', async () => {
