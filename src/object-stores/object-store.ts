@@ -39,8 +39,17 @@ export class ObjectStoreError extends Error {
     readonly hint: string,
     cause?: unknown,
   ) {
-    super(message, { cause });
+    super(withoutQueries(message), { cause: withoutQueriesIn(cause) });
   }
+}
+
+/** Whoever knows the URL of a resumable upload may write to it: what follows the path is not shown. */
+const withoutQueries = (text: string) => text.replace(/(https?:\/\/[^\s?]+)\?\S*/gi, '$1');
+
+function withoutQueriesIn(cause: unknown): unknown {
+  if (!(cause instanceof Error) || withoutQueries(cause.message) === cause.message) return cause;
+  const { name, stack = '' } = cause;
+  return Object.assign(new Error(withoutQueries(cause.message)), { name, stack: withoutQueries(stack) });
 }
 
 /**

@@ -1,10 +1,9 @@
-import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { pipeline } from 'node:stream';
-import { finished } from 'node:stream/promises';
+import { pipeline as written } from 'node:stream/promises';
 import split2 from 'split2';
 import { readRows } from './read-rows.js';
 import { parsePartName, type Sink } from './sink.js';
@@ -74,11 +73,10 @@ export async function* orderedRows(
 const byPlace = (a: Keyed, b: Keyed) => a.source - b.source || a.line - b.line;
 
 async function spill(file: string, rows: AsyncIterable<Keyed> | Iterable<Keyed>): Promise<string> {
-  const out = createWriteStream(file, { highWaterMark: 1 << 20 });
-  for await (const { source, line, text } of rows)
-    if (!out.write(`${source} ${line} ${text}\n`)) await once(out, 'drain');
-  out.end();
-  await finished(out);
+  async function* stored() {
+    for await (const { source, line, text } of rows) yield `${source} ${line} ${text}\n`;
+  }
+  await written(stored, createWriteStream(file, { highWaterMark: 1 << 20 }));
   return file;
 }
 
@@ -98,17 +96,22 @@ interface Head {
 /** Sorted inputs as one sorted sequence; there are few enough of them to look at each one's head. */
 async function* merge(inputs: Head['input'][]): AsyncGenerator<Keyed> {
   const heads = new Set<Head>();
-  for (const input of inputs) {
-    const next = await input.next();
-    if (!next.done) heads.add({ input, row: next.value as Keyed });
-  }
-  for (;;) {
-    let least: Head | undefined;
-    for (const head of heads) if (least === undefined || byPlace(head.row, least.row) < 0) least = head;
-    if (least === undefined) return;
-    yield least.row;
-    const next = await least.input.next();
-    if (next.done) heads.delete(least);
-    else least.row = next.value as Keyed;
+  try {
+    for (const input of inputs) {
+      const next = await input.next();
+      if (!next.done) heads.add({ input, row: next.value as Keyed });
+    }
+    for (;;) {
+      let least: Head | undefined;
+      for (const head of heads) if (least === undefined || byPlace(head.row, least.row) < 0) least = head;
+      if (least === undefined) return;
+      yield least.row;
+      const next = await least.input.next();
+      if (next.done) heads.delete(least);
+      else least.row = next.value as Keyed;
+    }
+  } finally {
+    // A reader may leave in the middle, or an input fail: the files of the others are closed.
+    for (const input of inputs) await input.return?.();
   }
 }

@@ -11,7 +11,7 @@ import { createRun, type RunRecord } from '../../src/runs/record.js';
 import { settleLine } from '../../src/runs/scripts.js';
 import type { RunSummary } from '../../src/runs/status.js';
 import { pipelineTo, runPolicyOf, tempDir } from '../pipeline/harness.js';
-import { type TestStore, testStores } from './stores.js';
+import { BUCKET, type TestStore, testStores } from './stores.js';
 
 const stores = testStores();
 const KINDS = ['dir', 's3', 'gs'] as const;
@@ -241,4 +241,18 @@ test('s3: a conflict with a marker that is being made is waited for, and the run
   });
   expect([conflicts, looks]).toEqual([1, 2]);
   expect(JSON.parse(await place.text('.asg-ingest.json'))).toMatchObject({ run_id: 'other' });
+});
+
+test('gs: an upload whose last answer is lost fails without telling where it could be gone on with', async () => {
+  const { proxy, store, prefix } = stores.gs;
+  proxy.fault = ({ headers }) => (/\/\d+$/.test(headers['content-range'] ?? '') ? { resetAt: 0 } : null);
+  async function* wide() {
+    for (let n = 0; n < 9; n += 1) yield Buffer.alloc(1 << 20);
+  }
+  const error = await store
+    .write({ bucket: BUCKET, key: `${prefix}x` }, wide())
+    .catch((cause: Error) => cause);
+  expect(error).toMatchObject({ trouble: 'temporary', message: expect.stringContaining('/upload/') });
+  for (let at = error; at instanceof Error; at = at.cause as Error)
+    expect(`${at.message} ${at.stack}`).not.toContain('upload_id');
 });

@@ -1,6 +1,9 @@
+import { readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { orderedRows } from '../../src/results/order.js';
+import { tempDir } from './harness.js';
 
 const SOURCES = ['a', 'b', 'c'];
 
@@ -45,4 +48,19 @@ test('a part that cannot be read ends in its error', async () => {
   }
   const reading = orderedRows(broken(), ['m'])[Symbol.asyncIterator]();
   await expect(reading.next()).rejects.toThrow('the part is gone');
+});
+
+test('a disk that fails while files are merged ends in its error, and in nothing else', async () => {
+  const kept = process.env.TMPDIR;
+  const dir = await tempDir();
+  process.env.TMPDIR = dir;
+  async function* rows(): AsyncIterable<string> {
+    for (let line = 9; line > 0; line -= 1) yield JSON.stringify({ line, source: null });
+    // What was spilled is gone, and nothing can be written beside it.
+    for (const name of await readdir(dir)) await rm(path.join(dir, name), { recursive: true });
+  }
+  const reading = orderedRows(rows(), ['m'], { batchCharacters: 1, fanIn: 2 })[Symbol.asyncIterator]();
+  await expect(reading.next()).rejects.toThrow('ENOENT');
+  if (kept === undefined) delete process.env.TMPDIR;
+  else process.env.TMPDIR = kept;
 });
