@@ -83,12 +83,11 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
   }
 
   async function sleep(job: Job<PollJob>, token: string | undefined, told: boolean): Promise<never> {
-    const { policy } = run.record;
     const ageMs = Date.now() - job.data.at;
     if (run.polls.pending(job.data, ageMs)) await job.updateData({ ...job.data, seen: ageMs });
     const awaitsDelivery = job.data.w === true && !told;
     const gap = awaitsDelivery ? run.polls.safetyMs(ageMs) : run.polls.nextMs(ageMs);
-    const asleep = delayJob(job, token, Math.min(gap, Math.max(1, policy.resultTimeoutMs - ageMs)));
+    const asleep = delayJob(job, token, gap);
     if (awaitsDelivery) asleep.catch(() => wakeIfTold(job));
     return asleep;
   }

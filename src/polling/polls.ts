@@ -39,7 +39,7 @@ export interface PolledTask {
 
 /** When a run's tasks are polled, in this process. */
 export interface Polls {
-  /** Until the (next) poll of a task of this age, ms. */
+  /** Until the (next) poll of a task of this age, ms; never past its `--result-timeout`. */
   nextMs(ageMs: number): number;
   /** The same for a task that a webhook delivery will tell of. */
   safetyMs(ageMs: number): number;
@@ -79,11 +79,15 @@ export function createPolls({
 
   const learnsFrom = ({ l }: PolledTask) => policy.poll === 'auto' && (l <= FIRST_LINES || l % ONE_IN === 0);
 
-  function nextMs(ageMs: number): number {
+  const inTime = (gap: number, ageMs: number) => Math.min(gap, Math.max(1, policy.resultTimeoutMs - ageMs));
+
+  function gapAt(ageMs: number): number {
     if (policy.poll === 'fixed' || plan === null)
       return nextPollMs(ageMs, { delayMs: policy.pollDelayMs, maxDelayMs: policy.pollMaxDelayMs });
     return gapMs(plan, ageMs, gaps);
   }
+
+  const nextMs = (ageMs: number) => inTime(gapAt(ageMs), ageMs);
 
   /** Shares what this process saw; what could not be shared stays for the next time. */
   async function share(): Promise<Sightings> {
@@ -113,7 +117,7 @@ export function createPolls({
         delayMs: policy.pollDelayMs * SAFETY_NET,
         maxDelayMs: policy.pollMaxDelayMs * SAFETY_NET,
       };
-      return Math.max(nextPollMs(ageMs, rare), settledMs - ageMs);
+      return inTime(Math.max(nextPollMs(ageMs, rare), settledMs - ageMs), ageMs);
     },
     settled(task, result, ageMs) {
       if (!learnsFrom(task)) return;

@@ -103,3 +103,13 @@ test('fixed gaps learn nothing', async () => {
   expect(polls.nextMs(0)).toBe(5_000);
   expect(polls.nextMs(200_000)).toBeLessThanOrEqual(60_000);
 });
+
+test('no poll is put off past the result timeout', async () => {
+  const { reading, open } = await run({ resultTimeoutMs: 60_000 });
+  const polls = open();
+  found(polls, draw(LOGNORMAL, 1_000));
+  await polls.look(reading({}));
+  expect(polls.nextMs(0)).toBe(60_000);
+  expect(polls.nextMs(59_000)).toBe(1_000);
+  expect(polls.safetyMs(0)).toBe(60_000);
+});

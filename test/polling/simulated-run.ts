@@ -52,6 +52,7 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
   const policy = {
     poll,
     pollDelayMs: 5_000,
+    resultTimeoutMs: 86_400_000,
     pollMaxDelayMs: run.pollMaxDelayMs ?? 60_000,
     maxInFlight,
   } as RunPolicy;
