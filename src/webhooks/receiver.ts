@@ -39,6 +39,9 @@ export const receiver =
       ),
     );
 
+    // What was being taken when the process began to stop is in Redis before Redis is left.
+    const taking = new Set<Promise<unknown>>();
+    app.addHook('onClose', async () => void (await Promise.allSettled([...taking])));
     app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
       const status = error.statusCode ?? 500;
       if (status >= 500) log.warn({ err: error }, 'a webhook delivery could not be taken');
@@ -64,14 +67,18 @@ export const receiver =
         metrics.webhooks.inc({ outcome: 'ignored' });
         return reply.code(204).send();
       }
+      const taken = inTime(() => deliverer.deliver(reading.delivery));
+      taking.add(taken);
       try {
-        const outcome = await inTime(() => deliverer.deliver(reading.delivery));
+        const outcome = await taken;
         metrics.webhooks.inc({ outcome });
         return reply.code(204).send();
       } catch (error) {
         metrics.webhooks.inc({ outcome: 'unavailable' });
         log.warn({ err: error }, 'a webhook delivery could not be taken');
         return answer(reply.header('retry-after', '1'), 503, 'not available now');
+      } finally {
+        taking.delete(taken);
       }
     });
 

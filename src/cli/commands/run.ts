@@ -1,6 +1,6 @@
 import { serveHttp } from '../../http/serve.js';
 import { type followRun, type RunOutcome, type RunWatch, runManifest } from '../../run.js';
-import { openWebhooks } from '../../webhooks/index.js';
+import { openWebhooks, type Webhooks } from '../../webhooks/index.js';
 import { manifestOptions, pipelineOptions, taskOptionNames } from '../option-groups.js';
 import type { CommandContext, CommandDefinition } from '../program.js';
 import { createProgress } from '../progress.js';
@@ -44,9 +44,10 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
     return await withPipeline(settings, log, async (pipeline) => {
       const server = await serveHttp(pipeline, settings, interrupt.signal);
       if (server) io.stderr.write(`listening on ${server.url}\n`);
-      const webhooks = await openWebhooks(pipeline, settings, interrupt.signal);
-      if (webhooks) io.stderr.write(`taking webhooks on ${webhooks.url}\n`);
+      let webhooks: Webhooks | null = null;
       try {
+        webhooks = await openWebhooks(pipeline, settings, interrupt.signal);
+        if (webhooks) io.stderr.write(`taking webhooks on ${webhooks.url}\n`);
         const outcome = await follow(pipeline, {
           signal: interrupt.signal,
           onStart: (record) => progress.note(`run ${record.id} → ${record.out}`),

@@ -1,5 +1,5 @@
 import { serveHttp } from '../../http/serve.js';
-import { openWebhooks } from '../../webhooks/index.js';
+import { openWebhooks, type Webhooks } from '../../webhooks/index.js';
 import { workRuns } from '../../work.js';
 import { pipelineOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
@@ -15,9 +15,10 @@ export const work: CommandDefinition = {
       await withPipeline(settings, log, async (pipeline) => {
         const server = await serveHttp(pipeline, settings, interrupt.signal);
         if (server) io.stderr.write(`listening on ${server.url}\n`);
-        const webhooks = await openWebhooks(pipeline, settings, interrupt.signal);
-        if (webhooks) io.stderr.write(`taking webhooks on ${webhooks.url}\n`);
+        let webhooks: Webhooks | null = null;
         try {
+          webhooks = await openWebhooks(pipeline, settings, interrupt.signal);
+          if (webhooks) io.stderr.write(`taking webhooks on ${webhooks.url}\n`);
           await workRuns(pipeline, interrupt.signal);
         } finally {
           await webhooks?.close();
