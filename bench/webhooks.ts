@@ -2,7 +2,8 @@
  * What deliveries are worth, from the built package against a local Gateway in a process of its own:
  *   npm run bench:webhooks -- [lines] [case]     polls per label and time from settled to collected, by how lines settle
  *
- * At a known limit of 100 calls/s, so that it is not the machine that is measured. The safety net is drawn tight (`--poll-delay 250ms` makes it 6 s, not 2 min), so that the faulty case ends soon.
+ * At a known limit of 100 calls/s, so that it is not the machine that is measured. The safety net is drawn tight
+ * (`--poll-delay 250ms` makes it 6 s, not 2 min), so that the faulty cases end soon.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
