@@ -23,6 +23,8 @@ const WAIT_FOR_STATE_MS = 1_000;
 export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQueues) {
   const keys = runKeys(pipeline.prefix, run.record.id);
   const { redis } = pipeline;
+  /** Whether this process has put on record that the Gateway takes submissions. */
+  let accepted = false;
 
   return async function submit(job: Job<SubmitJob>, token?: string): Promise<void> {
     const { data } = job;
@@ -72,10 +74,10 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
       await Promise.all([indexTask(redis, keys, poll.task, jobId(data.s, data.l)), addPoll(poll, !replayed)]);
       await takeEarlyDelivery(poll);
     }
-    const pipelined = redis.pipeline().hincrby(keys.counts, 'accepted', 1);
+    if (!accepted) await redis.hset(keys.counts, 'accepted', 1);
+    accepted = true;
     // A line that was admitted before may have been bought by the attempt that its crash cut off: not given back.
-    if (replayed && admission === 'fresh') pipelined.hincrby(keys.counts, 'bought', -1);
-    await pipelined.exec();
+    if (replayed && admission === 'fresh') await redis.hincrby(keys.counts, 'bought', -1);
     pipeline.metrics.submitted.inc({ outcome: replayed ? 'replayed' : 'created' });
   }
 
