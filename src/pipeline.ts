@@ -5,6 +5,7 @@ import type { Permits } from './consumers/permits.js';
 import type { ASGGatewayClient } from './gateway/client.js';
 import type { Metrics } from './metrics/metrics.js';
 import type { ObjectStores } from './object-stores/index.js';
+import type { Sink } from './results/sink.js';
 import type { RunRedis } from './runs/scripts.js';
 
 /** What a process shares between its runs. Made by `openPipeline`; every stage takes what it needs of it. */
@@ -24,6 +25,8 @@ export interface Pipeline {
   objectStores: ObjectStores;
   /** Where the Gateway delivers what has settled; null: lines settle by polling. */
   webhooks: { callbackUrl: string } | null;
+  /** A sink of your own for a run's `out`. Default: `openSink`, of directories, S3 and Google Cloud Storage. */
+  openSink?: (out: string) => Sink;
   metrics: Metrics;
   log: Logger;
 }

@@ -73,7 +73,7 @@ export async function prepare(pipeline: Pipeline, settings: Settings, spec: stri
       keyFingerprint: pipeline.keyFingerprint,
       runId: settings.runId,
       out: (id) => resolveOut(settings.out ?? path.join('out', id), cwd),
-      openSink: (out) => openSink(out, objectStores),
+      openSink: pipeline.openSink ?? ((out) => openSink(out, objectStores)),
     },
     pipeline.log,
   );

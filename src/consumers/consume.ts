@@ -38,7 +38,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   const { redis, prefix, log: parentLog } = pipeline;
   const log = parentLog.child({ run: record.id });
   const keys = runKeys(prefix, record.id);
-  const sink = openSink(record.out, pipeline.objectStores);
+  const sink = pipeline.openSink?.(record.out) ?? openSink(record.out, pipeline.objectStores);
   const flusher = { redis, prefix, sink };
   const queues = openQueues(keys, pipeline.connection, (error) => log.debug({ err: error }, 'queue error'));
   const ledger = createCallLedger(redis, keys);

@@ -2,7 +2,8 @@ import type { RunRecord } from '../runs/record.js';
 
 /** Where a run's parts and its summary go. Every method may be repeated after a crash with the same effect. */
 export interface Sink {
-  readonly kind: 'dir' | 's3' | 'gs';
+  /** `custom` for those that are not this package's. */
+  readonly kind: 'dir' | 's3' | 'gs' | 'custom';
   /** Proves that the place can be written, and marks it as this run's; refuses one that holds another run's parts. */
   claim(run: Pick<RunRecord, 'id' | 'sinkId'>): Promise<void>;
   /** Whether this process sees the place that was claimed for the run. */
