@@ -46,7 +46,7 @@ export interface Polls {
   settled(task: PolledTask, result: SettledResult, ageMs: number): void;
   /** Tells of a poll that found the task in progress; true when the task is to keep this age as `seen`. */
   pending(task: PolledTask, ageMs: number): boolean;
-  /** Shares what this process learned with the others, takes theirs, and plans anew; once a second. */
+  /** Once a second. Where the plan is old, shares what was learned here, takes what others learned, and plans anew. */
   look(reading: RunReading): Promise<void>;
 }
 
@@ -105,7 +105,6 @@ export function createPolls({
     if (settledIn(sightings) < ENOUGH) return;
     const seen = settleTimes(sightings);
     settledMs = quantile(seen, 0.99) * SURELY_SETTLED;
-    if (planned !== null && planned.price === price && now() - planned.at < PLAN_AGAIN_MS) return;
     planned = { price, at: now() };
     plan = choosePlan(seen, price, gaps);
   }
@@ -134,7 +133,8 @@ export function createPolls({
       if (policy.poll === 'fixed') return;
       gaps = gapsOf(policy, stretchMs(reading, now()));
       const price = priceOf(reading, concurrency);
-      replan(await share(), price);
+      const stands = planned?.price === price && now() - planned.at < PLAN_AGAIN_MS;
+      if (!stands) replan(await share(), price);
       const ends = price === 'spare' && allSubmitted(reading);
       if (ends && !atTheEnd) await bringForward(nextMs);
       atTheEnd = ends;
