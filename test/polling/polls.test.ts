@@ -113,3 +113,14 @@ test('no poll is put off past the result timeout', async () => {
   expect(polls.nextMs(59_000)).toBe(1_000);
   expect(polls.safetyMs(0)).toBe(60_000);
 });
+
+test('a task that a delivery will tell of is polled rarely, and not before tasks have surely settled', async () => {
+  const { reading, open } = await run();
+  const polls = open();
+  expect([polls.safetyMs(0), polls.safetyMs(120_000)]).toEqual([120_000, 240_000]);
+  found(polls, draw(LOGNORMAL, 1_000));
+  await polls.look(reading({}));
+  // Half again the 99th percentile, 300 s.
+  expect(polls.safetyMs(0)).toBeGreaterThan(350_000);
+  expect(polls.safetyMs(0)).toBeLessThan(600_000);
+});
