@@ -56,8 +56,8 @@ export function createObjectSink(out: string, stores: ObjectStores): Sink {
   return {
     kind: scheme,
 
-    async claim(run) {
-      try {
+    claim: (run) =>
+      nothingSent(async () => {
         const store = await open();
         const known = await marker(store);
         const parts =
@@ -71,14 +71,7 @@ export function createObjectSink(out: string, stores: ObjectStores): Sink {
           throw new IngestError('usage', `--out: ${out} holds the results of another run, ${other}`, {
             hint: 'give this run a prefix of its own',
           });
-      } catch (error) {
-        if (!(error instanceof ObjectStoreError)) throw error;
-        throw new IngestError('usage', `--out: ${error.message}; nothing was sent`, {
-          hint: error.hint,
-          cause: error,
-        });
-      }
-    },
+      }),
 
     async sees(run) {
       const now = Date.now();
@@ -96,7 +89,7 @@ export function createObjectSink(out: string, stores: ObjectStores): Sink {
 
     writePart: async (name, bytes) => (await open()).write(at(name), bytes),
     writeSummary: async (json) => (await open()).write(at(SUMMARY), once(json)),
-    readSummary: async () => readText(await open(), at(SUMMARY)),
+    readSummary: () => nothingSent(async () => readText(await open(), at(SUMMARY))),
     removeSummary: async () => (await open()).remove(at(SUMMARY)),
 
     async listParts(runId) {
@@ -123,6 +116,19 @@ export function createObjectSink(out: string, stores: ObjectStores): Sink {
       await store.remove(at(name));
     },
   };
+}
+
+/** What is found out about a place before a run begins is a matter of `--out`. */
+async function nothingSent<T>(look: () => Promise<T>): Promise<T> {
+  try {
+    return await look();
+  } catch (error) {
+    if (!(error instanceof ObjectStoreError)) throw error;
+    throw new IngestError('usage', `--out: ${error.message}; nothing was sent`, {
+      hint: error.hint,
+      cause: error,
+    });
+  }
 }
 
 /** Proves that results could be kept under an `--out`: a small object is made, read and removed. */

@@ -102,3 +102,18 @@ test('a sink that fails in mid-run blocks it, loses nothing, and the run goes on
   expect(ended.summary).toMatchObject({ state: 'completed', lines: 40, settled: 40, failed: 0 });
   expect(await boughtTasks(gateway.url)).toHaveLength(40);
 });
+
+test.each(['s3', 'gs'] as const)(
+  '%s: a run that could not keep its results is refused as bad usage',
+  async (scheme) => {
+    const store = stores[scheme];
+    await store.put('m.jsonl', `${JSON.stringify(line(1))}\n`);
+    const pipeline = { ...(await pipelineTo('http://127.0.0.1:1')), objectStores: store.stores };
+    const flags = { out: `${scheme}://no-such-bucket/out`, runId: 'r' };
+    await expect(runLines(pipeline, await tempDir(), store.uri('m.jsonl'), flags)).rejects.toMatchObject({
+      code: 'usage',
+      message: `--out: ${scheme}://no-such-bucket: there is no such bucket; nothing was sent`,
+    });
+    expect(await loadRun(pipeline.redis, pipeline.prefix, 'r')).toBe(null);
+  },
+);
