@@ -46,9 +46,9 @@ export interface SettleTimes {
 }
 
 /** Fewer tasks than this watched at an age, and what they did there is chance. */
-const FEW = 10;
+const FEW = 3;
 /** Of those that nobody knows when they settle, half do with each doubling of their age, so many times. */
-const DOUBLINGS = 8;
+const DOUBLINGS = 3;
 
 /** The product-limit estimate (Kaplan and Meier, 1958): of those that were watched at an age, how many settled at it. */
 export function settleTimes(sightings: ReadonlyMap<string, number>): SettleTimes {

@@ -25,6 +25,8 @@ function tried(name: DistributionName, price: 'scarce' | 'spare') {
 test('scarce: at most 1.3 polls per label where the documented schedule needs 3.5', () => {
   const { truth, cost } = tried(LOGNORMAL, 'scarce');
   expect(cost.pollsPerLabel).toBeLessThan(1.3);
+  // Nor later than that buys: what is only supposed of the slowest tasks does not count for much.
+  expect(cost.pollsPerLabel).toBeGreaterThan(1.15);
   const documented = truth.times.reduce((sum, { ms }) => {
     let [polls, age] = [0, 0];
     while (age < ms) {
