@@ -4,13 +4,16 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { ASGGatewayClient } from '../../src/gateway/index.js';
 import { type Sandbox, startSandbox } from '../../src/sandbox/index.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const KEY = 'sk_sandbox_examples';
 const SECRET = 'whsec_examples';
+
+// Each example is a process that compiles its source first.
+vi.setConfig({ testTimeout: 90_000 });
 
 let sandbox: Sandbox;
 let manifest: string;

@@ -5,10 +5,11 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { job } from '../../src/cli/commands/gateway/job.js';
 import { ASGGatewayClient, type JobCredentials } from '../../src/gateway/index.js';
 import { type SandboxOptions, startSandbox } from '../../src/sandbox/index.js';
+import { callMain } from '../cli-frame/harness.js';
 import { BUCKET, testStores } from '../object-stores/stores.js';
-import { cli } from '../pipeline/cli.js';
 import { call, KEY, tempDir } from './client.js';
 
 const stores = testStores();
@@ -252,6 +253,7 @@ test('job create, get and wait from the command line: nothing printed, at the mo
     AWS_SECRET_ACCESS_KEY: SECRET,
     AWS_REGION: 'us-east-1',
   };
+  const asgIngest = (argv: string[]) => callMain(argv, { job }, { cwd, env });
   const labels = ['--question', 'Which?', '--options', 'cat,dog'];
   const verbose = ['--log-level', 'trace', '--debug'];
   const source = stores.s3.uri('items.jsonl');
@@ -265,14 +267,14 @@ test('job create, get and wait from the command line: nothing printed, at the mo
     '--delivery',
     `s3://${BUCKET}`,
   ];
-  const created = await cli([...create, ...verbose, '--json'], { cwd, env });
+  const created = await asgIngest([...create, ...verbose, '--json']);
   expect(created.status).toBe(0);
   const { job_id } = JSON.parse(created.stdout) as { job_id: string };
-  const waited = await cli(['job', 'wait', job_id, '--interval', '20ms'], { cwd, env });
+  const waited = await asgIngest(['job', 'wait', job_id, '--interval', '20ms']);
   expect(waited.status).toBe(0);
   expect(waited.stderr).toMatch(new RegExp(`${job_id} completed .*settled_count 2`));
   expect(waited.stdout).toMatch(/^status +completed$/m);
-  const refused = await cli([...create, ...verbose, '--task-type', 'poetry'], { cwd, env });
+  const refused = await asgIngest([...create, ...verbose, '--task-type', 'poetry']);
   expect(refused.status).toBe(1);
   const printed = [created, waited, refused].map(({ stdout, stderr }) => stdout + stderr).join('\n');
   expectNoSecret(printed + (await filesOf(dir)) + (await filesOf(cwd)));
