@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import { type FastifyInstance, type FastifyRequest, fastify } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { usageError } from '../errors.js';
 
@@ -46,6 +46,8 @@ export async function openHttpServer({
   log,
   parts,
 }: HttpOptions): Promise<HttpServer> {
+  // Most commands listen on no port, and start sooner without it.
+  const { fastify } = await import('fastify');
   const app = fastify({ forceCloseConnections: true });
   app.addHook('onRequest', async (request, reply) => {
     if (token === null || request.routeOptions.config.open || carries(request, token)) return;
