@@ -81,7 +81,7 @@ test('a failover in the middle of a run: its shard moves, the old master dies, n
   const { summary, rows } = await running;
   expect([summary.state, summary.settled, rows]).toEqual(['completed', 300, 300]);
   expect((await boughtTasks(gateway.url)).length).toBe(300);
-}, 60_000);
+}, 120_000);
 
 test('one server that is a replica for a while: its READONLY is waited out, nothing is lost or bought twice', async () => {
   const dir = await tempDir();
