@@ -157,13 +157,12 @@ async function watch(
   { onStatus }: RunWatch,
 ): Promise<RunReading> {
   let blockedSince: number | null = null;
-  const pace = createPace();
   for (;;) {
     const reading = await consumer.tick();
     if (reading === null) throw new Error('the run is gone from Redis');
     const budget = await pipeline.budget.snapshot();
     reading.status.rate = budget.rate;
-    onStatus?.({ ...reading.status, calls_per_second: pace(consumer.calls), read: reading.read.lines });
+    onStatus?.({ ...reading.status, calls_per_second: consumer.callsPerSecond(), read: reading.read.lines });
     if (signal.aborted) return reading;
     if (reading.summedUp) return reading;
     const { state, reason } = reading.record;
@@ -175,18 +174,6 @@ async function watch(
     } else blockedSince = null;
     await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
   }
-}
-
-/** Calls per second over the last few looks. */
-function createPace(): (calls: number) => number {
-  const seen: [time: number, calls: number][] = [];
-  return (calls) => {
-    const now = performance.now();
-    seen.push([now, calls]);
-    while (seen.length > 2 && now - (seen[0]?.[0] ?? now) > 5_000) seen.shift();
-    const [time, before] = seen[0] ?? [now, calls];
-    return now > time ? ((calls - before) / (now - time)) * 1000 : 0;
-  };
 }
 
 function outcomeOf(reading: RunReading): RunOutcome {

@@ -1,5 +1,5 @@
+import { number, span } from '../format.js';
 import type { RunStatus } from '../runs/status.js';
-import { number, span } from './format.js';
 import { openLiveFrame, writeBeside } from './live-frame.js';
 
 export type ProgressStatus = RunStatus & {

@@ -1,6 +1,6 @@
 import pc from 'picocolors';
+import { number, span } from '../format.js';
 import type { RunSummary } from '../runs/status.js';
-import { number, span } from './format.js';
 
 const LABELS_SHOWN = 20;
 

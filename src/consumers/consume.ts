@@ -26,7 +26,8 @@ const SINK_TRIES = 5;
 
 export interface Consumer {
   readonly record: RunRecord;
-  readonly calls: number;
+  /** Gateway calls of this process for the run, over the last few seconds. */
+  callsPerSecond(): number;
   start(): Promise<void>;
   /** Reads the run now, acts on what it finds, and resolves to it; null when the run is gone. */
   tick(): Promise<RunReading | null>;
@@ -172,7 +173,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   /** Puts this process' counts on record; those of all its calls, when every line had ended before. */
   async function tell(reading: RunReading | null): Promise<void> {
     await ledger.flush();
-    await attendance.attend(reading !== null && allEnded(reading));
+    await attendance.attend(reading !== null && allEnded(reading), ledger.pace());
   }
 
   async function tick(): Promise<RunReading | null> {
@@ -197,9 +198,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     get record() {
       return run.record;
     },
-    get calls() {
-      return ledger.total;
-    },
+    callsPerSecond: ledger.pace,
     async start() {
       // The sink's sight decides over flushes; until the first look this process takes none.
       flush.hold();

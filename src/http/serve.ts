@@ -1,5 +1,6 @@
 import type { Settings } from '../config/index.js';
 import { metricsRoute } from '../metrics/route.js';
+import { pagesRoute } from '../pages/route.js';
 import type { Pipeline } from '../pipeline.js';
 import { probes } from './probes.js';
 import { type HttpServer, openHttpServer } from './server.js';
@@ -23,6 +24,6 @@ export async function serveHttp(
     port: settings.metricsPort,
     token: settings.metricsToken?.reveal() ?? null,
     log: pipeline.log,
-    parts: [probes(pipeline, draining), metricsRoute(pipeline)],
+    parts: [probes(pipeline, draining), metricsRoute(pipeline), pagesRoute(pipeline)],
   });
 }

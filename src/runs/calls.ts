@@ -12,14 +12,15 @@ const POLLS = 'polls';
 export interface CallLedger {
   record(call: GatewayCall): void;
   backoff(ms: number): void;
-  /** Calls since the process started. */
-  readonly total: number;
+  /** Calls per second of this process over the last few looks. */
+  pace(): number;
   flush(): Promise<void>;
 }
 
 export function createCallLedger(redis: RunRedis, keys: RunKeys): CallLedger {
   let pending = new Map<string, number>();
   let total = 0;
+  const pace = createPace();
   const add = (field: string, n: number) => pending.set(field, (pending.get(field) ?? 0) + n);
   return {
     record(call) {
@@ -28,9 +29,7 @@ export function createCallLedger(redis: RunRedis, keys: RunKeys): CallLedger {
       if (call.operation === 'result') add(POLLS, 1);
     },
     backoff: (ms) => add(BACKOFF, Math.round(ms)),
-    get total() {
-      return total;
-    },
+    pace: () => pace(total),
     async flush() {
       if (pending.size === 0) return;
       const batch = pending;
@@ -39,6 +38,18 @@ export function createCallLedger(redis: RunRedis, keys: RunKeys): CallLedger {
       for (const [field, n] of batch) pipeline.hincrby(keys.calls, field, n);
       await pipeline.exec();
     },
+  };
+}
+
+/** What a total grows by per second, over the looks of the last few seconds. */
+function createPace(): (total: number) => number {
+  const seen: [time: number, total: number][] = [];
+  return (total) => {
+    const now = performance.now();
+    seen.push([now, total]);
+    while (seen.length > 2 && now - (seen[0]?.[0] ?? now) > 5_000) seen.shift();
+    const [time, before] = seen[0] ?? [now, total];
+    return now > time ? ((total - before) / (now - time)) * 1000 : 0;
   };
 }
 

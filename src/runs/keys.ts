@@ -19,7 +19,7 @@ export interface RunKeys {
   settleTimes: string;
   /** There while one process looks for tasks that sleep too long. */
   bringingForward: string;
-  /** Hash: consumer → when it was last there (ms of Redis' clock), and whether its counts are on record. */
+  /** Hash: consumer → whether its counts are on record, when it was last there (ms of Redis' clock), calls per second. */
   consumers: string;
   /** Hash: task → its line jobs, for tasks whose settling a webhook delivery tells of. */
   tasks: string;

@@ -1,4 +1,5 @@
 import type { ChainableCommander } from 'ioredis';
+import { type Present, presentIn } from './attendance.js';
 import { callCounts } from './calls.js';
 import { type RunKeys, runKeys } from './keys.js';
 import { type RunRecord, recordFrom } from './record.js';
@@ -19,6 +20,7 @@ export interface RunReading {
   /** Whether BullMQ's pause is on. */
   queuesPaused: { submit: boolean; poll: boolean };
   read: { lines: number; skipped: number; bytes: number };
+  present: Present;
 }
 
 const LISTS = ['wait', 'active', 'paused'] as const;
@@ -48,6 +50,7 @@ export function askForRun(pipeline: ChainableCommander, keys: RunKeys): void {
     for (const list of LISTS) pipeline.llen(`${keys.queuePrefix}:${queue}:${list}`);
     for (const set of SETS) pipeline.zcard(`${keys.queuePrefix}:${queue}:${set}`);
   }
+  pipeline.hgetall(keys.consumers);
 }
 
 /** Null when there is no such run. */
@@ -113,6 +116,7 @@ export function readingOf(answers: unknown[]): RunReading | null {
     jobs: { submit: submit.jobs, poll: poll.jobs, pollDue: poll.due },
     queuesPaused: { submit: submit.paused, poll: poll.paused },
     read: { lines: count('lines'), skipped: count('skipped'), bytes: count('bytes') },
+    present: presentIn(answers[11 + 2 * perQueue] as Record<string, string>, nowMs),
   };
 }
 

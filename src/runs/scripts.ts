@@ -129,10 +129,10 @@ redis.call('HINCRBY', KEYS[2], 'failed', -1)
 if redis.call('HINCRBY', KEYS[3], ARGV[2], -1) <= 0 then redis.call('HDEL', KEYS[3], ARGV[2]) end
 return 1`;
 
-/** KEYS consumers. ARGV consumer, 1 when its counts are on record */
+/** KEYS consumers. ARGV consumer, 1 when its counts are on record, its calls per second */
 const ATTEND = /* lua */ `
 local time = redis.call('TIME')
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ':' .. (time[1] * 1000 + math.floor(time[2] / 1000)))
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ':' .. (time[1] * 1000 + math.floor(time[2] / 1000)) .. ':' .. ARGV[3])
 return 1`;
 
 /** KEYS consumers. ARGV ms after which a consumer counts as gone. Returns 1 when those that are there have all told. */

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { span } from '../../src/cli/format.js';
 import { formatSummary } from '../../src/cli/summary.js';
 import { formatTable } from '../../src/cli/table.js';
+import { span } from '../../src/format.js';
 import type { RunSummary } from '../../src/runs/status.js';
 
 const summary: RunSummary = {

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BudgetSnapshot, createBudget } from '../../budget/index.js';
 import type { Store } from '../../open-pipeline.js';
-import { budgetKey } from '../../runs/keys.js';
+import { allowedRate } from '../../runs/allowed-rate.js';
 import { readRun } from '../../runs/read-status.js';
 import type { RunRecord } from '../../runs/record.js';
 import type { RunStatus } from '../../runs/status.js';
@@ -32,18 +31,5 @@ export const status: CommandDefinition = {
 async function statusOf(store: Store, prefix: string, record: RunRecord): Promise<RunStatus> {
   const reading = await readRun(store.redis, prefix, record.id);
   if (reading === null) throw new Error(`run ${record.id} is gone`);
-  const { rate } = await budgetOf(store, prefix, record);
-  return { ...reading.status, rate };
-}
-
-async function budgetOf(store: Store, prefix: string, record: RunRecord): Promise<BudgetSnapshot> {
-  const budget = createBudget({
-    redis: store.redis,
-    key: budgetKey(prefix, record.keyFingerprint, record.gateway),
-  });
-  try {
-    return await budget.snapshot();
-  } finally {
-    await budget.close();
-  }
+  return { ...reading.status, rate: await allowedRate(store.redis, prefix, record) };
 }

@@ -1,0 +1,35 @@
+/**
+ * The pages' script: asks for the page again every two seconds while it is looked at, and puts in what has changed.
+ * What is open, focused or scrolled to stays so. A page that says that nothing will change any more is left alone.
+ */
+export const LIVE_SCRIPT = `
+const EVERY_MS = 2000;
+let timer;
+const parts = (root) => [...root.querySelectorAll('body > header > *, main > *')];
+async function update() {
+  clearTimeout(timer);
+  if (document.hidden) return;
+  try {
+    const answer = await fetch(location.origin + location.pathname, { cache: 'no-store' });
+    if (!answer.ok) throw new Error(answer.status);
+    put(new DOMParser().parseFromString(await answer.text(), 'text/html'));
+    document.getElementById('lost').hidden = true;
+  } catch {
+    document.getElementById('lost').hidden = false;
+  }
+  if (!document.querySelector('main[data-over]')) timer = setTimeout(update, EVERY_MS);
+}
+function put(next) {
+  const focused = document.activeElement?.id;
+  for (const { id } of document.querySelectorAll('details[open]')) next.getElementById(id)?.setAttribute('open', '');
+  document.title = next.title;
+  const [before, after] = [parts(document), parts(next)];
+  const same = before.length === after.length && before.every((part, at) => part.id === after[at].id);
+  if (same) before.forEach((part, at) => part.isEqualNode(after[at]) || part.replaceWith(after[at]));
+  else document.querySelector('main').replaceChildren(...next.querySelector('main').children);
+  if ('over' in next.querySelector('main').dataset) document.querySelector('main').dataset.over = '';
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+}
+document.addEventListener('visibilitychange', update);
+timer = setTimeout(update, EVERY_MS);
+`;

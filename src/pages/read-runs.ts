@@ -1,0 +1,44 @@
+import type { ChainableCommander } from 'ioredis';
+import type { Pipeline } from '../pipeline.js';
+import { readTogether } from '../redis/together.js';
+import { allowedRate } from '../runs/allowed-rate.js';
+import { runKeys, runsIndexKey } from '../runs/keys.js';
+import { askForRun, type RunReading, readingOf } from '../runs/read-status.js';
+
+export interface ShownRun extends RunReading {
+  /** Gateway calls per second now allowed to the run's key; null: no limit in force, or the run has ended. */
+  allowed: number | null;
+}
+
+export interface ShownRuns {
+  /** The newest first. */
+  runs: ShownRun[];
+  /** Runs on record. */
+  total: number;
+}
+
+/** The newest runs of the prefix, whoever's they are. */
+export async function readNewest({ redis, prefix }: Pipeline, most: number): Promise<ShownRuns> {
+  const [[newest, total]] = (await readTogether(redis, [
+    (pipeline: ChainableCommander) => {
+      pipeline.zrevrange(runsIndexKey(prefix), 0, most - 1);
+      pipeline.zcard(runsIndexKey(prefix));
+    },
+  ])) as [[string[], number]];
+  const answers = await readTogether(
+    redis,
+    newest.map((id) => (pipeline: ChainableCommander) => askForRun(pipeline, runKeys(prefix, id))),
+  );
+  const readings = answers.map(readingOf).filter((reading) => reading !== null);
+  // Runs of one key have one limit: it is asked for once.
+  const allowed = new Map<string, Promise<number | null>>();
+  const rateOf = ({ record }: RunReading) => {
+    if (record.endedAt !== null) return null;
+    const key = `${record.keyFingerprint}@${record.gateway}`;
+    const asked = allowed.get(key) ?? allowedRate(redis, prefix, record);
+    allowed.set(key, asked);
+    return asked;
+  };
+  const runs = readings.map(async (reading) => ({ ...reading, allowed: await rateOf(reading) }));
+  return { runs: await Promise.all(runs), total };
+}

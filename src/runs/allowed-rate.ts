@@ -1,0 +1,18 @@
+import { createBudget } from '../budget/index.js';
+import { budgetKey } from './keys.js';
+import type { RunRecord } from './record.js';
+import type { RunRedis } from './scripts.js';
+
+/** Gateway calls per second now allowed to a run's key; null when no limit is in force. */
+export async function allowedRate(
+  redis: RunRedis,
+  prefix: string,
+  { keyFingerprint, gateway }: Pick<RunRecord, 'keyFingerprint' | 'gateway'>,
+): Promise<number | null> {
+  const budget = createBudget({ redis, key: budgetKey(prefix, keyFingerprint, gateway) });
+  try {
+    return (await budget.snapshot()).rate;
+  } finally {
+    await budget.close();
+  }
+}
