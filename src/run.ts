@@ -168,8 +168,8 @@ async function watch(
     const { state, reason } = reading.record;
     if (state === 'blocked') {
       blockedSince ??= Date.now();
-      const settling =
-        reason === 'quota' && reading.jobs.poll > 0 && Date.now() - blockedSince < QUOTA_GRACE_MS;
+      const inFlight = reading.jobs.poll + reading.jobs.submitting > 0;
+      const settling = reason === 'quota' && inFlight && Date.now() - blockedSince < QUOTA_GRACE_MS;
       if (!settling) return reading;
     } else blockedSince = null;
     await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);

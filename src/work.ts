@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Consumer, createConsumer } from './consumers/consume.js';
+import type { GatewayCall } from './gateway/types.js';
 import { openManifest } from './manifest/index.js';
 import type { Pipeline } from './pipeline.js';
 import { keepProducing } from './producers/keep-producing.js';
@@ -11,12 +12,22 @@ import { transition } from './runs/transition.js';
 
 const LOOK_MS = 1_000;
 const QUOTA_LOOK_MS = 60_000;
+const SWEEP_AGAIN_MS = 60_000;
+
+export interface WorkOptions {
+  /** How often it is looked whether there is quota again, while a run waits for some, ms. Default 60,000. */
+  quotaLookMs?: number;
+}
 
 /** Consumes every run of the pipeline's Gateway and key, those that come later too, until the signal. */
-export async function workRuns(pipeline: Pipeline, signal: AbortSignal): Promise<void> {
+export async function workRuns(
+  pipeline: Pipeline,
+  signal: AbortSignal,
+  { quotaLookMs = QUOTA_LOOK_MS }: WorkOptions = {},
+): Promise<void> {
   const { log } = pipeline;
   const open = new Map<string, Worked>();
-  let quotaLookedAt = Date.now();
+  const lookingForQuota = lookForQuota(pipeline, quotaLookMs, signal);
   try {
     while (!signal.aborted) {
       try {
@@ -32,17 +43,13 @@ export async function workRuns(pipeline: Pipeline, signal: AbortSignal): Promise
           open.set(record.id, await workOne(pipeline, record));
           log.info({ run: record.id }, 'run opened');
         }
-        if (Date.now() - quotaLookedAt >= QUOTA_LOOK_MS) {
-          quotaLookedAt = Date.now();
-          await resumeOnQuota(pipeline, live);
-        }
       } catch (error) {
         log.warn({ err: error }, 'could not look for runs');
       }
       await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
     }
   } finally {
-    await Promise.all([...open.values()].map((worked) => worked.close()));
+    await Promise.all([lookingForQuota, ...[...open.values()].map((worked) => worked.close())]);
   }
 }
 
@@ -80,20 +87,49 @@ async function sweepWhileOpen(
     if (manifest.version !== record.manifest.version) throw new Error(`${record.manifest.uri} has changed`);
     return manifest;
   };
-  await keepProducing(producer, record, reopen, { until: 'ended', mayProduce: false, signal }).catch(
-    (error: unknown) =>
-      pipeline.log.warn({ run: record.id, err: error }, 'lines are missing; `produce` sweeps them'),
-  );
+  const options = { until: 'ended', mayProduce: false, signal } as const;
+  for (;;) {
+    try {
+      return await keepProducing(producer, record, reopen, options);
+    } catch (error) {
+      // The manifest may be within reach later; until then another process may sweep.
+      pipeline.log.warn({ run: record.id, err: error }, 'lines are missing; `produce` or `run` sweeps them');
+      if (signal.aborted) return;
+      await sleep(SWEEP_AGAIN_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
 }
 
 /** Runs that wait for quota go on when there is some. */
-async function resumeOnQuota(pipeline: Pipeline, live: RunRecord[]): Promise<void> {
-  const waiting = live.filter(({ state, reason }) => state === 'blocked' && reason === 'quota');
-  if (waiting.length === 0) return;
-  const customer = await pipeline.client.getCustomer();
-  if (customer.label_quota <= 0) return;
-  for (const { id } of waiting) {
-    await transition(pipeline.redis, runKeys(pipeline.prefix, id), 'running');
-    pipeline.log.info({ run: id, label_quota: customer.label_quota }, 'quota is back; the run goes on');
+async function lookForQuota(pipeline: Pipeline, everyMs: number, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    await sleep(everyMs, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    try {
+      const live = await liveRuns(pipeline);
+      const waiting = live.filter(({ state, reason }) => state === 'blocked' && reason === 'quota');
+      const left = waiting.length > 0 ? await quotaLeft(pipeline, signal) : 0;
+      if (left <= 0) continue;
+      for (const { id } of waiting) {
+        await transition(pipeline.redis, runKeys(pipeline.prefix, id), 'running');
+        pipeline.log.info({ run: id, label_quota: left }, 'quota is back; the run goes on');
+      }
+    } catch (error) {
+      if (!signal.aborted) pipeline.log.warn({ err: error }, 'could not look for quota');
+    }
+  }
+}
+
+/** Asked for with a slot of the key's budget, as every call. */
+async function quotaLeft(pipeline: Pipeline, signal: AbortSignal): Promise<number> {
+  const slot = await pipeline.budget.acquire('poll', { signal });
+  const onCall = (call: GatewayCall) => {
+    slot.report(call);
+    pipeline.metrics.call(call);
+  };
+  try {
+    return (await pipeline.client.getCustomer({ signal, onCall })).label_quota;
+  } finally {
+    slot.release();
   }
 }

@@ -6,7 +6,9 @@ import type { Pipeline } from '../pipeline.js';
 import type { Polls } from '../polling/polls.js';
 import type { SubmitJob } from '../queues/queues.js';
 import type { CallLedger } from '../runs/calls.js';
+import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
+import { transition } from '../runs/transition.js';
 import { backoffMs, type Trouble } from './trouble.js';
 
 const HELD_MS = 500;
@@ -103,6 +105,22 @@ export async function delayTrouble(
   run.ledger.backoff(ms);
   pipeline.metrics.backoffSeconds.inc({ reason: trouble.metric }, ms / 1000);
   await delayJob(job, token, ms);
+}
+
+type RunTrouble = Extract<Trouble, { kind: 'run' }>;
+
+/**
+ * Blocks the run. A cancelled one cannot block, nor wait for somebody to resume it: then what stops it is a trouble
+ * that may pass, returned.
+ */
+export async function blockRun(
+  pipeline: Pipeline,
+  run: ConsumedRun,
+  { reason, message }: RunTrouble,
+): Promise<Extract<Trouble, { kind: 'again' }> | null> {
+  const keys = runKeys(pipeline.prefix, run.record.id);
+  const state = await transition(pipeline.redis, keys, 'blocked', { reason, message });
+  return state === 'cancelled' ? { kind: 'again', metric: 'server_error', message } : null;
 }
 
 export const isHeld = (error: unknown): error is BudgetPausedError | CallHeldError =>

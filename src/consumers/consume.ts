@@ -23,6 +23,10 @@ const CLOSE_DEADLINE_MS = 10_000;
 /** Results that no process can make durable: past this many parts' worth the run blocks. */
 const UNFLUSHED_PARTS = 4;
 const SINK_TRIES = 5;
+/** Looks in a row that must find `--budget` spent and no call out: lines bought before give their reservation back. */
+const LOOKS_AT_THE_BUDGET = 3;
+/** A reservation whose call is made again and again is not waited for any longer. */
+const BUDGET_SPENT_MS = 30_000;
 
 export interface Consumer {
   readonly record: RunRecord;
@@ -54,6 +58,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   // Every waiting submission listens.
   setMaxListeners(0, closed.signal);
   let sinkErrors = 0;
+  let budgetSpent = { looks: 0, since: Date.now() };
 
   const run: ConsumedRun = {
     record,
@@ -144,17 +149,24 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   }
 
   async function act(reading: RunReading): Promise<void> {
+    const { state: before } = run.record;
     run.record = reading.record;
     const { state, reason, policy } = reading.record;
     const want = pausedQueues(state, reason);
+    // Submissions that wait for a slot look anew whether they may still be made.
+    if (state === 'cancelled' && before !== state) setGate('submit', true);
     for (const name of ['submit', 'poll'] as const) {
-      setGate(name, want[name] || (name === 'submit' && state === 'cancelled'));
+      setGate(name, want[name]);
       if (want[name] === reading.queuesPaused[name]) continue;
       await (want[name] ? queues[name].pause() : queues[name].resume());
     }
     if (state === 'running' && tooManyFailures(reading)) {
-      const message = `${reading.status.failed} lines have failed, more than --max-failures allows; see failures, then resume with another limit`;
+      const message = `${reading.status.failed} lines have failed, more than --max-failures allows; see failures-*.jsonl, then run again with a larger limit`;
       await transition(redis, keys, 'blocked', { reason: 'failures', message });
+    }
+    if (budgetIsSpent(reading)) {
+      const message = `${reading.bought} tasks have been bought, as many as --budget allows; run again with a larger one`;
+      await transition(redis, keys, 'blocked', { reason: 'budget', message });
     }
     const seen = await sink.sees(record);
     if (seen === holds.flush) {
@@ -168,6 +180,15 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       const message = `no process that sees ${record.out} takes the results; start one there, then resume`;
       await transition(redis, keys, 'blocked', { reason: 'sink', message });
     }
+  }
+
+  /** Lines wait for more than `--budget` allows, and no call is out that may give some of it back. */
+  function budgetIsSpent({ record: { state, policy }, status, jobs, bought }: RunReading): boolean {
+    const waits = state === 'running' && policy.budget !== null && bought >= policy.budget && jobs.submit > 0;
+    const callsAreOut = status.in_flight > jobs.poll;
+    const { looks, since } = budgetSpent;
+    budgetSpent = waits ? { looks: callsAreOut ? 0 : looks + 1, since } : { looks: 0, since: Date.now() };
+    return waits && (budgetSpent.looks >= LOOKS_AT_THE_BUDGET || Date.now() - since > BUDGET_SPENT_MS);
   }
 
   /** Puts this process' counts on record; those of all its calls, when every line had ended before. */

@@ -4,10 +4,17 @@ import type { Pipeline } from '../pipeline.js';
 import { jobId, type PollJob } from '../queues/queues.js';
 import { resultRow } from '../results/rows.js';
 import { runKeys } from '../runs/keys.js';
-import { transition } from '../runs/transition.js';
 import { resultFrom } from '../webhooks/delivery.js';
 import { forgetTask, type Hint, hintOf, indexTask, wake } from '../webhooks/tasks.js';
-import { type ConsumedRun, callGateway, delayJob, delayPaused, delayTrouble, isHeld } from './call.js';
+import {
+  blockRun,
+  type ConsumedRun,
+  callGateway,
+  delayJob,
+  delayPaused,
+  delayTrouble,
+  isHeld,
+} from './call.js';
 import { endWithResult, failLine, rowLine, taskOf } from './lines.js';
 import { type Trouble, troubleOf } from './trouble.js';
 
@@ -108,9 +115,13 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
       case 'again':
         await delayTrouble(pipeline, run, job, token, trouble);
         return fail(job.data, { code: 'retries_exhausted', message: trouble.message });
-      case 'run':
-        await transition(pipeline.redis, keys, 'blocked', trouble);
+      case 'run': {
+        const passing = await blockRun(pipeline, run, trouble);
+        if (passing !== null) return handle(passing, job, token);
+        // Polls go on without a quota: one that is refused for it is not made again at once.
+        if (trouble.reason === 'quota') return sleep(job, token, false);
         return delayJob(job, token, WAIT_FOR_STATE_MS);
+      }
       case 'unknown_task':
         return job.data.again
           ? fail(job.data, { code: 'task_not_found', status: 404, message: 'task not found, twice' })

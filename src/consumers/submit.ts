@@ -2,18 +2,25 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job } from 'bullmq';
 import type { SubmitTaskResult } from '../gateway/types.js';
 import type { Pipeline } from '../pipeline.js';
-import { jobId, type PollJob, type RunQueues, type SubmitJob } from '../queues/queues.js';
+import { jobId, type PollJob, queueKey, type RunQueues, type SubmitJob } from '../queues/queues.js';
 import { deliveryKey, runKeys } from '../runs/keys.js';
 import { type Admission, admit, type LineRef, unadmit } from '../runs/scripts.js';
-import { transition } from '../runs/transition.js';
 import { hintTask, indexTask, wake } from '../webhooks/tasks.js';
-import { type ConsumedRun, callGateway, delayJob, delayPaused, delayTrouble, isHeld } from './call.js';
+import {
+  blockRun,
+  type ConsumedRun,
+  callGateway,
+  delayJob,
+  delayPaused,
+  delayTrouble,
+  isHeld,
+} from './call.js';
 import { CANCELLED, failLine, taskOf } from './lines.js';
+import { judgeRefusal, prove, REFUSALS_OF_A_WRONG_ENDPOINT } from './proof.js';
 import { type Trouble, troubleOf, wrongEndpoint } from './trouble.js';
 
-/** So many refusals and not one acceptance: it is not the lines that are wrong. */
-const REFUSALS_OF_A_WRONG_ENDPOINT = 100;
 const LOOK_FOR_ROOM_MS = 200;
+const HOLD_FOR_ROOM_MS = { full: 5_000, budget: 1_000 };
 const WAIT_FOR_STATE_MS = 1_000;
 
 /**
@@ -53,18 +60,28 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     await submitted(data, admission, answer);
   };
 
-  /** A line waits for room in the in-flight window in its worker's slot: behind it, nothing could go either. */
+  /**
+   * A line waits for room in the in-flight window, or for `--budget` that is given back, in its worker's slot, for a
+   * while: lines that hold the room and are to be submitted again may be behind it in the queue, and need a slot.
+   */
   async function admitWithRoom(at: LineRef): Promise<Admission> {
+    const began = Date.now();
     for (;;) {
-      const admission = await admit(redis, keys, at, run.record.policy);
-      if (admission !== 'full' || run.closing.aborted) return admission;
-      const ms = LOOK_FOR_ROOM_MS * (0.5 + Math.random());
-      await sleep(ms, undefined, { signal: run.closing }).catch(() => undefined);
+      const admission = await admit(redis, keys, at);
+      if (admission !== 'full' && admission !== 'budget') return admission;
+      await sleep(aWhile(), undefined, { signal: run.closing }).catch(() => undefined);
+      if (run.closing.aborted || Date.now() - began >= HOLD_FOR_ROOM_MS[admission]) return admission;
+      if (admission === 'full' && !(await resultsMakeRoom())) return admission;
     }
   }
 
+  async function resultsMakeRoom(): Promise<boolean> {
+    const lists = ['wait', 'active', 'delayed'].map((list) => queueKey(keys, 'poll', list));
+    return (await redis.exists(...lists)) > 0;
+  }
+
   async function submitted(data: SubmitJob, admission: Admission, answer: SubmitTaskResult): Promise<void> {
-    const { trouble: _over, ...line } = data;
+    const { trouble: _over, r: _refused, ...line } = data;
     const poll: PollJob = { ...line, task: answer.task_id, at: Date.now() };
     const replayed = answer.idempotent === true;
     if (pipeline.webhooks === null) await addPoll(poll, false);
@@ -74,7 +91,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
       await Promise.all([indexTask(redis, keys, poll.task, jobId(data.s, data.l)), addPoll(poll, !replayed)]);
       await takeEarlyDelivery(poll);
     }
-    if (!accepted) await redis.hset(keys.counts, 'accepted', 1);
+    if (!accepted) await prove(redis, keys);
     accepted = true;
     // A line that was admitted before may have been bought by the attempt that its crash cut off: not given back.
     if (replayed && admission === 'fresh') await redis.hincrby(keys.counts, 'bought', -1);
@@ -99,54 +116,60 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
       case 'rate_limited':
         return delayJob(job, token, Math.random() * 250);
       case 'again':
+        if (trouble.unreadable && (await judgeRefusal(redis, keys, undefined)).kind === 'endpoint')
+          return handle(refusedAll(trouble.message), job, token);
         await delayTrouble(pipeline, run, job, token, trouble);
         return fail(job.data, { code: 'retries_exhausted', ...rest(trouble) });
-      case 'run':
-        await transition(redis, keys, 'blocked', trouble);
-        return delayJob(job, token, WAIT_FOR_STATE_MS);
+      case 'run': {
+        const passing = await blockRun(pipeline, run, trouble);
+        if (passing === null) return delayJob(job, token, WAIT_FOR_STATE_MS);
+        // Under its key it would have been replayed: it has not been bought, and is not to be any more.
+        if (trouble.reason === 'quota') return failLine(pipeline, run.record, job.data, CANCELLED);
+        return handle(passing, job, token);
+      }
       case 'line':
         if (pipeline.webhooks !== null && /callback_url/.test(trouble.message))
           return handle(unregistered(trouble.message), job, token);
-        if (await refusedAll()) {
-          const wrong = wrongEndpoint(
-            `refused the first ${REFUSALS_OF_A_WRONG_ENDPOINT} submissions, the last with: ${trouble.message}`,
-          );
-          return handle(wrong, job, token);
-        }
-        return fail(job.data, trouble);
+        return refused(trouble, job, token);
       case 'unknown_task':
         return fail(job.data, { code: 'rejected', status: 404, message: 'not found' });
     }
   }
 
-  async function refusedAll(): Promise<boolean> {
-    const [accepted, rejected] = await Promise.all([
-      redis.hget(keys.counts, 'accepted'),
-      redis.hget(keys.failures, 'rejected'),
-    ]);
-    return Number(accepted ?? 0) === 0 && Number(rejected ?? 0) >= REFUSALS_OF_A_WRONG_ENDPOINT - 1;
+  async function refused(
+    trouble: Extract<Trouble, { kind: 'line' }>,
+    job: Job<SubmitJob>,
+    token: string | undefined,
+  ): Promise<void> {
+    const verdict = accepted ? { kind: 'line' as const } : await judgeRefusal(redis, keys, job.data.r);
+    if (verdict.kind === 'line') return fail(job.data, trouble);
+    if (verdict.kind === 'endpoint') return handle(refusedAll(trouble.message), job, token);
+    await job.updateData({ ...job.data, r: verdict.round });
+    return delayJob(job, token, WAIT_FOR_STATE_MS);
   }
 
   async function fail(data: SubmitJob, failure: { code: string; status?: number; message: string }) {
     pipeline.metrics.submitted.inc({ outcome: 'failed' });
-    const attempts = (data.trouble?.calls ?? 0) + 1;
+    const attempts = (data.trouble?.calls ?? 0) + (data.r === undefined ? 1 : 2);
     await failLine(pipeline, run.record, data, { ...failure, stage: 'submit', attempts });
   }
 
   async function waitFor(admission: Admission, job: Job, token: string | undefined): Promise<void> {
-    if (admission === 'budget') {
-      const { budget } = run.record.policy;
-      const message = `${budget} tasks have been bought, as many as --budget allows; raise it and resume`;
-      await transition(redis, keys, 'blocked', { reason: 'budget', message });
-    }
-    return delayJob(job, token, WAIT_FOR_STATE_MS);
+    return delayJob(job, token, admission === 'full' ? aWhile() : WAIT_FOR_STATE_MS);
   }
 }
+
+const aWhile = () => LOOK_FOR_ROOM_MS * (0.5 + Math.random());
 
 const rest = (trouble: { status?: number; message: string }) => ({
   ...(trouble.status === undefined ? {} : { status: trouble.status }),
   message: trouble.message,
 });
+
+const refusedAll = (last: string): Trouble =>
+  wrongEndpoint(
+    `refused ${REFUSALS_OF_A_WRONG_ENDPOINT} lines and accepted none, the last with: ${last.slice(0, 300)}`,
+  );
 
 /** Somebody deleted the webhook: that is no line's fault. */
 const unregistered = (message: string): Trouble => ({

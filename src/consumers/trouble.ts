@@ -19,7 +19,14 @@ export type Trouble =
   | { kind: 'rate_limited' }
   | { kind: 'unknown_task' }
   /** Not the line's fault, and perhaps gone soon: the call is made again. */
-  | { kind: 'again'; metric: 'server_error' | 'network_error'; status?: number; message: string };
+  | {
+      kind: 'again';
+      metric: 'server_error' | 'network_error';
+      status?: number;
+      message: string;
+      /** An answer that is none of the Gateway's. */
+      unreadable?: true;
+    };
 
 const RETRYABLE = new Set([408, 409, 421, 423, 425]);
 
@@ -29,7 +36,8 @@ export function troubleOf(error: unknown, operation: 'submit' | 'result'): Troub
     return {
       kind: 'run',
       reason: 'key_refused',
-      message: 'the Gateway refused the API key (401); check ASG_API_KEY',
+      message:
+        'the Gateway refused the API key (401); mend ASG_API_KEY or have the key admitted, then resume',
     };
   if (error instanceof ASGQuotaError)
     return {
@@ -38,9 +46,12 @@ export function troubleOf(error: unknown, operation: 'submit' | 'result'): Troub
       message: 'the label quota is used up (403); top it up, then resume',
     };
   if (error instanceof ASGResponseError) {
+    const { statusCode: status, message } = error;
     if (operation === 'submit' && isHtml(error))
       return wrongEndpoint('answered a submission with a web page');
-    return { kind: 'again', metric: 'server_error', status: error.statusCode, message: error.message };
+    if (operation === 'submit' && status >= 300 && status < 400)
+      return wrongEndpoint(`answered a submission with a redirection (${status})`);
+    return { kind: 'again', metric: 'server_error', status, message, unreadable: true };
   }
   if (error instanceof ASGGatewayHTTPError) return httpTrouble(error, operation);
   if (error instanceof ASGTimeoutError || error instanceof ASGNetworkError)
@@ -60,7 +71,7 @@ function httpTrouble(error: ASGGatewayHTTPError, operation: 'submit' | 'result')
 export const wrongEndpoint = (what: string): Trouble => ({
   kind: 'run',
   reason: 'wrong_endpoint',
-  message: `the Gateway URL ${what}; check --gateway-url`,
+  message: `the Gateway URL ${what}; check --gateway-url, or resume when it answers as it should`,
 });
 
 const isHtml = (error: ASGResponseError) => /html/i.test(error.contentType ?? '');

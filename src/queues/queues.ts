@@ -20,6 +20,8 @@ export interface SubmitJob {
   x?: Record<string, unknown>;
   /** Calls that failed for reasons not the line's own, and how long they were waited for, in ms. */
   trouble?: { calls: number; waitedMs: number };
+  /** Refused before the Gateway had accepted any line: in which round (`judgeRefusal`). */
+  r?: number;
 }
 
 export interface PollJob extends SubmitJob {

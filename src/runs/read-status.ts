@@ -15,8 +15,17 @@ export interface RunReading {
   planned: boolean;
   /** `summary.json` is written. */
   summedUp: boolean;
-  /** Jobs of the queues, all states that will still be worked on; of those to poll, the ones that do not sleep. */
-  jobs: { submit: number; poll: number; pollDue: number };
+  /** Jobs of the queues, all states that will still be worked on. */
+  jobs: {
+    submit: number;
+    /** Of those to submit, the ones that a process has in hand. */
+    submitting: number;
+    poll: number;
+    /** Of those to poll, the ones that do not sleep. */
+    pollDue: number;
+  };
+  /** Tasks that count against `--budget`: bought, or reserved by a call that is out. */
+  bought: number;
   /** Whether BullMQ's pause is on. */
   queuesPaused: { submit: boolean; poll: boolean };
   read: { lines: number; skipped: number; bytes: number };
@@ -69,7 +78,12 @@ export function readingOf(answers: unknown[]): RunReading | null {
       11 + (index + 1) * perQueue,
     ) as number[];
     const sum = (some: number[]) => some.reduce((total, n) => total + n, 0);
-    return { paused: paused === 1, jobs: sum(lengths), due: sum(lengths.slice(0, LISTS.length)) };
+    return {
+      paused: paused === 1,
+      jobs: sum(lengths),
+      due: sum(lengths.slice(0, LISTS.length)),
+      active: lengths[LISTS.indexOf('active')] ?? 0,
+    };
   };
   const [submit, poll] = [queue(0), queue(1)];
 
@@ -113,7 +127,8 @@ export function readingOf(answers: unknown[]): RunReading | null {
     },
     planned: answers[9] === 1,
     summedUp: fields?.summed_up === '1',
-    jobs: { submit: submit.jobs, poll: poll.jobs, pollDue: poll.due },
+    jobs: { submit: submit.jobs, submitting: submit.active, poll: poll.jobs, pollDue: poll.due },
+    bought: count('bought'),
     queuesPaused: { submit: submit.paused, poll: poll.paused },
     read: { lines: count('lines'), skipped: count('skipped'), bytes: count('bytes') },
     present: presentIn(answers[11 + 2 * perQueue] as Record<string, string>, nowMs),

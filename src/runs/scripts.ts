@@ -28,9 +28,10 @@ return 1`;
 
 /**
  * KEYS run record, ended bits, admitted bits, counts
- * ARGV bit, most tasks in flight, most tasks to buy (-1: no such limit)
+ * ARGV bit
  * Returns 'fresh' (go on), 'again' (go on: it may have been bought before), 'ended', 'full', 'budget', or the run's
  * state when that is not running. A line admitted before may always go on: what was paid for must come to an end.
+ * The limits are those on record: a process may not have heard yet that they were changed.
  */
 const ADMIT = /* lua */ `
 if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return 'ended' end
@@ -40,8 +41,9 @@ if state == 'cancelled' and again then return 'again' end
 if state ~= 'running' then return state or 'gone' end
 if again then return 'again' end
 local counts = redis.call('HMGET', KEYS[4], 'in_flight', 'bought')
-if tonumber(counts[1] or 0) >= tonumber(ARGV[2]) then return 'full' end
-if tonumber(ARGV[3]) >= 0 and tonumber(counts[2] or 0) >= tonumber(ARGV[3]) then return 'budget' end
+local policy = cjson.decode(redis.call('HGET', KEYS[1], 'policy'))
+if tonumber(counts[1] or 0) >= policy.maxInFlight then return 'full' end
+if policy.budget ~= cjson.null and tonumber(counts[2] or 0) >= policy.budget then return 'budget' end
 redis.call('SETBIT', KEYS[3], ARGV[1], 1)
 redis.call('HINCRBY', KEYS[4], 'in_flight', 1)
 redis.call('HINCRBY', KEYS[4], 'bought', 1)
@@ -94,7 +96,7 @@ const TRANSITION = /* lua */ `
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state or not string.find(',' .. ARGV[1] .. ',', ',' .. state .. ',', 1, true) then return state or 'gone' end
 redis.call('HSET', KEYS[1], 'state', ARGV[2], 'reason', ARGV[3], 'message', ARGV[4], 'changed_at', ARGV[5])
-if ARGV[2] == 'completed' or ARGV[2] == 'cancelled' then redis.call('HSETNX', KEYS[1], 'ended_at', ARGV[5]) end
+if ARGV[2] == 'completed' then redis.call('HSETNX', KEYS[1], 'ended_at', ARGV[5]) end
 return ARGV[2]`;
 
 /**
@@ -235,20 +237,13 @@ export type Admission =
   | 'completed'
   | 'gone';
 
-export function admit(
-  redis: RunRedis,
-  keys: RunKeys,
-  at: LineRef,
-  limits: { maxInFlight: number; budget: number | null },
-): Promise<Admission> {
+export function admit(redis: RunRedis, keys: RunKeys, at: LineRef): Promise<Admission> {
   return redis.asgAdmit(
     keys.record,
     keys.ended(at.source),
     keys.admitted(at.source),
     keys.counts,
     at.line - 1,
-    limits.maxInFlight,
-    limits.budget ?? -1,
   ) as Promise<Admission>;
 }
 

@@ -10,6 +10,9 @@ const FORMER: Record<RunState, RunState[]> = {
   cancelled: ['running', 'paused', 'blocked'],
   completed: ['running'],
 };
+/** A reason that stops polls too outranks one that lets lines in flight settle. */
+const formerOf = (to: RunState, reason: BlockReason | undefined): RunState[] =>
+  to === 'blocked' && pausedQueues(to, reason ?? null).poll ? ['running', 'blocked'] : FORMER[to];
 
 /**
  * Moves a run to a state if its present one allows it. Resolves to the state it is in afterwards
@@ -23,7 +26,7 @@ export async function transition(
 ): Promise<RunState | 'gone'> {
   const state = await redis.asgTransition(
     keys.record,
-    FORMER[to].join(','),
+    formerOf(to, why.reason).join(','),
     to,
     why.reason ?? '',
     why.message ?? '',

@@ -1,0 +1,209 @@
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Pipeline } from '../../src/pipeline.js';
+import { runKeys } from '../../src/runs/keys.js';
+import { readRun } from '../../src/runs/read-status.js';
+import { transition } from '../../src/runs/transition.js';
+import { workRuns } from '../../src/work.js';
+import { startBreakingProxy } from '../setup/breaking-proxy.js';
+import {
+  boughtTasks,
+  line,
+  pipelineTo,
+  readOut,
+  runLines,
+  sandbox,
+  tempDir,
+  until,
+  writeManifest,
+} from './harness.js';
+
+const numbered = (count: number) => Array.from({ length: count }, (_, i) => line(i + 1));
+
+/** `work` in this process, beside what the test does. */
+function startWork(pipeline: Pipeline, options: Parameters<typeof workRuns>[2] = {}) {
+  const stop = new AbortController();
+  const working = workRuns(pipeline, stop.signal, options);
+  onTestFinished(async () => {
+    stop.abort();
+    await working;
+  });
+}
+
+async function faulty(gateway: { url: string }) {
+  const proxy = await startBreakingProxy(gateway.url);
+  onTestFinished(() => proxy.close());
+  return proxy;
+}
+
+const statusOf = async ({ redis, prefix }: Pipeline, id: string) =>
+  (await readRun(redis, prefix, id))?.status;
+const isState = (pipeline: Pipeline, id: string, state: string, reason: string | null = null) =>
+  until(async () => {
+    const status = await statusOf(pipeline, id);
+    return status?.state === state && status.reason === reason;
+  }, `${state} (${reason})`);
+
+describe('the in-flight window', () => {
+  test('full of lines that wait to be submitted again: they get a turn, and the run goes on', async () => {
+    const gateway = await sandbox({ errorRate: 1 });
+    const dir = await tempDir();
+    const manifest = await writeManifest(dir, numbered(60));
+    const pipeline = await pipelineTo(gateway.url);
+    // As many as wait for room with all of the process' slots.
+    const run = runLines(pipeline, dir, manifest, { maxInFlight: 10 });
+    await until(() => (gateway.stats().calls.submit?.[500] ?? 0) >= 10, 'a full window of errors');
+    gateway.set({ errorRate: 0 });
+    const { summary } = await run;
+    expect(summary).toMatchObject({ state: 'completed', settled: 60, failed: 0 });
+    expect((await boughtTasks(gateway.url)).length).toBe(60);
+  });
+});
+
+describe('--budget', () => {
+  test('raised by the same command again, while other processes consume the run: no stale limit blocks it', async () => {
+    const gateway = await sandbox();
+    const dir = await tempDir();
+    const manifest = await writeManifest(dir, numbered(30));
+    const pipeline = await pipelineTo(gateway.url);
+    startWork(await pipelineTo(gateway.url, { prefix: pipeline.prefix }));
+    startWork(await pipelineTo(gateway.url, { prefix: pipeline.prefix }));
+    const blocked = await runLines(pipeline, dir, manifest, { budget: 12 });
+    expect(blocked.blocked?.reason).toBe('budget');
+    expect((await boughtTasks(gateway.url)).length).toBe(12);
+    const { summary } = await runLines(pipeline, dir, manifest, { budget: 30 });
+    expect(summary).toMatchObject({ state: 'completed', settled: 30 });
+  });
+
+  test('is given back by lines that were bought before: a grown manifest is not blocked by them', async () => {
+    const gateway = await sandbox({ latency: { minMs: 20, maxMs: 60 } });
+    const dir = await tempDir();
+    const pipeline = await pipelineTo(gateway.url);
+    const options = { key: 'content' };
+    await runLines(pipeline, dir, await writeManifest(dir, numbered(20)), options);
+    const grown = await writeManifest(dir, numbered(25), 'grown.jsonl');
+    const out = path.join(dir, 'grown');
+    const { summary } = await runLines(pipeline, dir, grown, { ...options, out, budget: 6 });
+    expect(summary).toMatchObject({ state: 'completed', settled: 25 });
+    expect((await boughtTasks(gateway.url)).length).toBe(25);
+  });
+});
+
+describe('a cancelled run comes to its end', () => {
+  test('when the Gateway refuses the key by then: what was paid for is reported', async () => {
+    const gateway = await sandbox({ settle: { minMs: 60_000, maxMs: 60_000 } });
+    const dir = await tempDir();
+    const manifest = await writeManifest(dir, numbered(5));
+    const pipeline = await pipelineTo(gateway.url);
+    const run = runLines(pipeline, dir, manifest, { runId: 'r', retryFor: '1ms' });
+    await until(() => gateway.stats().tasks === 5, 'all bought');
+    await transition(pipeline.redis, runKeys(pipeline.prefix, 'r'), 'cancelled');
+    gateway.set({ apiKeys: [] });
+    const { summary } = await run;
+    expect(summary).toMatchObject({ state: 'cancelled', settled: 0, failures: { retries_exhausted: 5 } });
+    const { failures } = await readOut(path.join(dir, 'out'));
+    const bought = (await boughtTasks(gateway.url)).map((task) => task.task_id).sort();
+    expect(failures.map((row) => row.task_id).sort()).toEqual(bought);
+  });
+
+  test('when the quota is used up by then: a line that was not bought is cancelled', async () => {
+    const gateway = await sandbox({ errorRate: 1 });
+    const dir = await tempDir();
+    const manifest = await writeManifest(dir, numbered(3));
+    const pipeline = await pipelineTo(gateway.url);
+    const run = runLines(pipeline, dir, manifest, { runId: 'r' });
+    await until(() => (gateway.stats().calls.submit?.[500] ?? 0) >= 3, 'errors');
+    await transition(pipeline.redis, runKeys(pipeline.prefix, 'r'), 'cancelled');
+    gateway.set({ errorRate: 0, quota: 0 });
+    const { summary } = await run;
+    expect(summary).toMatchObject({ state: 'cancelled', settled: 0, failures: { cancelled: 3 } });
+  });
+});
+
+describe('blocked', () => {
+  test('quota, then the key is refused too: the polls stop', async () => {
+    const gateway = await sandbox({ quota: 3, settle: { minMs: 60_000, maxMs: 60_000 } });
+    const dir = await tempDir();
+    const manifest = await writeManifest(dir, numbered(6));
+    const pipeline = await pipelineTo(gateway.url);
+    const run = runLines(pipeline, dir, manifest, { runId: 'r' });
+    await isState(pipeline, 'r', 'blocked', 'quota');
+    gateway.set({ apiKeys: [] });
+    expect((await run).blocked?.reason).toBe('key_refused');
+  });
+
+  test('quota: `work` looks for more and goes on by itself, with all runs of the key', async () => {
+    const gateway = await sandbox({ quota: 8 });
+    const dir = await tempDir();
+    const pipeline = await pipelineTo(gateway.url);
+    for (let pod = 0; pod < 2; pod += 1)
+      startWork(await pipelineTo(gateway.url, { prefix: pipeline.prefix }), { quotaLookMs: 200 });
+    const stop = new AbortController();
+    const runs = ['a', 'b'].map(async (runId) => {
+      const manifest = await writeManifest(dir, numbered(10), `${runId}.jsonl`);
+      const out = path.join(dir, runId);
+      return runLines(pipeline, dir, manifest, { runId, out }, stop.signal);
+    });
+    await Promise.all(['a', 'b'].map((id) => isState(pipeline, id, 'blocked', 'quota')));
+    await Promise.all(runs);
+    expect(gateway.stats().tasks).toBe(8);
+    gateway.set({ quota: 100 });
+    await Promise.all(['a', 'b'].map((id) => isState(pipeline, id, 'completed')));
+    for (const id of ['a', 'b'])
+      expect(await statusOf(pipeline, id)).toMatchObject({ settled: 10, failed: 0 });
+    expect((await boughtTasks(gateway.url)).length).toBe(20);
+  });
+
+  test.each([
+    { answer: 'JSON with 400', status: 400, type: 'application/json', body: '{"error":"nothing here"}' },
+    { answer: '200 of another shape', status: 200, type: 'application/json', body: '{"hello":"world"}' },
+    { answer: '301', status: 301, type: undefined, body: '' },
+  ])('a server that answers everything with $answer: wrong_endpoint before a line fails', async (reply) => {
+    const { status, body, type } = reply;
+    const gateway = await sandbox();
+    const proxy = await faulty(gateway);
+    const dir = await tempDir();
+    const manifest = await writeManifest(dir, numbered(150));
+    const pipeline = await pipelineTo(proxy.url);
+    proxy.fault = () => ({ status, body, ...(type === undefined ? {} : { type }) });
+    const first = await runLines(pipeline, dir, manifest);
+    expect(first.blocked).toMatchObject({
+      reason: 'wrong_endpoint',
+      message: expect.stringContaining('--gateway-url'),
+    });
+    expect(first.summary).toMatchObject({ settled: 0, failed: 0 });
+    proxy.fault = () => null;
+    const { summary } = await runLines(pipeline, dir, manifest);
+    expect(summary).toMatchObject({ state: 'completed', settled: 150, failed: 0 });
+  });
+
+  test('a manifest whose lines are all refused is not a wrong endpoint: each fails', async () => {
+    const gateway = await sandbox();
+    const dir = await tempDir();
+    const manifest = await writeManifest(
+      dir,
+      [1, 2, 3].map((n) => line(n, { type: 'unheard_of' })),
+    );
+    const { summary } = await runLines(await pipelineTo(gateway.url), dir, manifest);
+    expect(summary).toMatchObject({ state: 'completed', failures: { rejected: 3 } });
+    const { failures } = await readOut(path.join(dir, 'out'));
+    expect(failures[0]).toMatchObject({ stage: 'submit', error: { code: 'rejected', status: 400 } });
+  });
+});
+
+describe('trouble at the Gateway', () => {
+  test('a connection that breaks off in the middle of an answer: nothing lost, nothing bought twice', async () => {
+    const gateway = await sandbox();
+    const proxy = await faulty(gateway);
+    const dir = await tempDir();
+    const manifest = await writeManifest(dir, numbered(40));
+    let calls = 0;
+    proxy.fault = () => {
+      calls += 1;
+      return calls % 5 === 0 ? { resetAt: 20 } : calls % 7 === 0 ? { endAt: 20 } : null;
+    };
+    const { summary } = await runLines(await pipelineTo(proxy.url), dir, manifest);
+    expect(summary).toMatchObject({ state: 'completed', settled: 40, failed: 0 });
+    expect((await boughtTasks(gateway.url)).length).toBe(40);
+  });
+});
