@@ -1,3 +1,4 @@
+import { RUN_ID } from '../runs/keys.js';
 import { gatewayCall } from './gateway-options.js';
 import {
   boolean,
@@ -31,7 +32,7 @@ export const options = {
     describe: 'name of the run (default: made of the manifest, the task options, the key and the Gateway)',
     default: null,
     placeholder: 'id',
-    pattern: /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/,
+    pattern: RUN_ID,
     expected: 'a run id: 1 to 64 letters, digits, dots, underscores and dashes, not . or ..',
   }),
   gatewayUrl: url({

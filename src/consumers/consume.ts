@@ -46,7 +46,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   const sink = pipeline.openSink?.(record.out) ?? openSink(record.out, pipeline.objectStores);
   const flusher = { redis, prefix, sink };
   const queues = openQueues(keys, pipeline.connection, (error) => log.debug({ err: error }, 'queue error'));
-  const ledger = createCallLedger(redis, keys);
+  const ledger = createCallLedger(redis, keys, record);
   const attendance = createAttendance(redis, keys);
   const holds = { fleetUntil: 0, flush: true };
   const closed = new AbortController();

@@ -2,6 +2,7 @@ import type { SubmitTaskParams } from '../gateway/types.js';
 import type { Pipeline } from '../pipeline.js';
 import type { SubmitJob } from '../queues/queues.js';
 import type { FailureRow, FailureStage, ResultRow, RowLine } from '../results/rows.js';
+import { confidenceField, eventField, exampleOf, settleTimeField } from '../runs/history.js';
 import { lineKey } from '../runs/idempotency-key.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
@@ -81,11 +82,24 @@ export async function failLine(pipeline: LineStore, record: RunRecord, data: Sub
   };
   const keys = runKeys(pipeline.prefix, record.id);
   const at = { source: data.s, line: data.l };
-  const ended = await settleLine(pipeline.redis, keys, at, { kind: 'failed', code, record: row });
+  const ended = await settleLine(pipeline.redis, keys, at, {
+    kind: 'failed',
+    code,
+    record: row,
+    example: exampleOf(row),
+    history: [eventField('failed', record)],
+  });
   if (ended) pipeline.metrics.failed.inc({ stage, code });
 }
 
-export async function endWithResult(pipeline: Pipeline, record: RunRecord, data: SubmitJob, row: ResultRow) {
+/** @param ageMs from submission to now */
+export async function endWithResult(
+  pipeline: Pipeline,
+  record: RunRecord,
+  data: SubmitJob,
+  row: ResultRow,
+  ageMs: number,
+) {
   const keys = runKeys(pipeline.prefix, record.id);
   const at = { source: data.s, line: data.l };
   const ended = await settleLine(pipeline.redis, keys, at, {
@@ -93,6 +107,7 @@ export async function endWithResult(pipeline: Pipeline, record: RunRecord, data:
     label: row.consensus_label ?? '(none)',
     costSats: row.cost_sats ?? 0,
     record: row,
+    history: [eventField('settled', record), confidenceField(row.confidence), settleTimeField(ageMs)],
   });
   if (ended) pipeline.metrics.settled.inc({ settled_by: row.settled_by });
   return ended;

@@ -85,7 +85,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
     const ageMs = Date.now() - data.at;
     run.polls.settled(data, result, ageMs);
     const row = resultRow(rowLine(run.record, data), result, by);
-    const ended = await endWithResult(pipeline, run.record, data, row);
+    const ended = await endWithResult(pipeline, run.record, data, row, ageMs);
     if (ended) pipeline.metrics.settleSeconds.observe(ageMs / 1000);
   }
 

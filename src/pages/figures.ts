@@ -58,7 +58,7 @@ ${live && figure('Calls/s', html`${number(present.callsPerSecond)} <small>${allo
 ${figure('429s', html`${count(status.rate_limited)} <small>waited ${span(status.backoff_seconds)}</small>`)}
 ${live && figure('Time left', status.eta_seconds === null ? '–' : span(status.eta_seconds))}
 ${!live && figure('Took', took(run))}
-${figure('Cost', html`${count(status.cost_sats)} <small>sats</small>`)}
+${figure('Cost', html`${count(status.cost_sats)} <i>sats</i>`)}
 </dl>`;
 }
 
@@ -89,7 +89,7 @@ export function counts(
   const row = (label: Html | string, n: number) => html`<tr><th scope="row">${label}
 <svg class="share" aria-hidden="true"><rect class="${swatch}" width="${((n / all) * 100).toFixed(2)}%" height="100%"></rect></svg></th>
 <td class="n">${count(n)}</td><td class="n">${percent(n / all)}</td></tr>`;
-  return html`<table><caption>${caption}</caption>
+  return html`<table>${caption && html`<caption>${caption}</caption>`}
 <thead><tr><th scope="col">${name}</th><th scope="col" class="n">lines</th><th scope="col" class="n">share</th></tr></thead>
 <tbody>${entries.slice(0, most).map(([label, n]) => row(user(label, 80), n))}
 ${rest > 0 && row(`${number(entries.length - most)} more`, rest)}</tbody></table>`;

@@ -1,13 +1,20 @@
 import type { ChainableCommander } from 'ioredis';
-import type { Pipeline } from '../pipeline.js';
 import { readTogether } from '../redis/together.js';
 import { allowedRate } from '../runs/allowed-rate.js';
+import { examplesOf, type FailureExample, type History, historyOf } from '../runs/history.js';
 import { runKeys, runsIndexKey } from '../runs/keys.js';
 import { askForRun, type RunReading, readingOf } from '../runs/read-status.js';
+import type { RunRedis } from '../runs/scripts.js';
 
 export interface ShownRun extends RunReading {
   /** Gateway calls per second now allowed to the run's key; null: no limit in force, or the run has ended. */
   allowed: number | null;
+}
+
+export interface ShownHistory extends ShownRun {
+  history: History;
+  /** Failed lines by code. */
+  examples: Record<string, FailureExample[]>;
 }
 
 export interface ShownRuns {
@@ -18,7 +25,7 @@ export interface ShownRuns {
 }
 
 /** The newest runs of the prefix, whoever's they are. */
-export async function readNewest({ redis, prefix }: Pipeline, most: number): Promise<ShownRuns> {
+export async function readNewest(redis: RunRedis, prefix: string, most: number): Promise<ShownRuns> {
   const [[newest, total]] = (await readTogether(redis, [
     (pipeline: ChainableCommander) => {
       pipeline.zrevrange(runsIndexKey(prefix), 0, most - 1);
@@ -41,4 +48,21 @@ export async function readNewest({ redis, prefix }: Pipeline, most: number): Pro
   };
   const runs = readings.map(async (reading) => ({ ...reading, allowed: await rateOf(reading) }));
   return { runs: await Promise.all(runs), total };
+}
+
+/** One run with its history, in one round trip; null when it is not on record. */
+export async function readShown(redis: RunRedis, prefix: string, id: string): Promise<ShownHistory | null> {
+  const keys = runKeys(prefix, id);
+  const [[history, examples], answers] = (await readTogether(redis, [
+    (pipeline) => void pipeline.hgetall(keys.history).hgetall(keys.examples),
+    (pipeline) => askForRun(pipeline, keys),
+  ])) as [[Record<string, string>, Record<string, string>], unknown[]];
+  const reading = readingOf(answers);
+  if (reading === null) return null;
+  return {
+    ...reading,
+    allowed: reading.record.endedAt === null ? await allowedRate(redis, prefix, reading.record) : null,
+    history: historyOf(history),
+    examples: examplesOf(examples),
+  };
 }

@@ -1,20 +1,26 @@
+import type { FastifyReply } from 'fastify';
 import type { HttpPart } from '../http/server.js';
 import type { Pipeline } from '../pipeline.js';
-import { documentOf, PAGE_HEADERS } from './document.js';
-import { readNewest } from './read-runs.js';
+import { RUN_ID } from '../runs/keys.js';
+import { documentOf, PAGE_HEADERS, type Page } from './document.js';
+import { readNewest, readShown } from './read-runs.js';
+import { noRunPage, runPage } from './run-page.js';
 import { runsPage } from './runs-page.js';
 
 const RUNS = 20;
 const CACHE_MS = 1_000;
 
-/** `/`, for people: how the runs stand. */
+/** For people: `/`, how the runs stand, and `/runs/<id>`, all there is to tell of one. */
 export const pagesRoute =
-  (pipeline: Pipeline): HttpPart =>
+  ({ redis, prefix }: Pick<Pipeline, 'redis' | 'prefix'>): HttpPart =>
   (app) => {
-    const newest = atMostEvery(CACHE_MS, () => readNewest(pipeline, RUNS));
-    app.get('/', async (_request, reply) => {
-      const page = runsPage(await newest(), new Date().toISOString());
-      return reply.headers(PAGE_HEADERS).send(documentOf(page));
+    const newest = atMostEvery(CACHE_MS, () => readNewest(redis, prefix, RUNS));
+    const send = (reply: FastifyReply, page: Page) => reply.headers(PAGE_HEADERS).send(documentOf(page));
+    const now = () => new Date().toISOString();
+    app.get('/', async (_request, reply) => send(reply, runsPage(await newest(), now())));
+    app.get<{ Params: { id: string } }>('/runs/:id', async ({ params: { id } }, reply) => {
+      const run = RUN_ID.test(id) ? await readShown(redis, prefix, id) : null;
+      return run === null ? send(reply.code(404), noRunPage(id)) : send(reply, runPage(run, now()));
     });
   };
 

@@ -27,7 +27,7 @@ function runCard(run: ShownRun): Html {
   const { status } = run;
   const id = encodeURIComponent(status.run_id);
   return html`<article class="card" id="run-${id}" aria-labelledby="name-${id}">
-<div class="run-head"><h2 id="name-${id}">${status.run_id}</h2>
+<div class="run-head"><h2 id="name-${id}"><a id="to-${id}" href="runs/${id}">${status.run_id}</a></h2>
 ${state(run)} <span class="muted">since ${time(status.started_at)}</span></div>
 <p class="muted">${user(status.manifest.uri)}</p>
 ${why(run)}${progress(run)}${figures(run)}

@@ -45,7 +45,36 @@ dt[class]::before { content: ""; display: inline-block; width: .65em; height: .6
 dt.settled::before { background: var(--settled); } dt.failed::before { background: var(--failed); }
 dt.in-flight::before { background: var(--in-flight); } dt.queued::before { background: var(--queued); }
 dd { margin: 0; font-weight: 600; }
-dd small { display: block; font-weight: 400; color: var(--muted); font-size: .85rem; }
+dd small, dd i { font-weight: 400; font-style: normal; color: var(--muted); font-size: .85rem; }
+dd small { display: block; }
+figure { margin: 0 0 .9rem; }
+figcaption p { margin: .1rem 0 .5rem; }
+figcaption h2 { color: var(--text); }
+.legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; }
+.legend span::before { content: ""; display: inline-block; width: .65em; height: .65em; margin-right: .4em; border-radius: 2px; }
+.legend .line::before { height: 3px; vertical-align: middle; }
+.legend .settled::before { background: var(--settled); } .legend .failed::before { background: var(--failed); }
+.legend .in-flight::before { background: var(--in-flight); }
+.plot { display: grid; grid-template-columns: auto 1fr; column-gap: .5rem; }
+.y { display: flex; flex-direction: column; justify-content: space-between; text-align: right; min-width: 2.2rem; }
+.x { grid-column: 2; display: flex; justify-content: space-between; }
+.y, .x { color: var(--muted); font-size: .8rem; line-height: 1.2; }
+.bars { display: block; width: 100%; height: 9rem; border-bottom: 1px solid var(--line); border-top: 1px dashed var(--line); }
+.bars.small { height: 4.5rem; }
+svg .warn { fill: var(--warn); }
+svg .clear { fill: transparent; }
+svg g:hover .clear { fill: var(--track); }
+svg path.in-flight { fill: none; stroke: var(--in-flight); stroke-width: 2px; vector-effect: non-scaling-stroke; pointer-events: none; }
+details { margin-top: .5rem; font-size: .88rem; }
+summary { color: var(--muted); cursor: pointer; }
+.halves { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); gap: 0 .9rem; align-items: start; }
+#tables { display: block; columns: 26rem; column-gap: .9rem; }
+#tables .card { break-inside: avoid; }
+dl + table { margin-top: .9rem; }
+.card > h2 { margin-bottom: .4rem; }
+.example { margin: .15rem 0 .15rem .8rem; font-weight: 400; }
+.facts th { width: 6rem; color: var(--muted); }
+.facts tr:first-child > * { border-top: 0; }
 .side { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: .9rem 1.6rem; margin-top: .9rem; align-items: start; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem; }
 caption { text-align: left; padding-bottom: .2rem; }

@@ -1,6 +1,7 @@
 import type { LineItem, LineProblem, RawLine } from '../manifest/index.js';
 import type { SubmitJob } from '../queues/queues.js';
 import type { FailureRow } from '../results/rows.js';
+import { eventField, exampleOf } from '../runs/history.js';
 import { contentKey, fieldKey } from '../runs/idempotency-key.js';
 import { type RunKeys, runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
@@ -101,6 +102,8 @@ export async function rejectLine(
     kind: 'failed',
     code: problem.code,
     record: row,
+    example: exampleOf(row),
+    history: [eventField('failed', record)],
   });
   if (ended) producer.metrics.failed.inc({ stage: 'manifest', code: problem.code });
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import { IngestError } from '../errors.js';
+import { confidenceField, EXAMPLES, exampleField, exampleOf } from '../runs/history.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import type { RunRedis } from '../runs/scripts.js';
@@ -24,6 +25,7 @@ export async function rebuildFromParts(
 ) {
   const keys = runKeys(prefix, record.id);
   const sourceIndex = new Map(record.manifest.sources.map((name, index) => [name, index]));
+  const failed = new Map<string, number>();
   let lines = 0;
   for (const name of await sink.listParts(record.id)) {
     const kind = parsePartName(name)?.kind;
@@ -44,7 +46,7 @@ export async function rebuildFromParts(
         );
       part.rows += 1;
       pipeline.setbit(keys.ended(source), row.line - 1, 1);
-      countRow(pipeline, keys, kind === 'results' ? (row as ResultRow) : null, row);
+      countRow(pipeline, keys, kind === 'results' ? (row as ResultRow) : null, row, failed);
       if (part.rows % BATCH === 0) {
         await executed(pipeline);
         pipeline = redis.pipeline();
@@ -70,6 +72,7 @@ function countRow(
   keys: ReturnType<typeof runKeys>,
   result: ResultRow | null,
   row: ResultRow | FailureRow,
+  failed: Map<string, number>,
 ): void {
   // What has a task was bought, as far as --budget can still know: tasks in flight when Redis was lost are not here.
   if (row.task_id !== undefined)
@@ -78,8 +81,15 @@ function countRow(
     pipeline.hincrby(keys.counts, 'settled', 1);
     pipeline.hincrby(keys.counts, 'cost_sats', Math.round(result.cost_sats ?? 0));
     pipeline.hincrby(keys.labels, result.consensus_label ?? '(none)', 1);
+    pipeline.hincrby(keys.history, confidenceField(result.confidence), 1);
   } else {
+    const failure = row as FailureRow;
+    const { code } = failure.error;
+    const n = (failed.get(code) ?? 0) + 1;
+    failed.set(code, n);
     pipeline.hincrby(keys.counts, 'failed', 1);
-    pipeline.hincrby(keys.failures, (row as FailureRow).error.code, 1);
+    pipeline.hincrby(keys.failures, code, 1);
+    if (n <= EXAMPLES)
+      pipeline.hset(keys.examples, exampleField(code, n), JSON.stringify(exampleOf(failure)));
   }
 }

@@ -1,5 +1,7 @@
 import type { GatewayCall } from '../gateway/types.js';
+import { eventField } from './history.js';
 import type { RunKeys } from './keys.js';
+import type { RunRecord } from './record.js';
 import type { RunRedis } from './scripts.js';
 
 const BACKOFF = 'backoff_ms';
@@ -17,25 +19,33 @@ export interface CallLedger {
   flush(): Promise<void>;
 }
 
-export function createCallLedger(redis: RunRedis, keys: RunKeys): CallLedger {
+export function createCallLedger(
+  redis: RunRedis,
+  keys: RunKeys,
+  run: Pick<RunRecord, 'startedAt'>,
+): CallLedger {
   let pending = new Map<string, number>();
+  let events = new Map<string, number>();
   let total = 0;
   const pace = createPace();
-  const add = (field: string, n: number) => pending.set(field, (pending.get(field) ?? 0) + n);
+  const add = (field: string, n: number, to = pending) => to.set(field, (to.get(field) ?? 0) + n);
   return {
     record(call) {
       total += 1;
       add(`${call.operation}:${call.status}`, 1);
       if (call.operation === 'result') add(POLLS, 1);
+      if (call.operation === 'submit' && call.status === 202) add(eventField('submitted', run), 1, events);
+      if (call.status === 429) add(eventField('limited', run), 1, events);
     },
     backoff: (ms) => add(BACKOFF, Math.round(ms)),
     pace: () => pace(total),
     async flush() {
       if (pending.size === 0) return;
-      const batch = pending;
-      pending = new Map();
+      const [calls, happened] = [pending, events];
+      [pending, events] = [new Map(), new Map()];
       const pipeline = redis.pipeline();
-      for (const [field, n] of batch) pipeline.hincrby(keys.calls, field, n);
+      for (const [field, n] of calls) pipeline.hincrby(keys.calls, field, n);
+      for (const [field, n] of happened) pipeline.hincrby(keys.history, field, n);
       await pipeline.exec();
     },
   };

@@ -21,6 +21,10 @@ export interface RunKeys {
   bringingForward: string;
   /** Hash: consumer → whether its counts are on record, when it was last there (ms of Redis' clock), calls per second. */
   consumers: string;
+  /** Hash: what happened when, and how the results are distributed. See `history.ts`. */
+  history: string;
+  /** Hash: a few failed lines of each code. */
+  examples: string;
   /** Hash: task → its line jobs, for tasks whose settling a webhook delivery tells of. */
   tasks: string;
   /** Hash: task → what its delivery said, until its lines have ended. */
@@ -30,6 +34,8 @@ export interface RunKeys {
   /** Bit n of a source's map: line n + 1 may have been bought, and has not ended. */
   admitted(source: number): string;
 }
+
+export const RUN_ID = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/;
 
 export function runKeys(prefix: string, runId: string): RunKeys {
   const tag = `{${prefix}:${runId}}`;
@@ -51,6 +57,8 @@ export function runKeys(prefix: string, runId: string): RunKeys {
     settleTimes: key('settle-times'),
     bringingForward: key('bringing-forward'),
     consumers: key('consumers'),
+    history: key('history'),
+    examples: key('examples'),
     tasks: key('tasks'),
     hints: key('hints'),
     ended: (source) => key(`ended:${source}`),

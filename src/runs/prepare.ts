@@ -113,7 +113,8 @@ async function makeReady(
     try {
       // A rebuild that was cut off counted some rows: it starts over.
       const bits = record.manifest.sources.map((_name, index) => keys.ended(index));
-      await redis.del(keys.counts, keys.failures, keys.labels, keys.parts, ...bits);
+      const { counts, failures, labels, parts, history, examples } = keys;
+      await redis.del(counts, failures, labels, parts, history, examples, ...bits);
       await rebuildFromParts(redis, prefix, record, sink, log);
       await redis.hset(keys.record, 'ready', 1);
     } finally {

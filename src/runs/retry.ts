@@ -7,6 +7,7 @@ import { flushOnce } from '../results/flush.js';
 import { readRows } from '../results/read-rows.js';
 import type { FailureRow } from '../results/rows.js';
 import { parsePartName, type Sink } from '../results/sink.js';
+import { EXAMPLES } from './history.js';
 import { type RunKeys, runKeys, SUPERSEDED } from './keys.js';
 import { takeTally } from './lease.js';
 import type { RunRecord } from './record.js';
@@ -85,8 +86,8 @@ async function putBack(producer: Producer, record: RunRecord, row: FailureRow, p
   const source = row.source === null ? 0 : record.manifest.sources.indexOf(row.source);
   const rejected = row.stage === 'manifest';
   await producer.redis.asgUnfail(
-    ...[keys.ended(source), keys.counts, keys.failures, keys.results, keys.record],
-    ...[row.line - 1, row.error.code, rejected ? JSON.stringify(row) : '', part, number],
+    ...[keys.ended(source), keys.counts, keys.failures, keys.results, keys.record, keys.examples],
+    ...[row.line - 1, row.error.code, rejected ? JSON.stringify(row) : '', part, number, EXAMPLES],
   );
   if (rejected) return;
   const data = jobOf(record, source, row);

@@ -1,9 +1,11 @@
 import type { RedisClient } from '../redis/connection.js';
+import { EXAMPLES, type FailureExample } from './history.js';
 import type { RunKeys } from './keys.js';
 
 /**
- * KEYS ended bits, counts, results stream, failures, labels, admitted bits
- * ARGV bit, 'settled' | 'failed', the record as JSON, label or failure code, cost in sats
+ * KEYS ended bits, counts, results stream, failures, labels, admitted bits, history, examples
+ * ARGV bit, 'settled' | 'failed', the record as JSON, label or failure code, cost in sats, failure's example as JSON,
+ *   most examples of a code, fields of the history that count the line …
  * Returns 1 when this call ended the line, 0 when it had ended before.
  *
  * The only place where a line ends (invariant 1). SETBIT comes first: a Redis that is out of memory refuses it
@@ -18,8 +20,10 @@ if ARGV[2] == 'settled' then
   redis.call('HINCRBY', KEYS[5], ARGV[4], 1)
   redis.call('HINCRBY', KEYS[2], 'cost_sats', ARGV[5])
 else
-  redis.call('HINCRBY', KEYS[4], ARGV[4], 1)
+  local n = redis.call('HINCRBY', KEYS[4], ARGV[4], 1)
+  if n <= tonumber(ARGV[7]) then redis.call('HSET', KEYS[8], n .. ':' .. ARGV[4], ARGV[6]) end
 end
+for i = 8, #ARGV do redis.call('HINCRBY', KEYS[7], ARGV[i], 1) end
 if redis.call('GETBIT', KEYS[6], ARGV[1]) == 1 then
   redis.call('SETBIT', KEYS[6], ARGV[1], 0)
   redis.call('HINCRBY', KEYS[2], 'in_flight', -1)
@@ -113,8 +117,9 @@ redis.call('DEL', KEYS[1])
 return 1`;
 
 /**
- * KEYS ended bits, counts, failures, results stream, run record
- * ARGV bit, failure code, the row when it is to stay a failure (else ''), part, row's number in the part, from 1
+ * KEYS ended bits, counts, failures, results stream, run record, examples
+ * ARGV bit, failure code, the row when it is to stay a failure (else ''), part, row's number in the part, from 1,
+ *   most examples of a code
  * Takes a failure back, once per row of a part (the record remembers how far it got), or moves it into a new part.
  */
 const UNFAIL = /* lua */ `
@@ -128,7 +133,10 @@ if ARGV[3] ~= '' then
 end
 redis.call('SETBIT', KEYS[1], ARGV[1], 0)
 redis.call('HINCRBY', KEYS[2], 'failed', -1)
-if redis.call('HINCRBY', KEYS[3], ARGV[2], -1) <= 0 then redis.call('HDEL', KEYS[3], ARGV[2]) end
+if redis.call('HINCRBY', KEYS[3], ARGV[2], -1) <= 0 then
+  redis.call('HDEL', KEYS[3], ARGV[2])
+  for n = 1, tonumber(ARGV[6]) do redis.call('HDEL', KEYS[6], n .. ':' .. ARGV[2]) end
+end
 return 1`;
 
 /** KEYS consumers. ARGV consumer, 1 when its counts are on record, its calls per second */
@@ -190,7 +198,7 @@ if not jobs then return false end
 return {jobs, redis.call('HSETNX', KEYS[2], ARGV[1], ARGV[2])}`;
 
 const SCRIPTS = {
-  asgSettle: { numberOfKeys: 6, lua: SETTLE },
+  asgSettle: { numberOfKeys: 8, lua: SETTLE },
   asgAdmit: { numberOfKeys: 4, lua: ADMIT },
   asgUnadmit: { numberOfKeys: 2, lua: UNADMIT },
   asgCheckpoint: { numberOfKeys: 5, lua: CHECKPOINT },
@@ -198,7 +206,7 @@ const SCRIPTS = {
   asgRelease: { numberOfKeys: 1, lua: RELEASE },
   asgCreate: { numberOfKeys: 1, lua: CREATE },
   asgTransition: { numberOfKeys: 1, lua: TRANSITION },
-  asgUnfail: { numberOfKeys: 5, lua: UNFAIL },
+  asgUnfail: { numberOfKeys: 6, lua: UNFAIL },
   asgAttend: { numberOfKeys: 1, lua: ATTEND },
   asgAllTold: { numberOfKeys: 1, lua: ALL_TOLD },
   asgIndexTask: { numberOfKeys: 1, lua: INDEX_TASK },
@@ -269,10 +277,11 @@ export async function learn(
   return seen;
 }
 
-/** How a line ends. `record` is the row that the parts will hold. */
-export type Ending =
-  | { kind: 'settled'; label: string; costSats: number; record: object }
-  | { kind: 'failed'; code: string; record: object };
+/** How a line ends. `record` is the row that the parts will hold, `history` the counters of its history that grow. */
+export type Ending = { record: object; history?: readonly string[] } & (
+  | { kind: 'settled'; label: string; costSats: number }
+  | { kind: 'failed'; code: string; example?: FailureExample }
+);
 
 /** Ends a line, once; false when it had ended before. */
 export async function settleLine(
@@ -288,11 +297,15 @@ export async function settleLine(
     keys.failures,
     keys.labels,
     keys.admitted(at.source),
+    keys.history,
+    keys.examples,
     at.line - 1,
     ending.kind,
     JSON.stringify(ending.record),
     ending.kind === 'settled' ? ending.label : ending.code,
     ending.kind === 'settled' ? Math.round(ending.costSats) : 0,
+    ...(ending.kind === 'failed' && ending.example ? [JSON.stringify(ending.example), EXAMPLES] : ['', 0]),
+    ...(ending.history ?? []),
   );
   return ended === 1;
 }

@@ -1,9 +1,12 @@
 import { expect, test } from 'vitest';
+import { niceTop } from '../../src/pages/charts.js';
 import { documentOf } from '../../src/pages/document.js';
 import { html, user } from '../../src/pages/html.js';
 import type { ShownRun } from '../../src/pages/read-runs.js';
+import { noRunPage, runPage } from '../../src/pages/run-page.js';
 import { runsPage } from '../../src/pages/runs-page.js';
-import { shownRun } from './runs.js';
+import { historyOf } from '../../src/runs/history.js';
+import { shownHistory, shownRun } from './runs.js';
 
 const NOW = '2026-11-25T10:05:00.000Z';
 const runs = (...some: ShownRun[]) => documentOf(runsPage({ runs: some, total: some.length }, NOW));
@@ -74,4 +77,63 @@ test('no runs, and more than are shown', () => {
   expect(documentOf(runsPage({ runs: [shownRun()], total: 31 }, NOW))).toContain(
     '<code>asg-ingest runs</code>',
   );
+});
+
+const ended = { state: 'completed', ended_at: '2026-11-25T10:00:03.000Z', in_flight: 0, queued: 0 } as const;
+
+test("a run's page: every chart says in words what it shows, and has its figures as a table", () => {
+  const page = documentOf(runPage(shownHistory(ended), NOW));
+  const text = textOf(page);
+  for (const words of [
+    '600 settled in 3 s: 200 per second on the whole, 400 at best',
+    '7 calls were answered with 429, at most 7 in 1 s',
+    'From submission to settled: half within 283 ms, 95% within 2.3 s',
+    'Half of the labels above 0.90, 25% below 0.50',
+    '1 s to 2 s 400 200 0 7',
+    'rejected line 12, submit: data_url: not found 15 75%',
+    'Per label 205.76 sats',
+    'result 202 300',
+  ])
+    expect(text).toContain(words);
+  expect(page.match(/<svg class="bars/g)).toHaveLength(4);
+  expect(page.match(/role="img" aria-label="/g)).toHaveLength(4);
+  expect(page).toContain('href="../"');
+});
+
+test('a report is one file: no script, nothing fetched, its policy inside', () => {
+  const page = documentOf(runPage(shownHistory(ended), NOW, { alone: true }), { alone: true });
+  expect(page).not.toMatch(/<script|<a |(src|href)="(?!data:)/);
+  expect(page).toContain(`http-equiv="Content-Security-Policy" content="default-src &#39;none&#39;`);
+});
+
+test('a run with nothing counted yet, and one that is not there', () => {
+  const none = { labels: {}, failures: {}, settled: 0, failed: 0, polls_per_label: null, gateway_calls: {} };
+  const text = textOf(documentOf(runPage(shownHistory(none, { history: historyOf({}), examples: {} }), NOW)));
+  expect(text).toContain('0% of 1,000 lines have ended');
+  expect(text).toContain('Labels None yet. Failures None.');
+  expect(text).not.toContain('Throughput');
+  expect(textOf(documentOf(noRunPage('<b>')))).toContain('No run &lt;b&gt; is on record here');
+});
+
+test('what a user wrote stays text on the run page, too', () => {
+  const evil = '"><script>alert(1)</script>';
+  const run = shownHistory({
+    labels: { [evil]: 1 },
+    failures: { [evil]: 1 },
+    message: evil,
+    manifest: { uri: evil, version: evil },
+  });
+  run.examples = { [evil]: [{ line: 1, source: evil, stage: evil, message: evil }] };
+  run.record = {
+    ...run.record,
+    out: evil,
+    task: { ...run.record.task, labelSpec: { question: evil, options: [evil, evil] } },
+  };
+  const page = documentOf(runPage(run, NOW, { alone: true }), { alone: true });
+  expect(page).not.toContain('<script');
+  expect(page).not.toContain('"">');
+});
+
+test('the top of an axis is a round number', () => {
+  expect([0, 0.3, 1, 1.1, 2.2, 7, 10, 240, 251].map(niceTop)).toEqual([1, 0.5, 1, 2, 2.5, 10, 10, 250, 500]);
 });

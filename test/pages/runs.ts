@@ -1,4 +1,5 @@
-import type { ShownRun } from '../../src/pages/read-runs.js';
+import type { ShownHistory, ShownRun } from '../../src/pages/read-runs.js';
+import { historyOf } from '../../src/runs/history.js';
 import type { RunStatus } from '../../src/runs/status.js';
 
 /** A run as the pages read it: one in the middle of its way, unless told otherwise. */
@@ -73,3 +74,25 @@ export function shownRun(status: Partial<RunStatus> = {}, more: Partial<ShownRun
     ...more,
   };
 }
+
+/** The same with what the run's own page needs. */
+export const shownHistory = (
+  status: Partial<RunStatus> = {},
+  more: Partial<ShownHistory> = {},
+): ShownHistory => ({
+  ...shownRun(status),
+  history: historyOf({
+    u0: '300',
+    u1: '400',
+    s1: '200',
+    s2: '400',
+    f2: '20',
+    l1: '7',
+    c18: '450',
+    c9: '150',
+    t3: '500',
+    t9: '100',
+  }),
+  examples: { rejected: [{ line: 12, source: null, stage: 'submit', message: 'data_url: not found' }] },
+  ...more,
+});

@@ -70,7 +70,7 @@ async function prune({ redis, connection }: Store, prefix: string): Promise<RunR
         keys.tally,
       ],
       ...[keys.lease, keys.results, keys.plan, keys.parts, keys.consumers, keys.settleTimes],
-      ...[keys.tasks, keys.hints],
+      ...[keys.tasks, keys.hints, keys.history, keys.examples],
     );
     await redis.zrem(runsIndexKey(prefix), record.id);
   }

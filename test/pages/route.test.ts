@@ -1,0 +1,56 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { serveHttp } from '../../src/http/serve.js';
+import { readShown } from '../../src/pages/read-runs.js';
+import { CONFIDENCE_STEPS } from '../../src/runs/history.js';
+import { API_KEY, line, pipelineTo, runLines, sandbox, tempDir, writeManifest } from '../pipeline/harness.js';
+
+const sum = (values: number[]) => values.reduce((total, n) => total + n, 0);
+
+test('what a run was like adds up to its summary, and its pages are served', async () => {
+  const gateway = await sandbox({ rateLimit: 60, retryAfter: 'none' });
+  const dir = await tempDir();
+  const pipeline = await pipelineTo(gateway.url);
+  const manifest = await writeManifest(dir, [
+    ...Array.from({ length: 60 }, (_, n) => line(n)),
+    ...['a', 'b', 'c', 'd'].map((text) => `nonsense ${text}`),
+    { data_url: 'ftp://images.example.org/1.jpg' },
+  ]);
+  const { summary } = await runLines(pipeline, dir, manifest, { runId: 'r' });
+  const shown = await readShown(pipeline.redis, pipeline.prefix, 'r');
+  const all = (of: 'submitted' | 'settled' | 'failed' | 'limited') =>
+    sum(shown?.history.columns.map((column) => column[of]) ?? []);
+  expect(all('settled')).toBe(summary.settled);
+  expect(all('failed')).toBe(summary.failed);
+  expect(all('submitted')).toBe(summary.gateway_calls.submit?.[202]);
+  expect(all('limited')).toBe(summary.rate_limited);
+  expect(summary.rate_limited).toBeGreaterThan(0);
+  expect(shown?.history.confidences).toHaveLength(CONFIDENCE_STEPS);
+  expect(sum(shown?.history.confidences ?? [])).toBe(60);
+  expect(sum(shown?.history.settleTimes ?? [])).toBe(60);
+  expect(shown?.examples.invalid_json?.map((each) => each.line)).toHaveLength(3);
+  expect(shown?.examples.invalid_line).toEqual([
+    { line: 65, source: null, stage: 'manifest', message: expect.stringContaining('data_url') },
+  ]);
+
+  const settings = { metricsPort: 0, metricsHost: '127.0.0.1' };
+  const server = await serveHttp(pipeline, settings, new AbortController().signal);
+  onTestFinished(() => server?.close());
+  const get = async (path: string) => {
+    const answer = await fetch(`${server?.url}${path}`);
+    return { status: answer.status, headers: answer.headers, text: await answer.text() };
+  };
+  const index = await get('/');
+  expect(index.text).toContain('href="runs/r"');
+  expect(index.headers.get('content-type')).toBe('text/html; charset=utf-8');
+  expect(index.headers.get('content-security-policy')).toMatch(
+    /^default-src 'none';.*script-src 'sha256-[^']+';/,
+  );
+  expect(index.headers.get('content-security-policy')).not.toContain('unsafe');
+  expect(await get('/runs/r')).toMatchObject({ status: 200, text: expect.stringContaining('Settle times') });
+  for (const path of ['/runs/none', '/runs/%3Cscript%3E', '/runs/a%7Db', '/runs/..%2Fr'])
+    expect(await get(path), path).toMatchObject({
+      status: 404,
+      text: expect.stringContaining('No such run'),
+    });
+  for (const path of ['/', '/runs/r']) expect((await get(path)).text).not.toContain(API_KEY);
+});
