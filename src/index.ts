@@ -13,10 +13,11 @@ export { type HttpPart, type HttpServer, openHttpServer } from './http/server.js
 export { createLogger, type LoggerOptions } from './logging.js';
 export { type Manifest, openManifest, parseLine, readLines, type Source } from './manifest/index.js';
 export { createMetrics, type Metrics } from './metrics/metrics.js';
-export { createReleasers, openPipeline, type Releasers } from './open-pipeline.js';
+export { openPipeline } from './open-pipeline.js';
 export type { Pipeline } from './pipeline.js';
 export { type KeepProducingOptions, keepProducing } from './producers/keep-producing.js';
 export { type Producer, produce } from './producers/produce.js';
+export { createReleasers, type Releasers } from './releasers.js';
 export type { FailureRow, ResultRow } from './results/rows.js';
 export { openSink, type Sink } from './results/sink.js';
 export {

@@ -9,36 +9,12 @@ import { openLocalGateway } from './local/gateway.js';
 import { createMetrics } from './metrics/metrics.js';
 import { createObjectStores, type ObjectStores } from './object-stores/index.js';
 import type { Pipeline } from './pipeline.js';
-import { bullConnection, connectRedis } from './redis/connection.js';
-import { openEmbeddedRedis } from './redis/embedded.js';
+import { bullConnection, connectRedis, type RedisTarget } from './redis/connection.js';
+import { openRedisTarget } from './redis/target.js';
+import type { Releasers } from './releasers.js';
 import { budgetKey } from './runs/keys.js';
 import { keyFingerprint } from './runs/record.js';
 import { defineRunScripts, type RunRedis } from './runs/scripts.js';
-
-/** Releases in reverse order of acquisition, each once; the first error is thrown after all have been tried. */
-export interface Releasers {
-  add(release: () => unknown): void;
-  close(): Promise<void>;
-}
-
-export function createReleasers(): Releasers {
-  const stack: (() => unknown)[] = [];
-  let closing: Promise<void> | undefined;
-  return {
-    add: (release) => void stack.push(release),
-    close() {
-      closing ??= (async () => {
-        const errors: unknown[] = [];
-        for (const release of stack.reverse())
-          await Promise.resolve()
-            .then(release)
-            .catch((error) => errors.push(error));
-        if (errors.length > 0) throw errors[0];
-      })();
-      return closing;
-    },
-  };
-}
 
 export interface Store {
   redis: RunRedis;
@@ -46,16 +22,14 @@ export interface Store {
   objectStores: ObjectStores;
 }
 
-/** Where runs are kept: the Redis of `--redis-url`, else the embedded one; and the stores of their files. */
-export async function openStore(settings: Settings, log: Logger, releasers: Releasers): Promise<Store> {
-  const url = settings.redisUrl?.reveal();
-  let target: { url?: string; socketPath?: string } = {};
-  if (url) target = { url };
-  else {
-    const embedded = await openEmbeddedRedis(settings.dataDir, { log });
-    releasers.add(() => embedded.close());
-    target = { socketPath: embedded.socketPath };
-  }
+/** Where runs are kept: the Redis of `openRedisTarget`; and the stores of their files. */
+export async function openStore(
+  settings: Settings,
+  log: Logger,
+  releasers: Releasers,
+  opened?: RedisTarget,
+): Promise<Store> {
+  const target = opened ?? (await openRedisTarget(settings, log, releasers.add));
   const redis = defineRunScripts(connectRedis(target));
   releasers.add(() => redis.disconnect());
   const { connection, close } = bullConnection(target);
@@ -91,9 +65,18 @@ export async function openGateway(
   return { url: settings.gatewayUrl, apiKey, origin: `${url.origin}${url.pathname.replace(/\/+$/, '')}` };
 }
 
-/** Everything that a process shares between its runs, opened in order; `releasers` closes it in reverse. */
-export async function openPipeline(settings: Settings, log: Logger, releasers: Releasers): Promise<Pipeline> {
-  const { redis, connection, objectStores } = await openStore(settings, log, releasers);
+/**
+ * Everything that a process shares between its runs, opened in order; `releasers` closes it in reverse.
+ *
+ * @param opened the Redis, where it is open already; by default it is opened here
+ */
+export async function openPipeline(
+  settings: Settings,
+  log: Logger,
+  releasers: Releasers,
+  opened?: RedisTarget,
+): Promise<Pipeline> {
+  const { redis, connection, objectStores } = await openStore(settings, log, releasers, opened);
   const gateway = await openGateway(settings, log, releasers);
   const client = new ASGGatewayClient({
     apiKey: gateway.apiKey,

@@ -1,5 +1,6 @@
 import { ASGGatewayClient } from '../gateway/client.js';
-import { createReleasers, openGateway } from '../open-pipeline.js';
+import { openGateway } from '../open-pipeline.js';
+import { createReleasers } from '../releasers.js';
 import type { CommandContext } from './program.js';
 import { onInterrupt } from './session.js';
 

@@ -1,43 +1,27 @@
 #!/usr/bin/env node
-import { cancel, pause, resume } from './commands/control.js';
-import { doctor } from './commands/doctor.js';
-import { account } from './commands/gateway/account.js';
-import { batch } from './commands/gateway/batch.js';
-import { billing } from './commands/gateway/billing.js';
-import { job } from './commands/gateway/job.js';
-import { task } from './commands/gateway/task.js';
-import { webhook } from './commands/gateway/webhook.js';
-import { produce } from './commands/produce.js';
-import { rate } from './commands/rate.js';
-import { results } from './commands/results.js';
-import { retry } from './commands/retry.js';
-import { run } from './commands/run.js';
-import { runs } from './commands/runs.js';
-import { sandbox } from './commands/sandbox.js';
-import { status } from './commands/status.js';
-import { work } from './commands/work.js';
-import { main } from './program.js';
+import { type CommandDefinition, main } from './program.js';
 
-const commands = {
-  run,
-  produce,
-  work,
-  status,
-  runs,
-  pause,
-  resume,
-  cancel,
-  retry,
-  rate,
-  results,
-  doctor,
-  sandbox,
-  task,
-  batch,
-  job,
-  webhook,
-  account,
-  billing,
+/** Where each command is defined: only the one that is called is loaded, all of them for `--help`. */
+const commands: Record<string, () => Promise<CommandDefinition>> = {
+  run: async () => (await import('./commands/run.js')).run,
+  produce: async () => (await import('./commands/produce.js')).produce,
+  work: async () => (await import('./commands/work.js')).work,
+  status: async () => (await import('./commands/status.js')).status,
+  runs: async () => (await import('./commands/runs.js')).runs,
+  pause: async () => (await import('./commands/control.js')).pause,
+  resume: async () => (await import('./commands/control.js')).resume,
+  cancel: async () => (await import('./commands/control.js')).cancel,
+  retry: async () => (await import('./commands/retry.js')).retry,
+  rate: async () => (await import('./commands/rate.js')).rate,
+  results: async () => (await import('./commands/results.js')).results,
+  doctor: async () => (await import('./commands/doctor.js')).doctor,
+  sandbox: async () => (await import('./commands/sandbox.js')).sandbox,
+  task: async () => (await import('./commands/gateway/task.js')).task,
+  batch: async () => (await import('./commands/gateway/batch.js')).batch,
+  job: async () => (await import('./commands/gateway/job.js')).job,
+  webhook: async () => (await import('./commands/gateway/webhook.js')).webhook,
+  account: async () => (await import('./commands/gateway/account.js')).account,
+  billing: async () => (await import('./commands/gateway/billing.js')).billing,
 };
 
 const io = {
@@ -49,4 +33,10 @@ const io = {
 };
 // A reader that has seen enough (`results … | head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
-process.exitCode = await main(process.argv.slice(2), io, commands);
+const argv = process.argv.slice(2);
+const [called = ''] = argv;
+const wanted = Object.entries(commands).filter(
+  ([name]) => name === called || !Object.hasOwn(commands, called),
+);
+const loaded = await Promise.all(wanted.map(async ([name, load]) => [name, await load()] as const));
+process.exitCode = await main(argv, io, Object.fromEntries(loaded));

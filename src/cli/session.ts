@@ -1,8 +1,10 @@
 import type { Logger } from 'pino';
 import type { Settings } from '../config/index.js';
 import { IngestError } from '../errors.js';
-import { createReleasers, openPipeline, openStore, type Releasers, type Store } from '../open-pipeline.js';
+import type { Store } from '../open-pipeline.js';
 import type { Pipeline } from '../pipeline.js';
+import { openRedisBeside } from '../redis/target.js';
+import { createReleasers, type Releasers } from '../releasers.js';
 import { listRuns, loadRun, type RunRecord } from '../runs/record.js';
 
 /** Runs `use` with what it opens, and closes that in reverse order whatever happens. */
@@ -19,13 +21,23 @@ export const withPipeline = <T>(
   settings: Settings,
   log: Logger,
   use: (pipeline: Pipeline) => Promise<T>,
-): Promise<T> => withReleasers(async (releasers) => use(await openPipeline(settings, log, releasers)));
+): Promise<T> =>
+  withReleasers(async (releasers) => {
+    const load = () => Promise.all([import('../open-pipeline.js'), import('../work.js')]);
+    const [target, [{ openPipeline }]] = await openRedisBeside(load, settings, log, releasers.add);
+    return use(await openPipeline(settings, log, releasers, target));
+  });
 
 export const withStore = <T>(
   settings: Settings,
   log: Logger,
   use: (store: Store) => Promise<T>,
-): Promise<T> => withReleasers(async (releasers) => use(await openStore(settings, log, releasers)));
+): Promise<T> =>
+  withReleasers(async (releasers) => {
+    const load = () => import('../open-pipeline.js');
+    const [target, { openStore }] = await openRedisBeside(load, settings, log, releasers.add);
+    return use(await openStore(settings, log, releasers, target));
+  });
 
 /** The run of this name; without a name the latest one. */
 export async function findRun({ redis }: Store, prefix: string, id: string | undefined): Promise<RunRecord> {

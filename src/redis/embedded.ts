@@ -18,9 +18,13 @@ export interface EmbeddedRedis {
  * directory. It lives exactly as long as any of them does (`openSharedProcess` says how), it is brought back on the
  * same socket when it is killed, and the next start continues with its data (AOF, fsynced every second).
  *
+ * @param onStarted called when the server runs, and may still be reading its data
  * @throws IngestError `redis` when there is no redis-server, or when it does not start.
  */
-export async function openEmbeddedRedis(dataDir: string, { log }: { log: Logger }): Promise<EmbeddedRedis> {
+export async function openEmbeddedRedis(
+  dataDir: string,
+  { log, onStarted }: { log: Logger; onStarted?: () => void },
+): Promise<EmbeddedRedis> {
   const server = await findRedisServer({ log });
   const dir = join(await prepareDataDir(dataDir), 'redis');
   const socketPath = await socketPathFor(dir, 'redis.sock');
@@ -32,7 +36,10 @@ export async function openEmbeddedRedis(dataDir: string, { log }: { log: Logger 
       mark: socketPath,
       leftover: socketPath,
       command: async () => ({ path: server.path, args: serverArgs(server, dir, socketPath) }),
-      ready: () => answersPing(socketPath),
+      ready: () => {
+        onStarted?.();
+        return answersPing(socketPath);
+      },
     },
     log,
   );

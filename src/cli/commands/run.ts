@@ -1,9 +1,8 @@
-import { serveHttp } from '../../http/serve.js';
-import { type followRun, type RunOutcome, type RunWatch, runManifest } from '../../run.js';
-import { openWebhooks, type Webhooks } from '../../webhooks/index.js';
+import type { followRun, RunOutcome, RunWatch } from '../../run.js';
 import { manifestOptions, pipelineOptions, taskOptionNames } from '../option-groups.js';
 import type { CommandContext, CommandDefinition } from '../program.js';
 import { createProgress } from '../progress.js';
+import { servePorts } from '../serve-ports.js';
 import { onInterrupt, withPipeline } from '../session.js';
 import { formatSummary } from '../summary.js';
 
@@ -23,9 +22,13 @@ export const run: CommandDefinition = {
     'ASG_API_KEY=sk_live_… asg-ingest run items.jsonl --label-spec spec.json --out results/',
   ],
   run: (context) =>
-    runAndReport(context, (pipeline, watch) =>
-      runManifest(pipeline, context.settings, context.args[0] ?? '', { cwd: context.io.cwd, ...watch }),
-    ),
+    runAndReport(context, async (pipeline, watch) => {
+      const { runManifest } = await import('../../run.js');
+      return runManifest(pipeline, context.settings, context.args[0] ?? '', {
+        cwd: context.io.cwd,
+        ...watch,
+      });
+    }),
 };
 
 type Follow = (
@@ -42,12 +45,8 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
   const interrupt = onInterrupt((text) => progress.note(text));
   try {
     return await withPipeline(settings, log, async (pipeline) => {
-      const server = await serveHttp(pipeline, settings, interrupt.signal);
-      if (server) io.stderr.write(`listening on ${server.url}\n`);
-      let webhooks: Webhooks | null = null;
+      const closePorts = await servePorts(pipeline, context, interrupt.signal);
       try {
-        webhooks = await openWebhooks(pipeline, settings, interrupt.signal);
-        if (webhooks) io.stderr.write(`taking webhooks on ${webhooks.url}\n`);
         const outcome = await follow(pipeline, {
           signal: interrupt.signal,
           onStart: (record) => progress.note(`run ${record.id} → ${record.out}`),
@@ -56,8 +55,7 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
         progress.stop();
         return report(context, outcome, Date.now() - started, interrupt.status());
       } finally {
-        await webhooks?.close();
-        await server?.close();
+        await closePorts();
       }
     });
   } finally {

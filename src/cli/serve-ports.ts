@@ -1,0 +1,30 @@
+import type { Pipeline } from '../pipeline.js';
+import { createReleasers } from '../releasers.js';
+import type { CommandContext } from './program.js';
+
+/** Opens the ports that the settings ask for, metrics and webhooks, and says where. Gives what closes them. */
+export async function servePorts(
+  pipeline: Pipeline,
+  { settings, io }: Pick<CommandContext, 'settings' | 'io'>,
+  draining: AbortSignal,
+): Promise<() => Promise<void>> {
+  const { add, close } = createReleasers();
+  try {
+    const { serveHttp } = await import('../http/serve.js');
+    const server = await serveHttp(pipeline, settings, draining);
+    if (server) {
+      add(() => server.close());
+      io.stderr.write(`listening on ${server.url}\n`);
+    }
+    const { openWebhooks } = await import('../webhooks/index.js');
+    const webhooks = await openWebhooks(pipeline, settings, draining);
+    if (webhooks) {
+      add(() => webhooks.close());
+      io.stderr.write(`taking webhooks on ${webhooks.url}\n`);
+    }
+    return close;
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

@@ -1,0 +1,41 @@
+import type { Logger } from 'pino';
+import type { Settings } from '../config/index.js';
+import type { RedisTarget } from './address.js';
+import { openEmbeddedRedis } from './embedded.js';
+
+type RedisSettings = Pick<Settings, 'redisUrl' | 'dataDir'>;
+
+/** The Redis of `--redis-url`, else the embedded one, which `onClose` is told how to leave. */
+export async function openRedisTarget(
+  settings: RedisSettings,
+  log: Logger,
+  onClose: (close: () => Promise<void>) => void,
+  onStarted?: () => void,
+): Promise<RedisTarget> {
+  const url = settings.redisUrl?.reveal();
+  if (url) return { url };
+  const { socketPath, close } = await openEmbeddedRedis(settings.dataDir, {
+    log,
+    ...(onStarted === undefined ? {} : { onStarted }),
+  });
+  onClose(close);
+  return { socketPath };
+}
+
+/**
+ * Opens Redis and loads modules at the same time: the embedded one replays its log, a second for 60 MB, in a process of
+ * its own. Loading begins once that process runs, since it leaves the event loop little time.
+ */
+export async function openRedisBeside<T>(
+  load: () => Promise<T>,
+  settings: RedisSettings,
+  log: Logger,
+  onClose: (close: () => Promise<void>) => void,
+): Promise<[RedisTarget, T]> {
+  let opening = Promise.resolve<RedisTarget>({});
+  const started = new Promise<void>((resolve) => {
+    opening = openRedisTarget(settings, log, onClose, resolve);
+  });
+  await Promise.race([started, opening]);
+  return Promise.all([opening, load()]);
+}

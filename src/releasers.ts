@@ -1,0 +1,24 @@
+/** Releases in reverse order of acquisition, each once; the first error is thrown after all have been tried. */
+export interface Releasers {
+  add(release: () => unknown): void;
+  close(): Promise<void>;
+}
+
+export function createReleasers(): Releasers {
+  const stack: (() => unknown)[] = [];
+  let closing: Promise<void> | undefined;
+  return {
+    add: (release) => void stack.push(release),
+    close() {
+      closing ??= (async () => {
+        const errors: unknown[] = [];
+        for (const release of stack.reverse())
+          await Promise.resolve()
+            .then(release)
+            .catch((error) => errors.push(error));
+        if (errors.length > 0) throw errors[0];
+      })();
+      return closing;
+    },
+  };
+}
