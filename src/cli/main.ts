@@ -14,6 +14,7 @@ const commands: Record<string, () => Promise<CommandDefinition>> = {
   retry: async () => (await import('./commands/retry.js')).retry,
   rate: async () => (await import('./commands/rate.js')).rate,
   results: async () => (await import('./commands/results.js')).results,
+  report: async () => (await import('./commands/report.js')).report,
   doctor: async () => (await import('./commands/doctor.js')).doctor,
   sandbox: async () => (await import('./commands/sandbox.js')).sandbox,
   task: async () => (await import('./commands/gateway/task.js')).task,

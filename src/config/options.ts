@@ -244,6 +244,12 @@ export const options = {
     default: 'settled',
     only: 'flag',
   }),
+  outFile: text({
+    describe: 'where the report goes; - is standard output (default: report-<run>.html)',
+    default: null,
+    only: 'flag',
+    placeholder: 'file',
+  }),
 };
 
 export type OptionKey = keyof typeof options;
