@@ -6,6 +6,8 @@ const GROW = 1.25;
 /** A trial with less concurrency passes when it keeps this share of the throughput. */
 const KEPT = 0.9;
 const LEAST = 4;
+/** A process begins with so many; each answer allows one more, so that they double with each round trip. */
+const FIRST = 8;
 const WINDOW_MS = 2_000;
 const FEWEST_CALLS = 8;
 /** How long a trial that cost throughput is not repeated. */
@@ -28,13 +30,15 @@ export interface AdaptiveLimit {
 /**
  * Calls that pile up before a saturated server come no sooner for being many. While answers are slow, a window with
  * fewer calls in flight is tried: if as many answers come, the fewer are kept and fewer still are tried; if not, the
- * server is slow by nature, and the calls are given back. A server that answers soon is never held back.
+ * server is slow by nature, and the calls are given back. A server that answers soon is never held back, but at the
+ * start: the first calls wait for connections, and would arrive in a burst above a rate that they were sent within.
  */
 export function createAdaptiveLimit(
   most: number,
   now: () => number = () => performance.now(),
 ): AdaptiveLimit {
-  let limit = most;
+  let limit = Math.min(most, FIRST);
+  let starting = true;
   let window: Window | null = null;
   let trial: { before: number; perSecond: number } | null = null;
   let restUntil = 0;
@@ -69,6 +73,11 @@ export function createAdaptiveLimit(
       return limit;
     },
     observe(durationMs, full) {
+      if (starting) {
+        if (limit < most) limit += 1;
+        starting = limit < most;
+        return;
+      }
       window ??= openIn(durationMs);
       if (now() < window.began) return;
       window.calls += 1;

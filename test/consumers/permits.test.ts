@@ -8,6 +8,7 @@ async function drive(most: number, seconds: number, latency: (inFlight: number, 
   const permits = createPermits(most, () => now);
   const ends: { at: number; ms: number }[] = [];
   let least = most;
+  let started = false;
   let answered = 0;
   let waiting = 0;
   const send = async () => {
@@ -27,7 +28,8 @@ async function drive(most: number, seconds: number, latency: (inFlight: number, 
     now = next.at;
     answered += 1;
     permits.give(next.ms);
-    least = Math.min(least, permits.limit);
+    started ||= permits.limit === most;
+    if (started) least = Math.min(least, permits.limit);
   }
   return { least, limit: permits.limit, perSecond: answered / seconds };
 }
@@ -44,6 +46,23 @@ test('a server that is slow by nature keeps all its calls but for a trial now an
   const { least, perSecond } = await drive(100, 600, () => 8_000 + random() * 4_000);
   expect(least).toBeGreaterThanOrEqual(70);
   expect(perSecond).toBeGreaterThan(8.5);
+});
+
+test('the first calls are few, and double with each round trip', async () => {
+  const permits = createPermits(100);
+  let out = 0;
+  const take = () => {
+    out += 1;
+  };
+  for (let n = 0; n < 100; n += 1) void permits.take().then(take);
+  const inFlight: number[] = [];
+  for (let trip = 0; trip < 4; trip += 1) {
+    await new Promise(setImmediate);
+    const answers = out - inFlight.reduce((sum, n) => sum + n, 0);
+    inFlight.push(answers);
+    for (let n = 0; n < answers; n += 1) permits.give(200);
+  }
+  expect(inFlight).toEqual([8, 16, 32, 44]);
 });
 
 test('a fast server is never held back, and one that recovers gets its calls back', async () => {
