@@ -58,8 +58,10 @@ export interface Interrupt {
 }
 
 const STATUS = { SIGINT: 130, SIGTERM: 143 } as const;
+/** Calls in flight have 10 s of it. What is not done then waits for a Redis or a Gateway that does not answer. */
+const STOP_MS = 15_000;
 
-/** The first signal ends the work in good order, the second at once. */
+/** The first signal ends the work in good order, after 15 s in any case; the second ends it at once. */
 export function onInterrupt(note: (text: string) => void): Interrupt {
   const controller = new AbortController();
   let status: number | null = null;
@@ -67,6 +69,8 @@ export function onInterrupt(note: (text: string) => void): Interrupt {
     if (status !== null) process.exit(status);
     status = STATUS[name];
     note('stopping: calls in flight are finished, at most 10 s; once more to stop at once');
+    const end = STATUS[name];
+    setTimeout(() => process.exit(end), STOP_MS).unref();
     controller.abort(new Error(`interrupted by ${name}`));
   };
   const [onInt, onTerm] = [() => handle('SIGINT'), () => handle('SIGTERM')];

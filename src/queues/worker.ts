@@ -93,7 +93,7 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
   };
 }
 
-/** `close()` has no deadline of its own, and never returns while Redis is away. */
+/** `close()` has no deadline of its own, never returns while Redis is away, and a second one with force only waits for it. */
 async function closeWithin(worker: Worker, deadlineMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<'late'>((resolve) => {
@@ -101,5 +101,6 @@ async function closeWithin(worker: Worker, deadlineMs: number): Promise<void> {
   });
   const ended = await Promise.race([worker.close().then(() => 'closed' as const), deadline]);
   clearTimeout(timer);
-  if (ended === 'late') await worker.close(true);
+  // Not waited for: while Redis is away this would have no end either.
+  if (ended === 'late') void worker.disconnect().catch(() => undefined);
 }
