@@ -7,13 +7,13 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Sandbox, startSandbox } from '../src/sandbox/index.js';
+import { type Sandbox, type SandboxStats, startSandbox } from '../src/sandbox/index.js';
 import { randomFrom } from '../src/sandbox/random.js';
 import { cleanUp, cli, dir, manifest, round, TASK } from './harness.js';
 
 const WORKERS = 3;
 const CHAOS_MS = 60_000;
-const DEADLINE_MS = 180_000;
+const STUCK_MS = 90_000;
 
 type Random = () => number;
 const between = (random: Random, least: number, most: number) => least + random() * (most - least);
@@ -69,7 +69,7 @@ async function soak(file: string, lines: number, seed: number): Promise<boolean>
     did[what] = (did[what] ?? 0) + 1;
   }
   gateway.set(FAULTS);
-  while (!ended() && performance.now() - began < DEADLINE_MS) await sleep(200);
+  await noProgress(() => gateway.stats().calls, ended);
   const seconds = round((performance.now() - began) / 1000);
 
   const { stdout: status } = await cli('status', run, '--json').exit;
@@ -90,6 +90,17 @@ async function soak(file: string, lines: number, seed: number): Promise<boolean>
   await Promise.all([...workers, produced].map(({ exit }) => exit));
   await gateway.close();
   return ok;
+}
+
+/** Resolves when the run has ended, or when no call has been made for long. */
+async function noProgress(calls: () => SandboxStats['calls'], ended: () => boolean): Promise<void> {
+  let [last, since] = ['', 0];
+  while (!ended()) {
+    const now = JSON.stringify(calls());
+    if (now !== last) [last, since] = [now, performance.now()];
+    if (performance.now() - since > STUCK_MS) return;
+    await sleep(200);
+  }
 }
 
 async function trouble(

@@ -8,6 +8,8 @@ export type IngestErrorCode =
   | 'sandbox'
   | 'sink'
   | 'webhook'
+  /** The run's state does not allow it. */
+  | 'state'
   | 'internal';
 
 export interface IngestErrorOptions {

@@ -6,6 +6,7 @@ import { openManifest, removeSpools } from './manifest/index.js';
 import type { Pipeline } from './pipeline.js';
 import { keepProducing } from './producers/keep-producing.js';
 import type { Producer } from './producers/produce.js';
+import { refuseUnasked } from './producers/unasked.js';
 import { openQueues } from './queues/queues.js';
 import { summaryOf } from './results/finish.js';
 import { openSink, resolveOut } from './results/sink.js';
@@ -62,6 +63,7 @@ export async function prepare(pipeline: Pipeline, settings: Settings, spec: stri
   const { objectStores } = pipeline;
   const spoolDir = path.join(settings.dataDir, 'spool');
   const manifest = await openManifest(spec, { cwd, spoolDir, objectStores });
+  if (settings.labelSpec === null) await refuseUnasked(manifest, objectStores);
   const prepared = await prepareRun(
     pipeline.redis,
     pipeline.prefix,

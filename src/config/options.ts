@@ -62,7 +62,7 @@ export const options = {
     default: null,
     env: 'REDIS_URL',
     secret: true,
-    protocols: ['redis:', 'rediss:', 'redis+cluster:', 'rediss+cluster:'],
+    protocols: ['redis:', 'rediss:', 'redis+cluster:', 'rediss+cluster:', 'unix:', 'redis+unix:'],
   }),
   dataDir: text({
     describe: "the embedded Redis' files, the local Gateway's state, spools",

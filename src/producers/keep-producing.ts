@@ -93,15 +93,16 @@ async function sweepMissing(
     producer.log.warn({ run: record.id, lines: found }, 'lines were missing and are queued again');
 }
 
-/** Aborts when the run ends or is cancelled meanwhile. */
+/** Aborts when the run ends, is cancelled, or has too many failures: the lines that are read next may be more of them. */
 function watchState(producer: Producer, record: RunRecord): { signal: AbortSignal; end(): void } {
   const over = new AbortController();
   const timer = setInterval(async () => {
-    const state = await producer.redis
-      .hget(runKeys(producer.prefix, record.id).record, 'state')
-      .catch(() => null);
-    if (state === record.state || (state !== 'cancelled' && state !== 'completed')) return;
-    over.abort(new Error(`the run is ${state}`));
+    const [state, reason] = await producer.redis
+      .hmget(runKeys(producer.prefix, record.id).record, 'state', 'reason')
+      .catch(() => []);
+    if (state === record.state) return;
+    if (state === 'cancelled' || state === 'completed' || reason === 'failures')
+      over.abort(new Error(`the run is ${state}`));
   }, LOOK_MS);
   return { signal: over.signal, end: () => clearInterval(timer) };
 }

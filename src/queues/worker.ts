@@ -1,4 +1,4 @@
-import { type ConnectionOptions, type Processor, Worker } from 'bullmq';
+import { type ConnectionOptions, DelayedError, type Job, type Processor, Worker } from 'bullmq';
 import type { Logger } from 'pino';
 import type { RunKeys } from '../runs/keys.js';
 
@@ -10,6 +10,8 @@ const MAX_STALLED = 1_000_000;
 /** A failing fetch is retried without a pause (READONLY, out of memory): past this rate the worker rests. */
 const STORM_ERRORS_PER_SECOND = 50;
 const STORM_REST_MS = 2_000;
+/** When a job whose processing failed is tried again. */
+const AGAIN_MS = 2_000;
 
 export interface RunWorkerOptions<T> {
   name: 'submit' | 'poll' | 'flush';
@@ -32,7 +34,7 @@ export interface RunWorker {
 
 export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
   const { log } = options;
-  const worker = new Worker<T, void>(options.name, options.process, {
+  const worker = new Worker<T, void>(options.name, keeping(options), {
     autorun: false,
     connection: options.connection,
     prefix: options.keys.queuePrefix,
@@ -90,6 +92,26 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
       closing ??= closeWithin(worker, deadlineMs);
       return closing;
     },
+  };
+}
+
+/**
+ * No job is lost to an error that nobody expected, such as one of Redis': it goes back for a while (invariant 3). Where
+ * that fails too, BullMQ has the job as failed or stalled, and the sweep or another process has it in the end.
+ */
+function keeping<T>({ name, process, log }: RunWorkerOptions<T>): Processor<T, void> {
+  return async (job: Job<T, void>, token?: string) => {
+    try {
+      await process(job, token);
+    } catch (error) {
+      if (error instanceof DelayedError) throw error;
+      log.error({ queue: name, job: job.id, err: error }, 'a job went wrong; it is tried again');
+      const again = Date.now() + Math.round(AGAIN_MS * (0.5 + Math.random()));
+      await job.moveToDelayed(again, token).catch(() => {
+        throw error;
+      });
+      throw new DelayedError();
+    }
   };
 }
 

@@ -21,7 +21,8 @@ export function allEnded({ record, status, jobs }: RunReading): boolean {
 export function toSumUp(reading: RunReading): boolean {
   const { state } = reading.record;
   if (reading.summedUp || !allEnded(reading)) return false;
-  return state === 'cancelled' || (state === 'running' && !tooManyFailures(reading));
+  if (state === 'running') return !tooManyFailures(reading);
+  return state === 'cancelled' || state === 'completed';
 }
 
 /** Whether more lines have failed than `--max-failures` allows. */
@@ -86,8 +87,9 @@ async function sumUp(
     ended_at: (await redis.hget(keys.record, 'ended_at')) ?? endedAt,
   };
   await sink.writeSummary(`${JSON.stringify(summary, null, 2)}\n`);
-  await redis.hset(keys.record, 'summed_up', 1);
+  // In this order: a run that was cut off in between is summed up again.
   await transition(redis, keys, 'completed');
+  await redis.hset(keys.record, 'summed_up', 1);
 }
 
 /** The summary so far, in the order of `summary.json`. */

@@ -152,16 +152,6 @@ describe('what stops a run, and what it leaves', () => {
     expect((await boughtTasks(gateway.url)).length).toBe(25);
   });
 
-  test('a refused key blocks before anything is lost', async () => {
-    const gateway = await sandbox();
-    const dir = await tempDir();
-    const manifest = await writeManifest(dir, numbered(5));
-    const pipeline = await pipelineTo(gateway.url, { apiKey: 'wrong' });
-    const { blocked, summary } = await runLines(pipeline, dir, manifest);
-    expect(blocked?.reason).toBe('key_refused');
-    expect(summary).toMatchObject({ settled: 0, failed: 0 });
-  });
-
   test('--budget buys no more than it says, over resumptions', async () => {
     const gateway = await sandbox();
     const dir = await tempDir();

@@ -194,4 +194,11 @@ describe('a run is not summed up', () => {
     await run.redis.hset(run.keys.record, 'state', 'running');
     expect(await run.end()).toBe(true);
   });
+
+  test('once only; but again when that was cut off before it was on record', async () => {
+    const run = await failedRun();
+    expect([await run.end(), await run.end()]).toEqual([true, false]);
+    await run.redis.hdel(run.keys.record, 'summed_up');
+    expect(await run.end()).toBe(true);
+  });
 });

@@ -1,4 +1,5 @@
 import { endCancelled } from '../../consumers/cancel.js';
+import { IngestError } from '../../errors.js';
 import { openQueues } from '../../queues/queues.js';
 import { runKeys } from '../../runs/keys.js';
 import type { RunState } from '../../runs/status.js';
@@ -6,6 +7,17 @@ import { pausedQueues, transition } from '../../runs/transition.js';
 import { storeOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
 import { findRun, withStore } from '../session.js';
+
+/** What a run that is not to be moved allows. */
+const INSTEAD: Record<RunState | 'gone', (run: string) => string> = {
+  running: (run) => `\`asg-ingest status ${run}\` shows how it stands`,
+  paused: (run) => `\`asg-ingest resume ${run}\` goes on`,
+  blocked: (run) =>
+    `nothing is submitted; \`asg-ingest status ${run}\` says why, \`resume\` or \`cancel\` move it`,
+  completed: (run) => `it has ended; \`asg-ingest retry ${run}\` submits what failed once more`,
+  cancelled: (run) => `that is final; \`asg-ingest retry ${run}\` submits what failed once more`,
+  gone: () => '`asg-ingest runs` lists the runs on record',
+};
 
 /** `pause`, `resume` and `cancel`: each moves a run to a state and its queues with it, for all processes at once. */
 function control(name: string, describe: string, to: RunState, done: string): CommandDefinition {
@@ -29,13 +41,13 @@ function control(name: string, describe: string, to: RunState, done: string): Co
           if (to === 'cancelled') await endCancelled(store, settings.prefix, record, queues, log);
           await queues.close();
         }
-        const ok = state === to;
         if (settings.json) io.stdout.write(`${JSON.stringify({ run_id: record.id, state })}\n`);
-        else
-          io.stdout.write(
-            ok ? `run ${record.id} ${done}\n` : `run ${record.id} is ${state}; nothing was changed\n`,
-          );
-        return ok ? 0 : 1;
+        if (state !== to)
+          throw new IngestError('state', `run ${record.id} is ${state}; nothing was changed`, {
+            hint: INSTEAD[state](record.id),
+          });
+        if (!settings.json) io.stdout.write(`run ${record.id} ${done}\n`);
+        return 0;
       }),
   };
 }

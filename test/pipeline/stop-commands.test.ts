@@ -1,0 +1,126 @@
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { cancel, pause, resume } from '../../src/cli/commands/control.js';
+import { produce } from '../../src/cli/commands/produce.js';
+import { run } from '../../src/cli/commands/run.js';
+import { status } from '../../src/cli/commands/status.js';
+import { collectGauges } from '../../src/metrics/collect.js';
+import { runKeys } from '../../src/runs/keys.js';
+import { readRun } from '../../src/runs/read-status.js';
+import { workRuns } from '../../src/work.js';
+import { callMain } from '../cli-frame/harness.js';
+import { testRedis } from '../setup/redis-target.js';
+import { API_KEY, boughtTasks, line, pipelineTo, sandbox, tempDir, until, writeManifest } from './harness.js';
+
+const numbered = (count: number) => Array.from({ length: count }, (_, i) => line(i + 1));
+const COMMANDS = { run, produce, status, pause, resume, cancel };
+const TASK = [
+  '--question',
+  'Which?',
+  '--options',
+  'cat,dog',
+  '--poll-delay',
+  '50ms',
+  '--poll-max-delay',
+  '300ms',
+];
+
+/** The commands as they are called, in this process; and a pipeline that looks at the same Redis. */
+async function terminal(options: Parameters<typeof sandbox>[0] = {}) {
+  const gateway = await sandbox(options);
+  const dir = await tempDir();
+  const pipeline = await pipelineTo(gateway.url);
+  const store = ['--redis-url', `unix://${testRedis().socketPath}`, '--prefix', pipeline.prefix];
+  const asg = (...args: string[]) =>
+    callMain([...args, ...store], COMMANDS, { env: { ASG_API_KEY: API_KEY }, cwd: dir });
+  const target = ['--gateway-url', gateway.url, '--out', 'out', '--run-id', 'r'];
+  const ingest = (manifest: string, ...more: string[]) =>
+    asg('run', manifest, ...target, '--json', '--quiet', ...TASK, ...more);
+  const statusOf = async () => JSON.parse((await asg('status', 'r', '--json')).stdout);
+  const isState = (state: string) =>
+    until(async () => (await readRun(pipeline.redis, pipeline.prefix, 'r'))?.record.state === state, state);
+  return { gateway, dir, pipeline, asg, target, ingest, statusOf, isState };
+}
+
+test('a refused key: exit 4, what to do on stderr and in `status`, a metric; `resume` when it is good again', async () => {
+  const { gateway, dir, pipeline, asg, ingest, statusOf } = await terminal({ apiKeys: [] });
+  const manifest = await writeManifest(dir, numbered(5));
+  const refused = await ingest(manifest);
+  expect(refused.status).toBe(4);
+  expect(refused.stderr).toMatch(/blocked \(key_refused\): .*ASG_API_KEY.*resume/);
+  expect(await statusOf()).toMatchObject({ state: 'blocked', reason: 'key_refused', failed: 0, queued: 5 });
+  await collectGauges(pipeline);
+  expect(await pipeline.metrics.registry.metrics()).toContain(
+    'asg_ingest_run_blocked{run="r",reason="key_refused"} 1',
+  );
+  gateway.set({ apiKeys: null });
+  expect((await asg('resume', 'r')).status).toBe(0);
+  const { status, stdout } = await ingest(manifest);
+  expect([status, JSON.parse(stdout).settled]).toEqual([0, 5]);
+});
+
+describe('--max-failures', () => {
+  test('blocks, and a larger one lets the same command go on', async () => {
+    const { dir, ingest } = await terminal();
+    const bad = [1, 2, 3, 4].map((n) => line(n, { type: 'unheard_of' }));
+    const manifest = await writeManifest(dir, [...numbered(3), ...bad]);
+    const blocked = await ingest(manifest, '--max-failures', '3');
+    expect(blocked.status).toBe(4);
+    expect(blocked.stderr).toMatch(/blocked \(failures\): 4 lines have failed/);
+    const { status, stdout } = await ingest(manifest, '--max-failures', '4');
+    expect(status).toBe(3);
+    expect(JSON.parse(stdout)).toMatchObject({ state: 'completed', settled: 3, failed: 4 });
+  });
+
+  test('a producer reads no further; cancelled while blocked, the run ends', async () => {
+    const { dir, pipeline, asg, target, isState } = await terminal();
+    const manifest = await writeManifest(dir, Array(60_000).fill('nonsense'));
+    const stop = new AbortController();
+    const working = workRuns(pipeline, stop.signal);
+    onTestFinished(async () => {
+      stop.abort();
+      await working;
+    });
+    const produced = asg('produce', manifest, ...target, ...TASK, '--max-failures', '10');
+    await isState('blocked');
+    expect((await asg('cancel', 'r')).status).toBe(0);
+    expect((await produced).status).toBe(4);
+    const reading = await readRun(pipeline.redis, pipeline.prefix, 'r');
+    expect(reading?.status.state).toBe('cancelled');
+    expect(reading?.status.failed).toBeGreaterThan(10);
+    expect(reading?.status.failed).toBeLessThan(60_000);
+  });
+});
+
+test('cancelled while paused, and once more; a cancelled run is not resumed, and says so', async () => {
+  const { gateway, dir, pipeline, asg, ingest, isState } = await terminal({
+    settle: { minMs: 300, maxMs: 600 },
+  });
+  const manifest = await writeManifest(dir, numbered(200));
+  const running = ingest(manifest, '--rate', '40');
+  await until(() => gateway.stats().tasks >= 10, 'tasks');
+  expect((await asg('pause', 'r')).status).toBe(0);
+  await isState('paused');
+  for (let twice = 0; twice < 2; twice += 1) expect((await asg('cancel', 'r')).status).toBe(0);
+  const { status, stdout } = await running;
+  const summary = JSON.parse(stdout);
+  expect([status, summary.state]).toEqual([3, 'cancelled']);
+  expect(summary.settled).toBe((await boughtTasks(gateway.url)).length);
+  expect(summary.failures).toEqual({ cancelled: summary.lines - summary.settled });
+  const resumed = await asg('resume', 'r');
+  expect(resumed.status).toBe(1);
+  expect(resumed.stderr).toMatch(/run r is cancelled; nothing was changed\n.*asg-ingest retry r/);
+  expect(await pipeline.redis.hget(runKeys(pipeline.prefix, 'r').record, 'state')).toBe('cancelled');
+});
+
+test('a manifest that asks nothing, in a run that asks nothing: exit 2 and nothing on record', async () => {
+  const { dir, asg, target, statusOf } = await terminal();
+  const manifest = await writeManifest(dir, ['nonsense', ...numbered(3)]);
+  const refused = await asg('run', manifest, ...target);
+  expect(refused.status).toBe(2);
+  expect(refused.stderr).toContain('--question');
+  await expect(statusOf()).rejects.toThrow();
+  const spec = { question: 'Which?', options: ['cat', 'dog'] };
+  const some = await writeManifest(dir, [line(1), line(2, { label_spec: spec })]);
+  const { status, stdout } = await asg('run', some, ...target, '--json', '--quiet', ...TASK.slice(4));
+  expect([status, JSON.parse(stdout)]).toMatchObject([3, { settled: 1, failures: { invalid_line: 1 } }]);
+});
