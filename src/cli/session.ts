@@ -58,8 +58,8 @@ export interface Interrupt {
 }
 
 const STATUS = { SIGINT: 130, SIGTERM: 143 } as const;
-/** Calls in flight have 10 s of it. What is not done then waits for a Redis or a Gateway that does not answer. */
-const STOP_MS = 15_000;
+/** How long a process takes to stop, at most. Calls in flight have 10 s of it. What is not done then waits for a Redis or a Gateway that does not answer. */
+export const STOP_MS = 15_000;
 
 /** The first signal ends the work in good order, after 15 s in any case; the second ends it at once. */
 export function onInterrupt(note: (text: string) => void): Interrupt {
