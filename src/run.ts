@@ -18,7 +18,6 @@ import type { BlockReason, RunStatus, RunSummary } from './runs/status.js';
 import { transition } from './runs/transition.js';
 
 const LOOK_MS = 250;
-/** How long `run` lets lines in flight settle after the quota has run out. */
 const QUOTA_GRACE_MS = 60_000;
 
 export interface RunOutcome {
@@ -32,6 +31,8 @@ export interface RunWatch {
   /** Called several times a second. `callsPerSecond` is this process' own. */
   onStatus?: (status: RunStatus & { calls_per_second: number; read: number }) => void;
   onStart?: (record: RunRecord) => void;
+  /** How long lines in flight may settle after the quota has run out, ms. Default 60,000. */
+  quotaGraceMs?: number;
 }
 
 export const taskOptions = (settings: Settings): TaskOptions => ({
@@ -156,7 +157,7 @@ async function watch(
   pipeline: Pipeline,
   consumer: ReturnType<typeof createConsumer>,
   signal: AbortSignal,
-  { onStatus }: RunWatch,
+  { onStatus, quotaGraceMs = QUOTA_GRACE_MS }: RunWatch,
 ): Promise<RunReading> {
   let blockedSince: number | null = null;
   for (;;) {
@@ -167,11 +168,12 @@ async function watch(
     onStatus?.({ ...reading.status, calls_per_second: consumer.callsPerSecond(), read: reading.read.lines });
     if (signal.aborted) return reading;
     if (reading.summedUp) return reading;
+    if (consumer.failure !== null) throw consumer.failure;
     const { state, reason } = reading.record;
     if (state === 'blocked') {
       blockedSince ??= Date.now();
       const inFlight = reading.jobs.poll + reading.jobs.submitting > 0;
-      const settling = reason === 'quota' && inFlight && Date.now() - blockedSince < QUOTA_GRACE_MS;
+      const settling = reason === 'quota' && inFlight && Date.now() - blockedSince < quotaGraceMs;
       if (!settling) return reading;
     } else blockedSince = null;
     await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);

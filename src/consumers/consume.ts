@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { IngestError } from '../errors.js';
 import type { Pipeline } from '../pipeline.js';
 import { createPolls } from '../polling/polls.js';
 import { bringForward } from '../queues/bring-forward.js';
@@ -14,6 +15,7 @@ import { type RunReading, readRun } from '../runs/read-status.js';
 import type { RunRecord } from '../runs/record.js';
 import { learn } from '../runs/scripts.js';
 import { pausedQueues, transition } from '../runs/transition.js';
+import { createBudgetWatch } from './budget-spent.js';
 import { CallHeldError, type ConsumedRun } from './call.js';
 import { pollProcessor } from './poll.js';
 import { submitProcessor } from './submit.js';
@@ -23,13 +25,11 @@ const CLOSE_DEADLINE_MS = 10_000;
 /** Results that no process can make durable: past this many parts' worth the run blocks. */
 const UNFLUSHED_PARTS = 4;
 const SINK_TRIES = 5;
-/** Looks in a row that must find `--budget` spent and no call out: lines bought before give their reservation back. */
-const LOOKS_AT_THE_BUDGET = 3;
-/** A reservation whose call is made again and again is not waited for any longer. */
-const BUDGET_SPENT_MS = 30_000;
 
 export interface Consumer {
   readonly record: RunRecord;
+  /** What keeps a cancelled run, which cannot block, from its end. */
+  readonly failure: Error | null;
   /** Gateway calls of this process for the run, over the last few seconds. */
   callsPerSecond(): number;
   start(): Promise<void>;
@@ -58,7 +58,8 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   // Every waiting submission listens.
   setMaxListeners(0, closed.signal);
   let sinkErrors = 0;
-  let budgetSpent = { looks: 0, since: Date.now() };
+  let failure: Error | null = null;
+  const budgetIsSpent = createBudgetWatch();
 
   const run: ConsumedRun = {
     record,
@@ -127,14 +128,16 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       await tell(await readRun(redis, prefix, record.id));
       // Until the other consumers have told, the next look asks for a flush again.
       if (await attendance.allTold()) await finishRun(flusher, record.id, log);
-      sinkErrors = 0;
+      [sinkErrors, failure] = [0, null];
     } catch (error) {
       sinkErrors += 1;
       log.warn({ err: error, tries: sinkErrors }, 'a flush failed');
       if (sinkErrors < SINK_TRIES) return;
       const { message: what, hint = 'mend it' } = error as Error & { hint?: string };
-      const message = `results cannot be written to ${record.out}: ${what}; ${hint.replace(/\.$/, '')}, and resume`;
-      await transition(redis, keys, 'blocked', { reason: 'sink', message });
+      const place = `results cannot be written to ${record.out}: ${what}`;
+      const message = `${place}; ${hint.replace(/\.$/, '')}, and resume`;
+      const state = await transition(redis, keys, 'blocked', { reason: 'sink', message });
+      if (state === 'cancelled') failure = new IngestError('sink', place, { hint });
     }
   }
 
@@ -182,15 +185,6 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     }
   }
 
-  /** Lines wait for more than `--budget` allows, and no call is out that may give some of it back. */
-  function budgetIsSpent({ record: { state, policy }, status, jobs, bought }: RunReading): boolean {
-    const waits = state === 'running' && policy.budget !== null && bought >= policy.budget && jobs.submit > 0;
-    const callsAreOut = status.in_flight > jobs.poll;
-    const { looks, since } = budgetSpent;
-    budgetSpent = waits ? { looks: callsAreOut ? 0 : looks + 1, since } : { looks: 0, since: Date.now() };
-    return waits && (budgetSpent.looks >= LOOKS_AT_THE_BUDGET || Date.now() - since > BUDGET_SPENT_MS);
-  }
-
   /** Puts this process' counts on record; those of all its calls, when every line had ended before. */
   async function tell(reading: RunReading | null): Promise<void> {
     await ledger.flush();
@@ -216,6 +210,9 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   };
 
   return {
+    get failure() {
+      return failure;
+    },
     get record() {
       return run.record;
     },

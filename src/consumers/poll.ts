@@ -138,19 +138,50 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
   /** The Gateway does not know a task that it had accepted: under the same key it may, at no further cost. */
   async function submitAgain(job: Job<PollJob>, token: string | undefined): Promise<void> {
     const { data } = job;
+    if (run.record.state === 'cancelled')
+      return fail(data, {
+        code: 'task_not_found',
+        status: 404,
+        message: 'task not found; the run is cancelled',
+      });
+    if (!(await reserve())) {
+      const message =
+        'the Gateway has forgotten a task, and --budget does not allow another; run again with a larger one';
+      await blockRun(pipeline, run, { kind: 'run', reason: 'budget', message });
+      return sleep(job, token, false);
+    }
     try {
       const answer = await callGateway(pipeline, run, 'submit', (options) =>
         pipeline.client.submitTask(taskOf(run.record, data, pipeline.webhooks?.callbackUrl), options),
       );
       pipeline.metrics.submitted.inc({ outcome: answer.idempotent ? 'replayed' : 'created' });
+      if (answer.idempotent) await giveBack();
       await follow(job, answer.task_id);
     } catch (error) {
-      if (isHeld(error)) return delayPaused(run, job, token, error);
+      if (isHeld(error)) {
+        await giveBack();
+        return delayPaused(run, job, token, error);
+      }
       const trouble = troubleOf(error, 'submit');
       if (trouble === null) throw error;
+      // A call whose answer is lost may have bought one.
+      if (trouble.kind !== 'again') await giveBack();
       return handle(trouble, job, token);
     }
     return delayJob(job, token, run.record.policy.pollDelayMs);
+  }
+
+  /** One more of `--budget`, before the call; false when all of it has been bought. */
+  async function reserve(): Promise<boolean> {
+    const { budget } = run.record.policy;
+    const bought = await pipeline.redis.hincrby(keys.counts, 'bought', 1);
+    if (budget === null || bought <= budget) return true;
+    await giveBack();
+    return false;
+  }
+
+  async function giveBack(): Promise<void> {
+    await pipeline.redis.hincrby(keys.counts, 'bought', -1);
   }
 
   async function follow(job: Job<PollJob>, task: string): Promise<void> {

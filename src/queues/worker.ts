@@ -59,6 +59,9 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
   let second = 0;
   let errors = 0;
   worker.on('error', (error) => {
+    // It was given back while its lock was being renewed, or another process has it: both are provided for.
+    if (error.message.startsWith('could not renew lock'))
+      return log.debug({ queue: options.name, err: error });
     const now = Math.floor(Date.now() / 1000);
     if (now !== second) [second, errors] = [now, 0];
     errors += 1;

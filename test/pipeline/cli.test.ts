@@ -1,6 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { cancel, pause, resume } from '../../src/cli/commands/control.js';
+import { status } from '../../src/cli/commands/status.js';
+import { callMain } from '../cli-frame/harness.js';
 import { cli, outOf, startCli } from './cli.js';
 import { boughtTasks, line, readOut, sandbox, tempDir, until, writeManifest } from './harness.js';
 
@@ -91,26 +94,32 @@ describe('the command line', () => {
     expect((await boughtTasks(gateway.url)).length).toBe(300);
   });
 
-  test('pause, status, resume and cancel from another terminal', async () => {
+  test('pause, status, resume and cancel from another terminal are felt by all processes', async () => {
     const gateway = await sandbox({ settle: { minMs: 200, maxMs: 400 } });
     const dir = await tempDir();
     const manifest = await writeManifest(dir, numbered(2_000));
     const run = startCli(runArgs(manifest, gateway.url, ['--rate', '60']), { cwd: dir });
-    await until(() => gateway.stats().tasks >= 10, 'tasks');
-    expect((await cli(['pause', 'r'], { cwd: dir })).status).toBe(0);
-    const paused = JSON.parse((await cli(['status', 'r', '--json'], { cwd: dir })).stdout);
+    const terminal = (args: string[]) => callMain(args, { pause, status, resume, cancel }, { cwd: dir });
+    const work = startCli(['work', '--gateway-url', gateway.url, '--metrics-port', '0'], { cwd: dir });
+    let said = '';
+    work.child.stderr?.on('data', (text) => {
+      said += text;
+    });
+    await until(() => said.includes('run opened') && gateway.stats().tasks >= 10, 'both processes at work');
+    expect((await terminal(['pause', 'r'])).status).toBe(0);
+    const paused = JSON.parse((await terminal(['status', 'r', '--json'])).stdout);
     expect(paused).toMatchObject({ state: 'paused', run_id: 'r', rate: 60 });
     await quiet(() => JSON.stringify(gateway.stats().calls));
     const calls = JSON.stringify(gateway.stats().calls);
-    const still = await cli(['status', 'r', '--json'], { cwd: dir });
+    const still = await terminal(['status', 'r', '--json']);
     expect(JSON.parse(still.stdout).state).toBe('paused');
     expect(JSON.stringify(gateway.stats().calls)).toBe(calls);
-    expect((await cli(['resume', 'r'], { cwd: dir })).status).toBe(0);
+    expect((await terminal(['resume', 'r'])).status).toBe(0);
     const before = gateway.stats().tasks;
     await until(() => gateway.stats().tasks > before, 'submissions after resume');
-    expect((await cli(['cancel', 'r'], { cwd: dir })).status).toBe(0);
-    const { status, stdout } = await run.exit;
-    expect(status).toBe(3);
+    expect((await terminal(['cancel', 'r'])).status).toBe(0);
+    const { status: exit, stdout } = await run.exit;
+    expect(exit).toBe(3);
     const summary = JSON.parse(stdout);
     expect(summary.state).toBe('cancelled');
     expect(summary.lines).toBe(summary.settled + summary.failed);

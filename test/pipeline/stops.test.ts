@@ -1,9 +1,13 @@
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Pipeline } from '../../src/pipeline.js';
+import { openSink, type Sink } from '../../src/results/sink.js';
+import { runManifest } from '../../src/run.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { readRun } from '../../src/runs/read-status.js';
+import { admit } from '../../src/runs/scripts.js';
 import { transition } from '../../src/runs/transition.js';
+import { startSandbox } from '../../src/sandbox/index.js';
 import { workRuns } from '../../src/work.js';
 import { startBreakingProxy } from '../setup/breaking-proxy.js';
 import {
@@ -13,6 +17,7 @@ import {
   readOut,
   runLines,
   sandbox,
+  settingsFor,
   tempDir,
   until,
   writeManifest,
@@ -75,6 +80,40 @@ describe('--budget', () => {
   });
 });
 
+describe('--budget is not passed', () => {
+  test('by a line that a killed process had reserved one for', async () => {
+    const gateway = await sandbox();
+    const dir = await tempDir();
+    const manifest = await writeManifest(dir, numbered(12));
+    const pipeline = await pipelineTo(gateway.url);
+    const stop = AbortSignal.abort();
+    await runLines(pipeline, dir, manifest, { runId: 'r', budget: 4 }, stop);
+    const keys = runKeys(pipeline.prefix, 'r');
+    for (const n of [1, 2]) expect(await admit(pipeline.redis, keys, { source: 0, line: n })).toBe('fresh');
+    const { blocked, summary } = await runLines(pipeline, dir, manifest, { runId: 'r', budget: 4 });
+    expect([blocked?.reason, summary.failed]).toEqual(['budget', 0]);
+    expect((await boughtTasks(gateway.url)).length).toBe(4);
+  });
+
+  test('by a task that the Gateway has forgotten', async () => {
+    const gateway = await startSandbox({ port: 0, settle: { minMs: 1_000, maxMs: 1_000 } });
+    const dir = await tempDir();
+    const manifest = await writeManifest(dir, numbered(3));
+    const pipeline = await pipelineTo(gateway.url);
+    const run = runLines(pipeline, dir, manifest, { runId: 'r', budget: 3 });
+    await until(() => gateway.stats().tasks === 3, 'all bought');
+    await gateway.close();
+    const anew = await sandbox({ port: gateway.port });
+    expect((await run).blocked).toMatchObject({
+      reason: 'budget',
+      message: expect.stringContaining('forgotten'),
+    });
+    expect(anew.stats().tasks).toBe(0);
+    const { summary } = await runLines(pipeline, dir, manifest, { runId: 'r', budget: 6 });
+    expect(summary).toMatchObject({ state: 'completed', settled: 3 });
+  });
+});
+
 describe('a cancelled run comes to its end', () => {
   test('when the Gateway refuses the key by then: what was paid for is reported', async () => {
     const gateway = await sandbox({ settle: { minMs: 60_000, maxMs: 60_000 } });
@@ -106,7 +145,39 @@ describe('a cancelled run comes to its end', () => {
   });
 });
 
+test('a cancelled run whose results cannot be written ends with what is wrong there', async () => {
+  const gateway = await sandbox({ settle: { minMs: 500, maxMs: 500 } });
+  const dir = await tempDir();
+  const manifest = await writeManifest(dir, numbered(3));
+  const pipeline = await pipelineTo(gateway.url);
+  const full: Sink = {
+    ...openSink(path.join(dir, 'out')),
+    writePart: () => Promise.reject(new Error('no space left on device')),
+  };
+  const run = runLines({ ...pipeline, openSink: () => full }, dir, manifest, { runId: 'r' });
+  await until(() => gateway.stats().tasks === 3, 'all bought');
+  await transition(pipeline.redis, runKeys(pipeline.prefix, 'r'), 'cancelled');
+  await expect(run).rejects.toMatchObject({
+    code: 'sink',
+    message: expect.stringContaining('no space left'),
+  });
+});
+
 describe('blocked', () => {
+  test('quota: `run` waits for lines in flight no longer than the grace', async () => {
+    const gateway = await sandbox({ quota: 3, settle: { minMs: 60_000, maxMs: 60_000 } });
+    const dir = await tempDir();
+    const manifest = await writeManifest(dir, numbered(6));
+    const pipeline = await pipelineTo(gateway.url);
+    const outcome = await runManifest(pipeline, settingsFor(dir), manifest, {
+      cwd: dir,
+      signal: new AbortController().signal,
+      quotaGraceMs: 300,
+    });
+    expect(outcome.blocked?.reason).toBe('quota');
+    expect(outcome.summary).toMatchObject({ lines: 6, settled: 0, failed: 0 });
+  });
+
   test('quota, then the key is refused too: the polls stop', async () => {
     const gateway = await sandbox({ quota: 3, settle: { minMs: 60_000, maxMs: 60_000 } });
     const dir = await tempDir();

@@ -1,0 +1,25 @@
+import type { RunReading } from '../runs/read-status.js';
+
+/** Looks in a row that must find no call out. */
+const LOOKS = 3;
+/** A reservation whose call is made again and again is not waited for any longer. */
+const LONGEST_MS = 30_000;
+
+/**
+ * Looks whether lines wait for more than `--budget` allows and no call is out that may give some of it back: a line
+ * that was bought before does.
+ */
+export function createBudgetWatch(): (reading: RunReading) => boolean {
+  let looks = 0;
+  let since = Date.now();
+  return ({ record: { state, policy }, status, jobs, bought }) => {
+    if (state !== 'running' || policy.budget === null || bought < policy.budget || jobs.submit === 0) {
+      looks = 0;
+      since = Date.now();
+      return false;
+    }
+    const callsAreOut = status.in_flight > jobs.poll;
+    looks = callsAreOut ? 0 : looks + 1;
+    return looks >= LOOKS || Date.now() - since > LONGEST_MS;
+  };
+}
