@@ -1,6 +1,6 @@
 /**
- * A run under everything at once: errors, resets, 429s, outages, `kill -9` of its workers, pauses. The Gateway's record
- * is the judge: each line ended once, and was bought once.
+ * A run under everything at once: errors, resets, 429s, outages, a quota that ends, pauses, `kill -9` of its producer and
+ * its workers. The Gateway's record is the judge: each line ended once, and was bought once.
  *   npm run bench:soak -- [runs] [lines] [first seed]
  */
 import { existsSync } from 'node:fs';
@@ -34,7 +34,10 @@ async function soak(file: string, lines: number, seed: number): Promise<boolean>
   });
   const [run, out] = [`soak-${seed}`, `out-${seed}`];
   const target = ['--gateway-url', gateway.url, '--log-level', 'error'];
-  const startWorker = () =>
+  // Small windows, so that their limits are met.
+  const windows = ['--max-in-flight', String(Math.round(between(random, 20, 1_000))), '--max-queued', '500'];
+  const polls = ['--poll-delay', '500ms', '--poll-max-delay', '2s'];
+  const worker = () =>
     cli(
       'work',
       ...target,
@@ -43,32 +46,26 @@ async function soak(file: string, lines: number, seed: number): Promise<boolean>
       '--concurrency',
       String(Math.round(between(random, 5, 60))),
     );
-  const workers = Array.from({ length: WORKERS }, startWorker);
-  // Small windows, so that their limits are met.
-  const windows = ['--max-in-flight', String(Math.round(between(random, 20, 1_000))), '--max-queued', '500'];
-  const polls = ['--poll-delay', '500ms', '--poll-max-delay', '2s'];
-  const produced = cli(
-    'produce',
-    file,
-    ...target,
-    '--run-id',
-    run,
-    '--out',
-    out,
-    ...TASK,
-    ...windows,
-    ...polls,
-  );
+  const producer = () =>
+    cli('produce', file, ...target, '--run-id', run, '--out', out, ...TASK, ...windows, ...polls);
+  const starts = [producer, ...Array.from({ length: WORKERS }, () => worker)];
+  const processes = starts.map((start) => start());
+  const killOne = () => {
+    const at = Math.floor(random() * starts.length);
+    processes[at]?.child.kill('SIGKILL');
+    processes[at] = (starts[at] ?? worker)();
+  };
 
   const began = performance.now();
   const ended = () => existsSync(path.join(dir, out, 'summary.json'));
   const did: Record<string, number> = {};
   while (!ended() && performance.now() - began < CHAOS_MS) {
     await sleep(between(random, 300, 3_000));
-    const what = await trouble(random, gateway, run, workers, startWorker);
+    const what = await trouble(random, gateway, run, killOne);
     did[what] = (did[what] ?? 0) + 1;
   }
   gateway.set(FAULTS);
+  await cli('resume', run).exit;
   await noProgress(() => gateway.stats().calls, ended);
   const seconds = round((performance.now() - began) / 1000);
 
@@ -86,8 +83,8 @@ async function soak(file: string, lines: number, seed: number): Promise<boolean>
     JSON.stringify({ seed, ok, seconds, state, settled, failed, bought, rows: rows.length, windows, did }),
   );
   if (!ok) console.log(status, JSON.stringify(gateway.stats()));
-  for (const { child } of [...workers, produced]) child.kill();
-  await Promise.all([...workers, produced].map(({ exit }) => exit));
+  for (const { child } of processes) child.kill();
+  await Promise.all(processes.map(({ exit }) => exit));
   await gateway.close();
   return ok;
 }
@@ -103,18 +100,10 @@ async function noProgress(calls: () => SandboxStats['calls'], ended: () => boole
   }
 }
 
-async function trouble(
-  random: Random,
-  gateway: Sandbox,
-  run: string,
-  workers: ReturnType<typeof cli>[],
-  startWorker: () => ReturnType<typeof cli>,
-): Promise<string> {
+async function trouble(random: Random, gateway: Sandbox, run: string, killOne: () => void): Promise<string> {
   const chance = random();
   if (chance < 0.5) {
-    const at = Math.floor(random() * workers.length);
-    workers[at]?.child.kill('SIGKILL');
-    workers[at] = startWorker();
+    killOne();
     return 'kill';
   }
   if (chance < 0.7) {
@@ -123,7 +112,14 @@ async function trouble(
     await cli('resume', run).exit;
     return 'pause';
   }
-  if (chance < 0.85) {
+  if (chance < 0.78) {
+    gateway.set({ quota: gateway.stats().tasks });
+    await sleep(between(random, 500, 3_000));
+    gateway.set({ quota: 10_000_000 });
+    await cli('resume', run).exit;
+    return 'quota';
+  }
+  if (chance < 0.9) {
     gateway.set({ errorRate: 1 });
     await sleep(between(random, 500, 8_000));
     gateway.set(FAULTS);
