@@ -36,11 +36,13 @@ export function overTime(history: History, seconds: number): Html[] {
     line: { swatch: 'in-flight', heights: columns.map(({ submitted, width }) => submitted / width) },
     ticks,
     columns: ['time', 'submitted/s', 'settled/s', 'failed/s', '429s'],
-    rows: columns.map(({ from, width, submitted, settled, failed, limited }) => [
-      when(from, width),
-      ...[submitted, settled, failed].map((n) => perSecond(n, width)),
-      limited,
-    ]),
+    rows: columns
+      .filter(({ submitted, settled, failed, limited }) => submitted + settled + failed + limited > 0)
+      .map(({ from, width, submitted, settled, failed, limited }) => [
+        when(from, width),
+        ...[submitted, settled, failed].map((n) => perSecond(n, width)),
+        limited,
+      ]),
   });
   const most = columns.reduce((a, b) => (b.limited > a.limited ? b : a), columns[0] ?? { limited: 0 });
   if (most.limited === 0) return [throughput];
@@ -65,8 +67,9 @@ export function overTime(history: History, seconds: number): Html[] {
 export function settleTimes({ settleTimes: counts }: History): Html | null {
   const all = sum(counts);
   if (all === 0) return null;
-  const first = counts.findIndex((n) => n > 0);
-  const bins = counts.map((n, bin) => ({ bin, n })).slice(first);
+  // Two empty bins on either side, so that even one that holds all is seen for what it is.
+  const first = Math.max(0, counts.findIndex((n) => n > 0) - 2);
+  const bins = [...counts, 0, 0].map((n, bin) => ({ bin, n })).slice(first);
   const range = (bin: number) =>
     bin === 0
       ? `up to ${time(settleBinEnds(0))}`
@@ -80,10 +83,10 @@ export function settleTimes({ settleTimes: counts }: History): Html | null {
     ticks: [
       first === 0 ? '0' : time(settleBinEnds(first - 1)),
       time(settleBinEnds(first - 1 + bins.length / 2)),
-      time(settleBinEnds(counts.length - 1)),
+      time(settleBinEnds(counts.length + 1)),
     ],
     columns: ['time', 'lines', 'share'],
-    rows: bins.map(({ bin, n }) => [range(bin), n, percent(n / all)]),
+    rows: bins.filter(({ n }) => n > 0).map(({ bin, n }) => [range(bin), n, percent(n / all)]),
   });
 }
 

@@ -85,12 +85,15 @@ ${figure('Calls', count(all))}
 ${figure('Calls per label', perLabel(all))}
 ${figure('Polls per label', status.polls_per_label === null ? '–' : status.polls_per_label.toFixed(2))}
 </dl>
-<table><caption>Gateway calls</caption><thead><tr><th scope="col">operation</th><th scope="col">answer</th><th scope="col" class="n">calls</th></tr></thead>
+${all > 0 && callsTable(rows)}`;
+}
+
+const callsTable = (rows: { operation: string; answer: string; n: number }[]): Html =>
+  html`<table><caption>Gateway calls</caption><thead><tr><th scope="col">operation</th><th scope="col">answer</th><th scope="col" class="n">calls</th></tr></thead>
 <tbody>${rows.map(
     ({ operation, answer, n }) =>
       html`<tr><th scope="row">${operation}</th><td>${answer}</td><td class="n">${count(n)}</td></tr>`,
   )}</tbody></table>`;
-}
 
 function facts({ status, record }: ShownHistory): Html {
   const { labelSpec, taskType, key } = record.task;

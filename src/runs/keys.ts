@@ -66,6 +66,12 @@ export function runKeys(prefix: string, runId: string): RunKeys {
   };
 }
 
+/** All of a run's keys but its queues', whose names are BullMQ's. */
+export function allKeys({ queuePrefix: _notOurs, ended, admitted, ...named }: RunKeys, sources: number) {
+  const bits = Array.from({ length: sources }, (_, source) => [ended(source), admitted(source)]);
+  return [...Object.values(named), ...bits.flat()];
+}
+
 /** Field of the record: the highest number of a failures part that `retry` has set aside. */
 export const SUPERSEDED = 'superseded';
 

@@ -5,6 +5,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, onTestFinished, type TestContext, test } from 'vitest';
 import { report } from '../../src/cli/commands/report.js';
 import { run } from '../../src/cli/commands/run.js';
+import { runs } from '../../src/cli/commands/runs.js';
 import { serveHttp } from '../../src/http/serve.js';
 import type { Pipeline } from '../../src/pipeline.js';
 import { confidenceField, eventField, exampleOf, settleTimeField } from '../../src/runs/history.js';
@@ -279,4 +280,8 @@ test('a report is a file that opens by itself and says what summary.json says', 
     { env, cwd: dir },
   );
   expect([nowhere.status, nowhere.stderr]).toEqual([2, expect.stringContaining('--out-file: ')]);
+  // What was counted of the run goes with it.
+  expect(await redis.hlen('{asg:r}:history')).toBeGreaterThan(0);
+  expect((await callMain(['runs', '--prune'], { runs }, { env, cwd: dir })).status).toBe(0);
+  expect(await redis.keys('*{asg:r}*')).toEqual([]);
 });

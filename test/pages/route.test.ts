@@ -1,7 +1,9 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { serveHttp } from '../../src/http/serve.js';
 import { readShown } from '../../src/pages/read-runs.js';
-import { CONFIDENCE_STEPS } from '../../src/runs/history.js';
+import { CONFIDENCE_STEPS, EXAMPLES, examplesOf } from '../../src/runs/history.js';
+import { runKeys } from '../../src/runs/keys.js';
+import { settleLine } from '../../src/runs/scripts.js';
 import { API_KEY, line, pipelineTo, runLines, sandbox, tempDir, writeManifest } from '../pipeline/harness.js';
 
 const sum = (values: number[]) => values.reduce((total, n) => total + n, 0);
@@ -53,4 +55,27 @@ test('what a run was like adds up to its summary, and its pages are served', asy
       text: expect.stringContaining('No such run'),
     });
   for (const path of ['/', '/runs/r']) expect((await get(path)).text).not.toContain(API_KEY);
+});
+
+test('a few failures of each code are kept, and none of a code whose failures were all taken back', async () => {
+  const { redis, prefix } = await pipelineTo('http://127.0.0.1:1');
+  const keys = runKeys(prefix, 'r');
+  const fail = (n: number, code: string) => {
+    const example = { line: n, source: null, stage: 'submit', message: code };
+    return settleLine(redis, keys, { source: 0, line: n }, { kind: 'failed', code, record: {}, example });
+  };
+  for (const n of [1, 2, 3, 4, 5]) await fail(n, 'rejected');
+  await fail(6, 'result_timeout');
+  const kept = async () => {
+    const examples = Object.entries(examplesOf(await redis.hgetall(keys.examples)));
+    return Object.fromEntries(examples.map(([code, lines]) => [code, lines.map((each) => each.line)]));
+  };
+  expect(await kept()).toEqual({ rejected: [1, 2, 3], result_timeout: [6] });
+  const unfail = (n: number, code: string) =>
+    redis.asgUnfail(
+      ...[keys.ended(0), keys.counts, keys.failures, keys.results, keys.record, keys.examples],
+      ...[n - 1, code, '', 'part', n, EXAMPLES],
+    );
+  for (const n of [1, 2, 3, 4, 5]) await unfail(n, 'rejected');
+  expect(await kept()).toEqual({ result_timeout: [6] });
 });

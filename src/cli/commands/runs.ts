@@ -1,6 +1,6 @@
 import type { Store } from '../../open-pipeline.js';
 import { openQueues } from '../../queues/queues.js';
-import { manifestsKey, runKeys, runsIndexKey } from '../../runs/keys.js';
+import { allKeys, manifestsKey, runKeys, runsIndexKey } from '../../runs/keys.js';
 import { readRun } from '../../runs/read-status.js';
 import { listRuns, type RunRecord } from '../../runs/record.js';
 import { storeOptions } from '../option-groups.js';
@@ -56,22 +56,7 @@ async function prune({ redis, connection }: Store, prefix: string): Promise<RunR
     const queues = openQueues(keys, connection, () => undefined);
     for (const queue of [queues.submit, queues.poll, queues.flush]) await queue.obliterate({ force: true });
     await queues.close();
-    const bits = record.manifest.sources.flatMap((_name, index) => [keys.ended(index), keys.admitted(index)]);
-    await redis.del(
-      ...bits,
-      ...[
-        keys.record,
-        keys.counts,
-        keys.failures,
-        keys.labels,
-        keys.calls,
-        keys.cursor,
-        keys.fence,
-        keys.tally,
-      ],
-      ...[keys.lease, keys.results, keys.plan, keys.parts, keys.consumers, keys.settleTimes],
-      ...[keys.tasks, keys.hints, keys.history, keys.examples],
-    );
+    await redis.del(...allKeys(keys, record.manifest.sources.length));
     await redis.zrem(runsIndexKey(prefix), record.id);
   }
   const known = await redis.hgetall(manifestsKey(prefix));
