@@ -207,6 +207,11 @@ export const options = {
     expected: 'a token of printable characters without spaces',
   }),
 
+  queueBoardWrites: boolean({
+    describe: 'let /queues retry, promote and remove jobs and pause queues; else it only shows them',
+    env: 'ASG_QUEUE_BOARD_WRITES',
+  }),
+
   sandbox: boolean({ describe: 'start a local Gateway for this run, and use it' }),
   ...sandbox,
   port: integer({ describe: 'where the local Gateway listens', default: 8_081, only: 'flag', ...port }),

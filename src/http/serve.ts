@@ -2,14 +2,15 @@ import type { Settings } from '../config/index.js';
 import { metricsRoute } from '../metrics/route.js';
 import { pagesRoute } from '../pages/route.js';
 import type { Pipeline } from '../pipeline.js';
+import { queueBoard } from '../queue-board/route.js';
 import { probes } from './probes.js';
 import { type HttpServer, openHttpServer } from './server.js';
 
 export type ServeSettings = Pick<Settings, 'metricsPort' | 'metricsHost'> &
-  Partial<Pick<Settings, 'metricsToken'>>;
+  Partial<Pick<Settings, 'metricsToken' | 'queueBoardWrites'>>;
 
 /**
- * Serves a process' port: probes, metrics, pages. Null when `metricsPort` is: then there is none.
+ * Serves a process' port: probes, metrics, pages, the queue board. Null when `metricsPort` is: then there is none.
  *
  * @param draining aborts when the process begins to stop: it is not ready from then on
  */
@@ -24,6 +25,11 @@ export async function serveHttp(
     port: settings.metricsPort,
     token: settings.metricsToken?.reveal() ?? null,
     log: pipeline.log,
-    parts: [probes(pipeline, draining), metricsRoute(pipeline), pagesRoute(pipeline)],
+    parts: [
+      probes(pipeline, draining),
+      metricsRoute(pipeline),
+      pagesRoute(pipeline),
+      queueBoard(pipeline, { writes: settings.queueBoardWrites ?? false }),
+    ],
   });
 }

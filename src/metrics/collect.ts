@@ -1,6 +1,6 @@
 import type { ChainableCommander } from 'ioredis';
 import type { Pipeline } from '../pipeline.js';
-import { queueKey } from '../queues/queues.js';
+import { QUEUE_NAMES, queueKey } from '../queues/queues.js';
 import { redisFigures } from '../redis/figures.js';
 import { readTogether } from '../redis/together.js';
 import { type RunKeys, runKeys, runsIndexKey } from '../runs/keys.js';
@@ -11,7 +11,6 @@ import type { Gauges } from './gauges.js';
 const CACHE_MS = 1_000;
 /** A run that has ended stays in the metrics for so long, so that its last figures are scraped. */
 const ENDED_MS = 3_600_000;
-const QUEUES = ['submit', 'poll', 'flush'] as const;
 /** BullMQ keeps the jobs of a paused queue where they waited. */
 const STATES = { waiting: ['wait', 'paused'], active: ['active'], delayed: ['delayed'], failed: ['failed'] };
 const SETS = new Set(['delayed', 'failed']);
@@ -74,7 +73,7 @@ async function collect(pipeline: Pipeline, known: Set<string>, passedOver: Set<s
     gauges.redisMemoryLimit.set({ node }, limitBytes);
     gauges.redisEvicted.set({ node }, evictedKeys);
   }
-  for (const queue of QUEUES)
+  for (const queue of QUEUE_NAMES)
     for (const state of Object.keys(STATES)) gauges.queueJobs.set({ queue, state }, 0);
   for (const { reading, jobs } of runs) {
     for (const { queue, state, count } of jobs) gauges.queueJobs.inc({ queue, state }, count);
@@ -127,7 +126,7 @@ async function readRuns(
   return runs;
 }
 
-const LENGTHS = QUEUES.flatMap((queue) =>
+const LENGTHS = QUEUE_NAMES.flatMap((queue) =>
   Object.entries(STATES).flatMap(([state, lists]) => lists.map((list) => ({ queue, state, list }))),
 );
 

@@ -38,6 +38,9 @@ export interface PollJob extends SubmitJob {
 
 export const jobId = (source: number, line: number) => `${source}-${line}`;
 
+/** The queues that each run has. */
+export const QUEUE_NAMES = ['submit', 'poll', 'flush'] as const;
+
 export interface RunQueues {
   submit: Queue<SubmitJob>;
   poll: Queue<PollJob>;
