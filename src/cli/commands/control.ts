@@ -58,7 +58,12 @@ export const pause = control(
   'paused',
   'is paused; `asg-ingest resume` goes on',
 );
-export const resume = control('resume', 'go on with a paused or blocked run', 'running', 'goes on');
+export const resume = control(
+  'resume',
+  'go on with a paused or blocked run',
+  'running',
+  'goes on, in `work` or with the same `run` again',
+);
 export const cancel = control(
   'cancel',
   'end a run early: queued lines fail as cancelled, what was submitted still settles',
