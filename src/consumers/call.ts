@@ -40,12 +40,14 @@ export async function callGateway<T>(
   kind: CallKind,
   make: (options: CallOptions) => Promise<T>,
 ): Promise<T> {
+  // The gate of now: who waits for a permit while the run is stopped has to look anew whether to go on.
+  const signal = run.gates[kind];
   await pipeline.permits.take();
   let durationMs: number | undefined;
   try {
     const { id, policy } = run.record;
     const slot = await pipeline.budget.acquire(kind, {
-      signal: run.gates[kind],
+      signal,
       run: id,
       weight: policy.weight,
     });

@@ -106,6 +106,8 @@ test('cancelled while paused, and once more; a cancelled run is not resumed, and
   expect([status, summary.state]).toEqual([3, 'cancelled']);
   expect(summary.settled).toBe((await boughtTasks(gateway.url)).length);
   expect(summary.failures).toEqual({ cancelled: summary.lines - summary.settled });
+  // Lines that waited for their turn when it was cancelled were not bought any more.
+  expect(summary.failures.cancelled).toBeGreaterThan(100);
   const resumed = await asg('resume', 'r');
   expect(resumed.status).toBe(1);
   expect(resumed.stderr).toMatch(/run r is cancelled; nothing was changed\n.*asg-ingest retry r/);
