@@ -1,6 +1,6 @@
 import { createMetrics } from '../metrics/metrics.js';
 import type { Pipeline } from '../pipeline.js';
-import type { RunQueues } from '../queues/queues.js';
+import type { Job, RunQueues, SubmitJob } from '../queues/queues.js';
 import { finishRun } from '../results/finish.js';
 import { flushOnce } from '../results/flush.js';
 import { openSink } from '../results/sink.js';
@@ -23,23 +23,22 @@ export async function endCancelled(
 ) {
   const keys = runKeys(prefix, record.id);
   const target = { redis, prefix, metrics: createMetrics() };
-  let skipped = 0;
-  for (;;) {
-    const jobs = await queues.submit.getJobs(['wait', 'delayed'], skipped, skipped + PAGE - 1);
-    if (jobs.length === 0) break;
-    for (const job of jobs) {
-      const bought = await redis.getbit(keys.admitted(job.data.s), job.data.l - 1);
-      if (bought === 1) {
-        skipped += 1;
-        continue;
-      }
-      await failLine(target, record, job.data, CANCELLED);
-      // A consumer may have taken it meanwhile: it finds the line ended.
-      const removed = await job.remove().then(
-        () => true,
-        () => false,
-      );
-      if (!removed) skipped += 1;
+  const isLeft = async (job: Job<SubmitJob>): Promise<boolean> => {
+    const bought = await redis.getbit(keys.admitted(job.data.s), job.data.l - 1);
+    if (bought === 1) return true;
+    await failLine(target, record, job.data, CANCELLED);
+    // A consumer may have taken it meanwhile: it finds the line ended.
+    return job.remove().then(
+      () => false,
+      () => true,
+    );
+  };
+  for (const list of ['wait', 'delayed'] as const) {
+    let left = 0;
+    for (;;) {
+      const jobs = await queues.submit.getJobs(list, left, left + PAGE - 1);
+      if (jobs.length === 0) break;
+      left += (await Promise.all(jobs.map(isLeft))).filter(Boolean).length;
     }
   }
   const sink = openSink(record.out, objectStores);
