@@ -7,7 +7,6 @@ const EVERY_MS = 2000;
 let timer;
 const parts = (root) => [...root.querySelectorAll('body > header > *, main > *')];
 async function update() {
-  clearTimeout(timer);
   if (document.hidden) return;
   try {
     const answer = await fetch(location.origin + location.pathname, { cache: 'no-store' });
@@ -17,6 +16,7 @@ async function update() {
   } catch {
     document.getElementById('lost').hidden = false;
   }
+  clearTimeout(timer);
   if (!document.querySelector('main[data-over]')) timer = setTimeout(update, EVERY_MS);
 }
 function put(next) {

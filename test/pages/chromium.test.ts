@@ -14,14 +14,13 @@ import { createRun, type RunRecord } from '../../src/runs/record.js';
 import { settleLine } from '../../src/runs/scripts.js';
 import { callMain } from '../cli-frame/harness.js';
 import { API_KEY, line, pipelineTo, readOut, sandbox, tempDir, writeManifest } from '../pipeline/harness.js';
-import { findChromium, startChromium } from '../setup/chromium.js';
+import { DOWNLOAD_MS, findChromium, startChromium } from '../setup/chromium.js';
 import { startRedisServer } from '../setup/redis-server.js';
 import { shownRun } from './runs.js';
 
 /** Ignored by git; to be looked at. */
 const SCREENSHOTS = fileURLToPath(new URL('../../out/screenshots/', import.meta.url));
 const EVIL = '<script>window.hacked = 1</script>';
-const DOWNLOAD_MS = 240_000;
 
 let browser: Browser | null = null;
 let without = '';
@@ -33,7 +32,7 @@ beforeAll(async () => {
     return null;
   });
   if (found !== null) browser = await startChromium(found);
-}, DOWNLOAD_MS);
+}, DOWNLOAD_MS + 60_000);
 afterAll(() => browser?.close());
 
 /** A tab, and what its console and its network complained of. */

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import type { Manifest } from '../../src/manifest/index.js';
+import { readShown } from '../../src/pages/read-runs.js';
 import { openSink, type Sink } from '../../src/results/sink.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { prepareRun } from '../../src/runs/prepare.js';
@@ -17,6 +18,7 @@ const result = (line: number) => ({
   source: null,
   task_id: `t${line}`,
   consensus_label: 'cat',
+  confidence: 0.92,
   cost_sats: 2,
 });
 const failure = (line: number, task: object = {}) => ({
@@ -81,6 +83,9 @@ test('a rebuild from parts that is cut off starts over: counts are right, and no
     ['results-r-00002.jsonl', 2],
   ]);
   const keys = runKeys(prefix, 'r');
+  const shown = await readShown(redis, prefix, 'r');
+  expect(shown?.history.confidences[18]).toBe(5);
+  expect(shown?.examples.result_timeout?.map((each) => each.line)).toEqual([6, 7]);
   expect(await admit(redis, keys, { source: 0, line: 5 })).toBe('ended');
   // Six tasks are known to have been bought.
   expect(await admit(redis, keys, { source: 0, line: 8 })).toBe('budget');

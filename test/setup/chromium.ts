@@ -7,6 +7,9 @@ import { unpackedDebian } from './debian.js';
 
 const run = promisify(execFile);
 
+/** Whoever looks for Chromium waits so long at most, or goes without. */
+export const DOWNLOAD_MS = 180_000;
+
 /** A Chromium that can be started, and what it needs in its environment. */
 export interface Chromium {
   executablePath: string;
@@ -53,6 +56,7 @@ async function download(work: string): Promise<void> {
     'APT::Sandbox::User=root',
   ].flatMap((setting) => ['-o', setting]);
   const install = ['-qq', '-y', '--no-install-recommends', '--download-only', 'install', NAME];
-  await run('apt-get', [...settings, '-qq', 'update']);
-  await run('apt-get', [...settings, ...install], { maxBuffer: 16 << 20 });
+  const patience = { timeout: DOWNLOAD_MS / 2, maxBuffer: 16 << 20 };
+  await run('apt-get', [...settings, '-qq', 'update'], patience);
+  await run('apt-get', [...settings, ...install], patience);
 }
