@@ -3,7 +3,7 @@ import { access, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { type Browser, chromium } from 'playwright-core';
-import { unpackedDebian } from './debian.js';
+import { aptOptions, unpackedDebian } from './debian.js';
 
 const run = promisify(execFile);
 
@@ -47,16 +47,9 @@ export const startChromium = ({ executablePath, env }: Chromium): Promise<Browse
 
 /** The package and those of its dependencies that the machine lacks; libc is always there. */
 async function download(work: string): Promise<void> {
-  const settings = [
-    `Dir::State::lists=${work}/lists`,
-    `Dir::Cache::archives=${work}/debs`,
-    'Dir::Cache::pkgcache=',
-    'Dir::Cache::srcpkgcache=',
-    'Debug::NoLocking=1',
-    'APT::Sandbox::User=root',
-  ].flatMap((setting) => ['-o', setting]);
+  const options = aptOptions(work);
   const install = ['-qq', '-y', '--no-install-recommends', '--download-only', 'install', NAME];
   const patience = { timeout: DOWNLOAD_MS / 2, maxBuffer: 16 << 20 };
-  await run('apt-get', [...settings, '-qq', 'update'], patience);
-  await run('apt-get', [...settings, ...install], patience);
+  await run('apt-get', [...options, '-qq', 'update'], patience);
+  await run('apt-get', [...options, ...install], patience);
 }

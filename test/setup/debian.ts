@@ -38,3 +38,15 @@ export async function unpackedDebian(
   }
   return home;
 }
+
+/** Options that keep apt's state and what it downloads in the work folder, so that it needs neither root nor the system's lists. */
+export const aptOptions = (work: string, ...more: string[]): string[] =>
+  [
+    ...more,
+    `Dir::State::lists=${work}/lists`,
+    `Dir::Cache::archives=${work}/debs`,
+    'Dir::Cache::pkgcache=',
+    'Dir::Cache::srcpkgcache=',
+    'Debug::NoLocking=1',
+    'APT::Sandbox::User=root',
+  ].flatMap((setting) => ['-o', setting]);

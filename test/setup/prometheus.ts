@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { unpackedDebian } from './debian.js';
+import { aptOptions, unpackedDebian } from './debian.js';
 import { freePort } from './ports.js';
 import { tries } from './tries.js';
 
@@ -22,15 +22,9 @@ export async function prometheusTool(name: 'prometheus' | 'promtool'): Promise<s
 
 /** The package alone: its programs need nothing but libc, its dependencies are the web pages' scripts. */
 async function download(work: string): Promise<void> {
-  const settings = [
-    `Dir::State::lists=${work}/lists`,
-    'Dir::Cache::pkgcache=',
-    'Dir::Cache::srcpkgcache=',
-    'Debug::NoLocking=1',
-    'APT::Sandbox::User=root',
-  ].flatMap((setting) => ['-o', setting]);
-  await run('apt-get', ['-qq', ...settings, 'update']);
-  await run('apt-get', ['-qq', ...settings, 'download', 'prometheus'], { cwd: path.join(work, 'debs') });
+  const options = aptOptions(work);
+  await run('apt-get', ['-qq', ...options, 'update']);
+  await run('apt-get', ['-qq', ...options, 'download', 'prometheus'], { cwd: path.join(work, 'debs') });
 }
 
 /** Runs promtool, its standard input given; rejects with what it printed when it is not content. */

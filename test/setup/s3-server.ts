@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { unpackedDebian } from './debian.js';
+import { aptOptions, unpackedDebian } from './debian.js';
 import { freePort } from './ports.js';
 import { tries } from './tries.js';
 
@@ -64,20 +64,15 @@ async function download(work: string): Promise<void> {
   await writeFile(path.join(work, 'status'), '');
   const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
   await writeFile(path.join(work, 's.list'), `deb [signed-by=${keyring}] ${await mirror()} trixie main\n`);
-  const settings = [
+  const options = aptOptions(
+    work,
     `Dir::Etc::sourcelist=${work}/s.list`,
     'Dir::Etc::sourceparts=/dev/null',
-    `Dir::State::lists=${work}/lists`,
     `Dir::State::status=${work}/status`,
-    `Dir::Cache::archives=${work}/debs`,
-    'Dir::Cache::pkgcache=',
-    'Dir::Cache::srcpkgcache=',
-    'Debug::NoLocking=1',
-    'APT::Sandbox::User=root',
-  ].flatMap((setting) => ['-o', setting]);
-  await run('apt-get', [...settings, '-qq', 'update']);
+  );
+  await run('apt-get', [...options, '-qq', 'update']);
   await run('apt-get', [
-    ...settings,
+    ...options,
     '-qq',
     '-y',
     '--no-install-recommends',
