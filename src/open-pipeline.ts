@@ -22,6 +22,18 @@ export interface Store {
   objectStores: ObjectStores;
 }
 
+const TOLD_EVERY_MS = 60_000;
+
+/** Redis is waited for, however long: that it does not answer is said, at most once a minute. */
+function redisTrouble(log: Logger): (error: Error) => void {
+  let tellAt = 0;
+  return (error) => {
+    if (Date.now() < tellAt) return;
+    tellAt = Date.now() + TOLD_EVERY_MS;
+    log.warn({ err: error }, 'Redis does not answer, and is waited for');
+  };
+}
+
 /** Where runs are kept: the Redis of `openRedisTarget`; and the stores of their files. */
 export async function openStore(
   settings: Settings,
@@ -30,7 +42,7 @@ export async function openStore(
   opened?: RedisTarget,
 ): Promise<Store> {
   const target = opened ?? (await openRedisTarget(settings, log, releasers.add));
-  const redis = defineRunScripts(connectRedis(target));
+  const redis = defineRunScripts(connectRedis(target, redisTrouble(log)));
   releasers.add(() => redis.disconnect());
   const { connection, close } = bullConnection(target);
   releasers.add(close);
