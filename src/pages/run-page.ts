@@ -32,7 +32,7 @@ export function runPage(run: ShownHistory, now: string, { alone = false } = {}):
     header: html`<h1 id="title">${status.run_id}</h1>
 <p id="state">${state(run)}</p>
 <p id="as-of" class="muted">as of ${time(now)}</p>
-${!alone && html`<nav id="nav"><a id="to-runs" href="../">All runs</a></nav>`}`,
+${!alone && html`<nav id="nav"><a id="to-runs" href="../">All runs</a> <a id="to-queues" href="../queues">Queues</a></nav>`}`,
     main: html`<section class="card" id="progress">${why(run)}${progress(run)}${figures(run)}</section>
 ${overTime(history, seconds)}
 <div class="halves" id="shapes">${settleTimes(history)}${confidences(history)}</div>

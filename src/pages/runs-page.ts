@@ -13,7 +13,8 @@ export function runsPage({ runs, total }: ShownRuns, now: string): Page {
   return {
     title: running > 0 ? `${number(running)} running · asg-ingest` : 'asg-ingest',
     header: html`<h1 id="title">asg-ingest</h1>
-<p id="as-of" class="muted">${number(total)} ${total === 1 ? 'run' : 'runs'}, as of ${time(now)}</p>`,
+<p id="as-of" class="muted">${number(total)} ${total === 1 ? 'run' : 'runs'}, as of ${time(now)}</p>
+<nav id="nav"><a id="to-queues" href="queues">Queues</a></nav>`,
     main:
       runs.length === 0
         ? html`<p id="none" class="card">No run is on record here. <code>asg-ingest run</code> or <code>produce</code> starts one.</p>`

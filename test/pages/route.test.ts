@@ -57,6 +57,8 @@ test('what a run was like adds up to its summary, and its pages are served', asy
   };
   const index = await get('/');
   expect(index.text).toContain('href="runs/r"');
+  expect(index.text).toContain('href="queues"');
+  expect((await get('/queues')).status).toBe(200);
   expect(index.headers.get('content-type')).toBe('text/html; charset=utf-8');
   expect(index.headers.get('content-security-policy')).toMatch(
     /^default-src 'none';.*script-src 'sha256-[^']+';/,
