@@ -1,13 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createRequire } from 'node:module';
 import path from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { API_KEY } from './harness.js';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 export interface Exit {
   status: number | null;
@@ -15,7 +13,7 @@ export interface Exit {
   stderr: string;
 }
 
-/** `asg-ingest` as a process of its own, run from source. Killed when the test ends, if it still is. */
+/** `asg-ingest` as a process of its own. Killed when the test ends, if it still is. */
 interface CliOptions {
   cwd: string;
   env?: Record<string, string>;
@@ -24,7 +22,7 @@ interface CliOptions {
 }
 
 export function startCli(args: string[], options: CliOptions) {
-  const child: ChildProcess = spawn(process.execPath, ['--import', TSX, MAIN, ...args], {
+  const child: ChildProcess = spawn(process.execPath, [MAIN, ...args], {
     cwd: options.cwd,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ASG_API_KEY: API_KEY, ...options.env },
     stdio: [options.piped ? 'pipe' : 'ignore', 'pipe', 'pipe'],
