@@ -10,14 +10,15 @@ import { createBudget } from '../../src/budget/index.js';
 import type { GatewayCall } from '../../src/gateway/types.js';
 import { type ModelName, models } from '../../test/budget/servers.js';
 import { type Arrival, measure } from '../../test/budget/world.js';
+import { withRedis } from './redis.js';
 
 /*
  * The budget with real processes, a real Redis and HTTP on loopback: use, 429s, overshoot, and the CPU it costs.
- * Usage: tsx bench/budget/real.ts <redis socket or URL> [known|unknown|free|all]
+ *   npm run bench:budget-real -- [known|unknown|free|all]
  */
-const [first = 'redis://127.0.0.1:6379', part = 'all', ...callerArguments] = process.argv.slice(2);
-if (first === 'caller') await call(part, callerArguments);
-else await bench(first, part);
+const [part = 'all', target = '', ...callerArguments] = process.argv.slice(2);
+if (part === 'caller') await call(target, callerArguments);
+else await withRedis((socketPath) => bench(socketPath, part));
 
 async function call(
   target: string,

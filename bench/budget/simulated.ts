@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { type ModelName, models } from '../../test/budget/servers.js';
 import { createWorld, measure } from '../../test/budget/world.js';
+import { withRedis } from './redis.js';
 
 /*
  * Use, 429s and overshoot of the budget on virtual time, for known and unknown limits, against three kinds of server.
- * Usage: tsx bench/budget/simulated.ts <redis socket or URL> [known|unknown|all]
+ *   npm run bench:budget -- [known|unknown|all]
  */
-const [target = 'redis://127.0.0.1:6379', part = 'all'] = process.argv.slice(2);
-const redis = new Redis(target);
+const [part = 'all'] = process.argv.slice(2);
 const percent = (value: number, digits = 1) => `${(value * 100).toFixed(digits)}%`;
 const kinds: ModelName[] = ['bucket', 'fixed', 'sliding'];
 
@@ -25,7 +25,13 @@ interface Cell {
 type Measures = ReturnType<typeof measure>[];
 const least = (measures: Measures) => Math.min(...measures.map(({ use }) => use));
 
-async function simulate(cell: Cell, seconds: number, seed = 1, changes: Record<number, number> = {}) {
+async function simulate(
+  redis: Redis,
+  cell: Cell,
+  seconds: number,
+  seed = 1,
+  changes: Record<number, number> = {},
+) {
   const server = models[cell.kind](cell.limit);
   const world = createWorld({
     redis,
@@ -49,7 +55,7 @@ async function simulate(cell: Cell, seconds: number, seed = 1, changes: Record<n
   return world;
 }
 
-if (part === 'known' || part === 'all') {
+async function known(redis: Redis): Promise<void> {
   console.log('known limit, 30 s:  server  limit  processes   use   429s  fullest second / limit');
   for (const kind of kinds)
     for (const limit of [20, 200, 1000])
@@ -58,7 +64,7 @@ if (part === 'known' || part === 'all') {
         [4, false],
         [4, true],
       ] as const) {
-        const world = await simulate({ kind, limit, known: true, processes, stalls }, 31);
+        const world = await simulate(redis, { kind, limit, known: true, processes, stalls }, 31);
         const { use, refused, overshoot } = measure(world.arrivals, limit, 1, 31);
         console.log(
           kind.padEnd(8),
@@ -72,7 +78,7 @@ if (part === 'known' || part === 'all') {
       }
 }
 
-if (part === 'unknown' || part === 'all') {
+async function unknown(redis: Redis): Promise<void> {
   console.log(
     'unknown limit R, 4 processes, worst of 3 seeds: cold start; halved at 120 s; doubled at 180 s',
   );
@@ -91,7 +97,7 @@ if (part === 'unknown' || part === 'all') {
           const halved: Measures = [];
           const doubled: Measures = [];
           for (const seed of [1, 2, 3]) {
-            const { arrivals } = await simulate(cell, 270, seed, { 120: limit / 2, 180: limit });
+            const { arrivals } = await simulate(redis, cell, 270, seed, { 120: limit / 2, 180: limit });
             steady.push(measure(arrivals, limit, 30, 120));
             halved.push(measure(arrivals, limit / 2, 150, 180));
             doubled.push(measure(arrivals, limit, 240, 270));
@@ -112,4 +118,10 @@ if (part === 'unknown' || part === 'all') {
           console.log(columns.join(' '));
         }
 }
-redis.disconnect();
+
+await withRedis(async (socketPath) => {
+  const redis = new Redis(socketPath);
+  if (part === 'known' || part === 'all') await known(redis);
+  if (part === 'unknown' || part === 'all') await unknown(redis);
+  redis.disconnect();
+});

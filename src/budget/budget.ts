@@ -36,7 +36,7 @@ export function createBudgetOf(parts: BudgetParts): Budget {
   const flows = new Map<string, Flow>();
   const reports = createReports();
   const toLocal = clockOffset();
-  const pauseListeners: ((pause: Pause) => void)[] = [];
+  const pauseListeners = new Set<(pause: Pause) => void>();
   /** By due time. */
   const grants: Grant[] = [];
   /** Slots that came due during a stall and have not been told yet. */
@@ -254,7 +254,8 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     },
 
     onPause(listener) {
-      pauseListeners.push(listener);
+      pauseListeners.add(listener);
+      return () => void pauseListeners.delete(listener);
     },
 
     async close() {

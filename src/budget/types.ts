@@ -44,8 +44,8 @@ export interface Budget {
   snapshot(): Promise<BudgetSnapshot>;
   /** Calls per second for the whole fleet, above any flag or header; null = those, or the search, again. */
   setRate(rate: number | null): Promise<void>;
-  /** Tells pauses that this process' reports opened. */
-  onPause(listener: (pause: Pause) => void): void;
+  /** Tells pauses that this process' reports opened; returns how to hear of no more. */
+  onPause(listener: (pause: Pause) => void): () => void;
   close(): Promise<void>;
 }
 

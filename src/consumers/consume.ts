@@ -51,8 +51,8 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   const holds = { fleetUntil: 0, flush: true };
   const closed = new AbortController();
   // A pause of the fleet is on the record of the runs of the process that opened it, once for each.
-  pipeline.budget.onPause(({ ms, reason }) => {
-    if (reason === 'rate_limited' && !closing) ledger.backoff(ms);
+  const stopHearing = pipeline.budget.onPause(({ ms, reason }) => {
+    if (reason === 'rate_limited') ledger.backoff(ms);
   });
   const gates = { submit: openGate(), poll: openGate() };
   // Every waiting submission listens.
@@ -232,6 +232,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
         clearTimeout(timer);
         clearTimeout(wake);
         await Promise.all(workers.map((each) => each.close(CLOSE_DEADLINE_MS)));
+        stopHearing();
         await ledger
           .flush()
           .then(attendance.leave)

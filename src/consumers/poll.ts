@@ -4,6 +4,7 @@ import type { Pipeline } from '../pipeline.js';
 import { jobId, type PollJob } from '../queues/queues.js';
 import { resultRow } from '../results/rows.js';
 import { runKeys } from '../runs/keys.js';
+import { giveBack, reserve } from '../runs/scripts.js';
 import { resultFrom } from '../webhooks/delivery.js';
 import { forgetTask, type Hint, hintOf, indexTask, wake } from '../webhooks/tasks.js';
 import {
@@ -144,7 +145,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
         status: 404,
         message: 'task not found; the run is cancelled',
       });
-    if (!(await reserve())) {
+    if (!(await reserve(pipeline.redis, keys))) {
       const message =
         'the Gateway has forgotten a task, and --budget does not allow another; run again with a larger one';
       await blockRun(pipeline, run, { kind: 'run', reason: 'budget', message });
@@ -155,33 +156,20 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
         pipeline.client.submitTask(taskOf(run.record, data, pipeline.webhooks?.callbackUrl), options),
       );
       pipeline.metrics.submitted.inc({ outcome: answer.idempotent ? 'replayed' : 'created' });
-      if (answer.idempotent) await giveBack();
+      if (answer.idempotent) await giveBack(pipeline.redis, keys);
       await follow(job, answer.task_id);
     } catch (error) {
       if (isHeld(error)) {
-        await giveBack();
+        await giveBack(pipeline.redis, keys);
         return delayPaused(run, job, token, error);
       }
       const trouble = troubleOf(error, 'submit');
       if (trouble === null) throw error;
       // A call whose answer is lost may have bought one.
-      if (trouble.kind !== 'again') await giveBack();
+      if (trouble.kind !== 'again') await giveBack(pipeline.redis, keys);
       return handle(trouble, job, token);
     }
     return delayJob(job, token, run.record.policy.pollDelayMs);
-  }
-
-  /** One more of `--budget`, before the call; false when all of it has been bought. */
-  async function reserve(): Promise<boolean> {
-    const { budget } = run.record.policy;
-    const bought = await pipeline.redis.hincrby(keys.counts, 'bought', 1);
-    if (budget === null || bought <= budget) return true;
-    await giveBack();
-    return false;
-  }
-
-  async function giveBack(): Promise<void> {
-    await pipeline.redis.hincrby(keys.counts, 'bought', -1);
   }
 
   async function follow(job: Job<PollJob>, task: string): Promise<void> {

@@ -4,7 +4,7 @@ import type { SubmitTaskResult } from '../gateway/types.js';
 import type { Pipeline } from '../pipeline.js';
 import { jobId, type PollJob, queueKey, type RunQueues, type SubmitJob } from '../queues/queues.js';
 import { deliveryKey, runKeys } from '../runs/keys.js';
-import { type Admission, admit, type LineRef, unadmit } from '../runs/scripts.js';
+import { type Admission, admit, giveBack, type LineRef, unadmit } from '../runs/scripts.js';
 import { hintTask, indexTask, wake } from '../webhooks/tasks.js';
 import {
   blockRun,
@@ -94,7 +94,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     if (!accepted) await prove(redis, keys);
     accepted = true;
     // A line that was admitted before may have been bought by the attempt that its crash cut off: not given back.
-    if (replayed && admission === 'fresh') await redis.hincrby(keys.counts, 'bought', -1);
+    if (replayed && admission === 'fresh') await giveBack(redis, keys);
     pipeline.metrics.submitted.inc({ outcome: replayed ? 'replayed' : 'created' });
   }
 

@@ -10,14 +10,11 @@ export async function openRedisTarget(
   settings: RedisSettings,
   log: Logger,
   onClose: (close: () => Promise<void>) => void,
-  onStarted?: () => void,
+  onStarted: () => void = () => undefined,
 ): Promise<RedisTarget> {
   const url = settings.redisUrl?.reveal();
   if (url) return { url };
-  const { socketPath, close } = await openEmbeddedRedis(settings.dataDir, {
-    log,
-    ...(onStarted === undefined ? {} : { onStarted }),
-  });
+  const { socketPath, close } = await openEmbeddedRedis(settings.dataDir, { log, onStarted });
   onClose(close);
   return { socketPath };
 }
@@ -32,10 +29,11 @@ export async function openRedisBeside<T>(
   log: Logger,
   onClose: (close: () => Promise<void>) => void,
 ): Promise<[RedisTarget, T]> {
-  let opening = Promise.resolve<RedisTarget>({});
-  const started = new Promise<void>((resolve) => {
-    opening = openRedisTarget(settings, log, onClose, resolve);
-  });
-  await Promise.race([started, opening]);
-  return Promise.all([opening, load()]);
+  let loading: Promise<T> | undefined;
+  const begin = () => {
+    loading ??= load();
+    return loading;
+  };
+  const target = await openRedisTarget(settings, log, onClose, begin);
+  return [target, await begin()];
 }

@@ -56,6 +56,17 @@ describe('a pause', () => {
     await vi.waitFor(() => expect(told).toEqual(['one rate_limited 60']));
   });
 
+  it('is not told to who has stopped hearing of pauses', async () => {
+    const one = await budgetOn(newKey());
+    const told: string[] = [];
+    const stop = one.onPause(() => told.push('stopped'));
+    const heard = new Promise((resolve) => one.onPause(resolve));
+    stop();
+    (await one.acquire('submit')).report(call(429, { retryAfterMs: 60_000 }));
+    await heard;
+    expect(told).toEqual([]);
+  });
+
   it('rejects those already waiting', async () => {
     const key = newKey();
     const budget = await budgetOn(key, { rate: 1 });

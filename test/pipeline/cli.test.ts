@@ -4,20 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { cancel, pause, resume } from '../../src/cli/commands/control.js';
 import { status } from '../../src/cli/commands/status.js';
 import { callMain } from '../cli-frame/harness.js';
-import { cli, outOf, startCli } from './cli.js';
-import { boughtTasks, line, readOut, sandbox, tempDir, until, writeManifest } from './harness.js';
-
-const numbered = (count: number) => Array.from({ length: count }, (_, i) => line(i + 1));
-const TASK = [
-  '--question',
-  'Which?',
-  '--options',
-  'cat,dog',
-  '--poll-delay',
-  '50ms',
-  '--poll-max-delay',
-  '300ms',
-];
+import { cli, outOf, startCli, TASK } from './cli.js';
+import { boughtTasks, numbered, readOut, sandbox, tempDir, until, writeManifest } from './harness.js';
 
 const runArgs = (manifest: string, url: string, more: string[] = []) => [
   ...['run', manifest, '--gateway-url', url, '--out', 'out', '--run-id', 'r', '--json', '--quiet'],

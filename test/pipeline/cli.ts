@@ -7,6 +7,12 @@ import { API_KEY } from './harness.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
+/** What is asked, and polls that are soon. */
+export const TASK = [
+  ...['--question', 'Which?', '--options', 'cat,dog'],
+  ...['--poll-delay', '50ms', '--poll-max-delay', '300ms'],
+];
+
 export interface Exit {
   status: number | null;
   stdout: string;

@@ -37,6 +37,9 @@ export const line = (n: number, extra: object = {}) => ({
   ...extra,
 });
 
+/** The lines 1 to `count`. */
+export const numbered = (count: number) => Array.from({ length: count }, (_, i) => line(i + 1));
+
 export async function writeManifest(
   dir: string,
   lines: (object | string)[],
@@ -104,6 +107,15 @@ export function settingsFor(dir: string, flags: Record<string, unknown> = {}): S
     env: { ASG_API_KEY: API_KEY },
     cwd: dir,
   });
+}
+
+/** What most runs are made of: a local Gateway, a manifest of so many lines in a folder, and a pipeline between them. */
+export async function ingestion(count: number, options: Partial<SandboxOptions> = {}) {
+  const gateway = await sandbox(options);
+  const dir = await tempDir();
+  const manifest = await writeManifest(dir, numbered(count));
+  const pipeline = await pipelineTo(gateway.url);
+  return { gateway, dir, manifest, pipeline };
 }
 
 export const runPolicyOf = (dir: string) => runPolicy(settingsFor(dir));

@@ -5,7 +5,9 @@ import { runKeys } from '../../src/runs/keys.js';
 import { loadRun } from '../../src/runs/record.js';
 import {
   boughtTasks,
+  ingestion,
   line,
+  numbered,
   pipelineTo,
   readOut,
   runLines,
@@ -14,8 +16,6 @@ import {
   until,
   writeManifest,
 } from './harness.js';
-
-const numbered = (count: number) => Array.from({ length: count }, (_, i) => line(i + 1));
 
 describe('a manifest in, every line settled or explained', () => {
   test('each line ends once, in a part, and the summary adds up', async () => {
@@ -55,10 +55,7 @@ describe('a manifest in, every line settled or explained', () => {
   });
 
   test('the same command again reports the ended run and sends nothing', async () => {
-    const gateway = await sandbox();
-    const dir = await tempDir();
-    const manifest = await writeManifest(dir, numbered(20));
-    const pipeline = await pipelineTo(gateway.url);
+    const { gateway, dir, manifest, pipeline } = await ingestion(20);
     const first = await runLines(pipeline, dir, manifest);
     const calls = JSON.stringify(gateway.stats());
     const second = await runLines(pipeline, dir, manifest);
@@ -119,10 +116,7 @@ describe('keys', () => {
   });
 
   test('a changed manifest is refused with --key line, and nothing is sent', async () => {
-    const gateway = await sandbox();
-    const dir = await tempDir();
-    const manifest = await writeManifest(dir, numbered(3));
-    const pipeline = await pipelineTo(gateway.url);
+    const { gateway, dir, manifest, pipeline } = await ingestion(3);
     await runLines(pipeline, dir, manifest);
     await appendFile(manifest, `${JSON.stringify(line(4))}\n`);
     await utimes(manifest, new Date(), new Date(Date.now() + 5_000));
@@ -139,10 +133,7 @@ describe('keys', () => {
 
 describe('what stops a run, and what it leaves', () => {
   test('quota: blocks with every line still there, and goes on when it is topped up', async () => {
-    const gateway = await sandbox({ quota: 10 });
-    const dir = await tempDir();
-    const manifest = await writeManifest(dir, numbered(25));
-    const pipeline = await pipelineTo(gateway.url);
+    const { gateway, dir, manifest, pipeline } = await ingestion(25, { quota: 10 });
     const first = await runLines(pipeline, dir, manifest);
     expect(first.blocked).toMatchObject({ reason: 'quota' });
     expect(first.summary).toMatchObject({ settled: 10, failed: 0 });
@@ -153,10 +144,7 @@ describe('what stops a run, and what it leaves', () => {
   });
 
   test('--budget buys no more than it says, over resumptions', async () => {
-    const gateway = await sandbox();
-    const dir = await tempDir();
-    const manifest = await writeManifest(dir, numbered(30));
-    const pipeline = await pipelineTo(gateway.url);
+    const { gateway, dir, manifest, pipeline } = await ingestion(30);
     const first = await runLines(pipeline, dir, manifest, { budget: 12 });
     expect(first.blocked?.reason).toBe('budget');
     await runLines(pipeline, dir, manifest, { budget: 12 });
@@ -166,10 +154,7 @@ describe('what stops a run, and what it leaves', () => {
   });
 
   test('--max-in-flight is never passed', async () => {
-    const gateway = await sandbox({ settle: { minMs: 100, maxMs: 200 } });
-    const dir = await tempDir();
-    const manifest = await writeManifest(dir, numbered(40));
-    const pipeline = await pipelineTo(gateway.url);
+    const { dir, manifest, pipeline } = await ingestion(40, { settle: { minMs: 100, maxMs: 200 } });
     let most = 0;
     const run = runLines(pipeline, dir, manifest, { maxInFlight: 5, runId: 'window' });
     const keys = runKeys(pipeline.prefix, 'window');
@@ -200,10 +185,7 @@ describe('what stops a run, and what it leaves', () => {
 
 describe('what is lost comes back', () => {
   test('lost jobs are found by the sweep', async () => {
-    const gateway = await sandbox({ settle: { minMs: 300, maxMs: 400 } });
-    const dir = await tempDir();
-    const manifest = await writeManifest(dir, numbered(30));
-    const pipeline = await pipelineTo(gateway.url);
+    const { gateway, dir, manifest, pipeline } = await ingestion(30, { settle: { minMs: 300, maxMs: 400 } });
     const run = runLines(pipeline, dir, manifest, { runId: 'lost', pollDelay: '400ms', pollMaxDelay: '1s' });
     const poll = `{${pipeline.prefix}:lost}:poll:delayed`;
     await until(async () => (await pipeline.redis.zcard(poll)) >= 20, 'tasks in flight');
@@ -249,10 +231,7 @@ describe('what is lost comes back', () => {
   });
 
   test('an unreachable manifest of a finished producer does not matter to the results', async () => {
-    const gateway = await sandbox();
-    const dir = await tempDir();
-    const manifest = await writeManifest(dir, numbered(10));
-    const pipeline = await pipelineTo(gateway.url);
+    const { dir, manifest, pipeline } = await ingestion(10);
     const { summary } = await runLines(pipeline, dir, manifest, { runId: 'gone' });
     await rm(manifest);
     expect((await loadRun(pipeline.redis, pipeline.prefix, 'gone'))?.state).toBe('completed');

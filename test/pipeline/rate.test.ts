@@ -1,14 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { line, pipelineTo, runLines, sandbox, tempDir, writeManifest } from './harness.js';
-
-const numbered = (count: number) => Array.from({ length: count }, (_, i) => line(i + 1));
+import { ingestion, numbered, pipelineTo, runLines, sandbox, tempDir, writeManifest } from './harness.js';
 
 describe('the budget in a run', () => {
   test('429s of an unknown limit cost no line: every one settles, and the pauses are counted', async () => {
-    const gateway = await sandbox({ rateLimit: 60, rateLimitKind: 'fixed', retryAfter: 'none' });
-    const dir = await tempDir();
-    const manifest = await writeManifest(dir, numbered(150));
-    const pipeline = await pipelineTo(gateway.url);
+    const { gateway, dir, manifest, pipeline } = await ingestion(150, {
+      rateLimit: 60,
+      rateLimitKind: 'fixed',
+      retryAfter: 'none',
+    });
     const { summary } = await runLines(pipeline, dir, manifest);
     expect(summary).toMatchObject({ state: 'completed', settled: 150, failed: 0 });
     expect(summary.rate_limited).toBeGreaterThan(0);
@@ -31,10 +30,11 @@ describe('the budget in a run', () => {
   }, 60_000);
 
   test('faults of the Gateway: 500s and connections cut before and after it acted lose and buy nothing twice', async () => {
-    const gateway = await sandbox({ errorRate: 0.1, resetBefore: 0.1, resetAfter: 0.1 });
-    const dir = await tempDir();
-    const manifest = await writeManifest(dir, numbered(60));
-    const pipeline = await pipelineTo(gateway.url);
+    const { gateway, dir, manifest, pipeline } = await ingestion(60, {
+      errorRate: 0.1,
+      resetBefore: 0.1,
+      resetAfter: 0.1,
+    });
     const { summary } = await runLines(pipeline, dir, manifest);
     expect(summary).toMatchObject({ state: 'completed', settled: 60, failed: 0 });
     expect(gateway.stats().tasks).toBe(60);

@@ -9,20 +9,20 @@ import { readRun } from '../../src/runs/read-status.js';
 import { workRuns } from '../../src/work.js';
 import { callMain } from '../cli-frame/harness.js';
 import { testRedis } from '../setup/redis-target.js';
-import { API_KEY, boughtTasks, line, pipelineTo, sandbox, tempDir, until, writeManifest } from './harness.js';
+import { TASK } from './cli.js';
+import {
+  API_KEY,
+  boughtTasks,
+  line,
+  numbered,
+  pipelineTo,
+  sandbox,
+  tempDir,
+  until,
+  writeManifest,
+} from './harness.js';
 
-const numbered = (count: number) => Array.from({ length: count }, (_, i) => line(i + 1));
 const COMMANDS = { run, produce, status, pause, resume, cancel };
-const TASK = [
-  '--question',
-  'Which?',
-  '--options',
-  'cat,dog',
-  '--poll-delay',
-  '50ms',
-  '--poll-max-delay',
-  '300ms',
-];
 
 /** The commands as they are called, in this process; and a pipeline that looks at the same Redis. */
 async function terminal(options: Parameters<typeof sandbox>[0] = {}) {

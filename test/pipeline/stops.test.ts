@@ -12,7 +12,9 @@ import { workRuns } from '../../src/work.js';
 import { startBreakingProxy } from '../setup/breaking-proxy.js';
 import {
   boughtTasks,
+  ingestion,
   line,
+  numbered,
   pipelineTo,
   readOut,
   runLines,
@@ -22,8 +24,6 @@ import {
   until,
   writeManifest,
 } from './harness.js';
-
-const numbered = (count: number) => Array.from({ length: count }, (_, i) => line(i + 1));
 
 /** `work` in this process, beside what the test does. */
 function startWork(pipeline: Pipeline, options: Parameters<typeof workRuns>[2] = {}) {
@@ -51,10 +51,7 @@ const isState = (pipeline: Pipeline, id: string, state: string, reason: string |
 
 describe('the in-flight window', () => {
   test('full of lines that wait to be submitted again: they get a turn, and the run goes on', async () => {
-    const gateway = await sandbox({ errorRate: 1 });
-    const dir = await tempDir();
-    const manifest = await writeManifest(dir, numbered(40));
-    const pipeline = await pipelineTo(gateway.url);
+    const { gateway, dir, manifest, pipeline } = await ingestion(40, { errorRate: 1 });
     // As many as wait for room with all of the process' slots.
     const run = runLines(pipeline, dir, manifest, { maxInFlight: 10 });
     await until(() => (gateway.stats().calls.submit?.[500] ?? 0) >= 10, 'a full window of errors');
@@ -82,10 +79,7 @@ describe('--budget', () => {
 
 describe('--budget is not passed', () => {
   test('by a line that a killed process had reserved one for', async () => {
-    const gateway = await sandbox();
-    const dir = await tempDir();
-    const manifest = await writeManifest(dir, numbered(12));
-    const pipeline = await pipelineTo(gateway.url);
+    const { gateway, dir, manifest, pipeline } = await ingestion(12);
     const stop = AbortSignal.abort();
     await runLines(pipeline, dir, manifest, { runId: 'r', budget: 4 }, stop);
     const keys = runKeys(pipeline.prefix, 'r');
@@ -116,10 +110,9 @@ describe('--budget is not passed', () => {
 
 describe('a cancelled run comes to its end', () => {
   test('when the Gateway refuses the key by then: what was paid for is reported', async () => {
-    const gateway = await sandbox({ settle: { minMs: 60_000, maxMs: 60_000 } });
-    const dir = await tempDir();
-    const manifest = await writeManifest(dir, numbered(5));
-    const pipeline = await pipelineTo(gateway.url);
+    const { gateway, dir, manifest, pipeline } = await ingestion(5, {
+      settle: { minMs: 60_000, maxMs: 60_000 },
+    });
     const run = runLines(pipeline, dir, manifest, { runId: 'r', retryFor: '1ms' });
     await until(() => gateway.stats().tasks === 5, 'all bought');
     await transition(pipeline.redis, runKeys(pipeline.prefix, 'r'), 'cancelled');
@@ -132,10 +125,7 @@ describe('a cancelled run comes to its end', () => {
   });
 
   test('when the quota is used up by then: a line that was not bought is cancelled', async () => {
-    const gateway = await sandbox({ errorRate: 1 });
-    const dir = await tempDir();
-    const manifest = await writeManifest(dir, numbered(3));
-    const pipeline = await pipelineTo(gateway.url);
+    const { gateway, dir, manifest, pipeline } = await ingestion(3, { errorRate: 1 });
     const run = runLines(pipeline, dir, manifest, { runId: 'r' });
     await until(() => (gateway.stats().calls.submit?.[500] ?? 0) >= 3, 'errors');
     await transition(pipeline.redis, runKeys(pipeline.prefix, 'r'), 'cancelled');
@@ -146,10 +136,7 @@ describe('a cancelled run comes to its end', () => {
 });
 
 test('a cancelled run whose results cannot be written ends with what is wrong there', async () => {
-  const gateway = await sandbox({ settle: { minMs: 500, maxMs: 500 } });
-  const dir = await tempDir();
-  const manifest = await writeManifest(dir, numbered(3));
-  const pipeline = await pipelineTo(gateway.url);
+  const { gateway, dir, manifest, pipeline } = await ingestion(3, { settle: { minMs: 500, maxMs: 500 } });
   const full: Sink = {
     ...openSink(path.join(dir, 'out')),
     writePart: () => Promise.reject(new Error('no space left on device')),
@@ -165,10 +152,10 @@ test('a cancelled run whose results cannot be written ends with what is wrong th
 
 describe('blocked', () => {
   test('quota: `run` waits for lines in flight no longer than the grace', async () => {
-    const gateway = await sandbox({ quota: 3, settle: { minMs: 60_000, maxMs: 60_000 } });
-    const dir = await tempDir();
-    const manifest = await writeManifest(dir, numbered(6));
-    const pipeline = await pipelineTo(gateway.url);
+    const { dir, manifest, pipeline } = await ingestion(6, {
+      quota: 3,
+      settle: { minMs: 60_000, maxMs: 60_000 },
+    });
     const outcome = await runManifest(pipeline, settingsFor(dir), manifest, {
       cwd: dir,
       signal: new AbortController().signal,
@@ -179,10 +166,10 @@ describe('blocked', () => {
   });
 
   test('quota, then the key is refused too: the polls stop', async () => {
-    const gateway = await sandbox({ quota: 3, settle: { minMs: 60_000, maxMs: 60_000 } });
-    const dir = await tempDir();
-    const manifest = await writeManifest(dir, numbered(6));
-    const pipeline = await pipelineTo(gateway.url);
+    const { gateway, dir, manifest, pipeline } = await ingestion(6, {
+      quota: 3,
+      settle: { minMs: 60_000, maxMs: 60_000 },
+    });
     const run = runLines(pipeline, dir, manifest, { runId: 'r' });
     await isState(pipeline, 'r', 'blocked', 'quota');
     gateway.set({ apiKeys: [] });
@@ -266,10 +253,11 @@ describe('trouble at the Gateway', () => {
   });
 
   test('429s for long: no attempt is spent, no slot is held through the pause, and calls flow again at once', async () => {
-    const gateway = await sandbox({ rateLimit: 0.35, rateLimitBurst: 1, retryAfter: 'seconds' });
-    const dir = await tempDir();
-    const manifest = await writeManifest(dir, numbered(20));
-    const pipeline = await pipelineTo(gateway.url);
+    const { gateway, dir, manifest, pipeline } = await ingestion(20, {
+      rateLimit: 0.35,
+      rateLimitBurst: 1,
+      retryAfter: 'seconds',
+    });
     const run = runLines(pipeline, dir, manifest, { runId: 'r', retryFor: '1ms' });
     await until(async () => (await pipeline.budget.snapshot()).pausedForMs > 2_000, 'a long pause');
     await until(async () => {
@@ -284,10 +272,7 @@ describe('trouble at the Gateway', () => {
 });
 
 test('a job that meets an error nobody expected is not lost', async () => {
-  const gateway = await sandbox();
-  const dir = await tempDir();
-  const manifest = await writeManifest(dir, numbered(5));
-  const pipeline = await pipelineTo(gateway.url);
+  const { dir, manifest, pipeline } = await ingestion(5);
   const { getResult } = pipeline.client;
   let broken = 2;
   pipeline.client.getResult = (...args) => {
