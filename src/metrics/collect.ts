@@ -2,7 +2,7 @@ import type { ChainableCommander } from 'ioredis';
 import type { Pipeline } from '../pipeline.js';
 import { QUEUE_NAMES, queueKey } from '../queues/queues.js';
 import { redisFigures } from '../redis/figures.js';
-import { readTogether } from '../redis/together.js';
+import { readTogether, redisNow } from '../redis/together.js';
 import { type RunKeys, runKeys, runsIndexKey } from '../runs/keys.js';
 import { askForRun, type RunReading, readingOf } from '../runs/read-status.js';
 import type { BlockReason, RunState } from '../runs/status.js';
@@ -95,10 +95,11 @@ async function readRuns(
   const index = (pipeline: ChainableCommander) => void pipeline.zrange(runsIndexKey(prefix), '0', '-1');
   const groupOf = (id: string) => (pipeline: ChainableCommander) => askAll(pipeline, runKeys(prefix, id));
   const before = [...known];
-  const [[ids], ...answers] = (await readTogether(redis, [index, ...before.map(groupOf)])) as [
-    [string[]],
-    ...unknown[][],
-  ];
+  const [read, nowMs] = await Promise.all([
+    readTogether(redis, [index, ...before.map(groupOf)]),
+    redisNow(redis),
+  ]);
+  const [[ids], ...answers] = read as [[string[]], ...unknown[][]];
   const listed = new Set(ids);
   for (const id of passedOver) if (!listed.has(id)) passedOver.delete(id);
   const fresh = ids.filter((id) => !known.has(id) && !passedOver.has(id));
@@ -107,7 +108,7 @@ async function readRuns(
   const runs: ReadRun[] = [];
   known.clear();
   for (const [at, id] of [...before, ...fresh].entries()) {
-    const reading = readingOf((answers[at] ?? []).slice(LENGTHS.length));
+    const reading = readingOf((answers[at] ?? []).slice(LENGTHS.length), nowMs);
     if (reading === null || !listed.has(id)) continue;
     const { gateway, keyFingerprint: key, endedAt } = reading.record;
     const ours = gateway === origin && key === keyFingerprint;

@@ -1,5 +1,5 @@
 import type { ChainableCommander } from 'ioredis';
-import { readTogether } from '../redis/together.js';
+import { readTogether, redisNow } from '../redis/together.js';
 import { allowedRate } from '../runs/allowed-rate.js';
 import { examplesOf, type FailureExample, type History, historyOf } from '../runs/history.js';
 import { runKeys, runsIndexKey } from '../runs/keys.js';
@@ -32,11 +32,9 @@ export async function readNewest(redis: RunRedis, prefix: string, most: number):
       pipeline.zcard(runsIndexKey(prefix));
     },
   ])) as [[string[], number]];
-  const answers = await readTogether(
-    redis,
-    newest.map((id) => (pipeline: ChainableCommander) => askForRun(pipeline, runKeys(prefix, id))),
-  );
-  const readings = answers.map(readingOf).filter((reading) => reading !== null);
+  const asks = newest.map((id) => (pipeline: ChainableCommander) => askForRun(pipeline, runKeys(prefix, id)));
+  const [answers, nowMs] = await Promise.all([readTogether(redis, asks), redisNow(redis)]);
+  const readings = answers.map((each) => readingOf(each, nowMs)).filter((reading) => reading !== null);
   // Runs of one key have one limit: it is asked for once.
   const allowed = new Map<string, Promise<number | null>>();
   const rateOf = ({ record }: RunReading) => {
@@ -53,11 +51,18 @@ export async function readNewest(redis: RunRedis, prefix: string, most: number):
 /** One run with its history, in one round trip; null when it is not on record. */
 export async function readShown(redis: RunRedis, prefix: string, id: string): Promise<ShownHistory | null> {
   const keys = runKeys(prefix, id);
-  const [[history, examples], answers] = (await readTogether(redis, [
-    (pipeline) => void pipeline.hgetall(keys.history).hgetall(keys.examples),
-    (pipeline) => askForRun(pipeline, keys),
-  ])) as [[Record<string, string>, Record<string, string>], unknown[]];
-  const reading = readingOf(answers);
+  const [read, nowMs] = await Promise.all([
+    readTogether(redis, [
+      (pipeline) => void pipeline.hgetall(keys.history).hgetall(keys.examples),
+      (pipeline) => askForRun(pipeline, keys),
+    ]),
+    redisNow(redis),
+  ]);
+  const [[history, examples], answers] = read as [
+    [Record<string, string>, Record<string, string>],
+    unknown[],
+  ];
+  const reading = readingOf(answers, nowMs);
   if (reading === null) return null;
   return {
     ...reading,

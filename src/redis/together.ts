@@ -3,7 +3,8 @@ import type { RedisClient } from './connection.js';
 
 /**
  * Reads several groups of keys at once and resolves to each group's answers: in one pipeline; on a Redis Cluster, where
- * a pipeline goes to one node, in one for each group. The keys of a group must share a hash tag.
+ * a pipeline goes to one node, in one for each group. The keys of a group must share a hash tag, and all its commands
+ * read keys: only such a pipeline is sent again by the client when a failover meets it half-way.
  *
  * @throws the first error that Redis answered
  */
@@ -26,6 +27,12 @@ export async function readTogether(
   });
   const answers = await answersOf(pipeline);
   return ends.map((end, index) => answers.slice(ends[index - 1] ?? 0, end));
+}
+
+/** Now by Redis' clock, in ms. */
+export async function redisNow(redis: RedisClient): Promise<number> {
+  const [seconds, micros] = await redis.time();
+  return Number(seconds) * 1000 + Number(micros) / 1000;
 }
 
 async function answersOf(pipeline: ChainableCommander): Promise<unknown[]> {

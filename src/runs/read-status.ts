@@ -1,4 +1,5 @@
 import type { ChainableCommander } from 'ioredis';
+import { readTogether, redisNow } from '../redis/together.js';
 import { type Present, presentIn } from './attendance.js';
 import { callCounts } from './calls.js';
 import { type RunKeys, runKeys } from './keys.js';
@@ -36,13 +37,9 @@ const LISTS = ['wait', 'active', 'paused'] as const;
 const SETS = ['delayed', 'prioritized'] as const;
 
 export async function readRun(redis: RunRedis, prefix: string, runId: string): Promise<RunReading | null> {
-  const pipeline = redis.pipeline();
-  askForRun(pipeline, runKeys(prefix, runId));
-  const answers = ((await pipeline.exec()) ?? []).map(([error, value]) => {
-    if (error) throw error;
-    return value;
-  });
-  return readingOf(answers);
+  const ask = (pipeline: ChainableCommander) => askForRun(pipeline, runKeys(prefix, runId));
+  const [[answers = []], nowMs] = await Promise.all([readTogether(redis, [ask]), redisNow(redis)]);
+  return readingOf(answers, nowMs);
 }
 
 /** Adds the commands whose answers `readingOf` takes. */
@@ -53,7 +50,6 @@ export function askForRun(pipeline: ChainableCommander, keys: RunKeys): void {
   pipeline.xlen(keys.results);
   pipeline.xrange(keys.results, '-', '+', 'COUNT', 1);
   pipeline.exists(keys.plan);
-  pipeline.time();
   for (const queue of ['submit', 'poll'] as const) {
     pipeline.hexists(`${keys.queuePrefix}:${queue}:meta`, 'paused');
     for (const list of LISTS) pipeline.llen(`${keys.queuePrefix}:${queue}:${list}`);
@@ -62,20 +58,18 @@ export function askForRun(pipeline: ChainableCommander, keys: RunKeys): void {
   pipeline.hgetall(keys.consumers);
 }
 
-/** Null when there is no such run. */
-export function readingOf(answers: unknown[]): RunReading | null {
+/** Null when there is no such run. `nowMs` is Redis' time. */
+export function readingOf(answers: unknown[], nowMs: number): RunReading | null {
   const [fields, counts, failures, labels, calls, cursor] = answers as Record<string, string>[];
   const record = recordFrom(fields ?? {});
   if (record === null) return null;
   const parts = (answers[6] as string[]).map((part) => JSON.parse(part) as PartRecord);
   const oldest = (answers[8] as [string, string[]][])[0]?.[0];
-  const [seconds, micros] = answers[10] as [string, string];
-  const nowMs = Number(seconds) * 1000 + Number(micros) / 1000;
   const perQueue = 1 + LISTS.length + SETS.length;
   const queue = (index: number) => {
     const [paused, ...lengths] = answers.slice(
-      11 + index * perQueue,
-      11 + (index + 1) * perQueue,
+      10 + index * perQueue,
+      10 + (index + 1) * perQueue,
     ) as number[];
     const sum = (some: number[]) => some.reduce((total, n) => total + n, 0);
     return {
@@ -131,7 +125,7 @@ export function readingOf(answers: unknown[]): RunReading | null {
     bought: count('bought'),
     queuesPaused: { submit: submit.paused, poll: poll.paused },
     read: { lines: count('lines'), skipped: count('skipped'), bytes: count('bytes') },
-    present: presentIn(answers[11 + 2 * perQueue] as Record<string, string>, nowMs),
+    present: presentIn(answers[10 + 2 * perQueue] as Record<string, string>, nowMs),
   };
 }
 

@@ -4,8 +4,11 @@ import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { collectGauges } from '../../src/metrics/collect.js';
 import { openPipeline } from '../../src/open-pipeline.js';
+import { connectRedis } from '../../src/redis/connection.js';
 import { createReleasers } from '../../src/releasers.js';
 import { runManifest } from '../../src/run.js';
+import { readRun } from '../../src/runs/read-status.js';
+import { defineRunScripts } from '../../src/runs/scripts.js';
 import { type RedisCluster, startRedisCluster } from '../setup/redis-cluster.js';
 import { startRedisServer } from '../setup/redis-server.js';
 import {
@@ -78,7 +81,13 @@ test('a failover in the middle of a run: its shard moves, the old master dies, n
   const dir = await tempDir();
   const running = runOn(cluster, gateway.url, dir, 'moved', numbered(300));
   await until(() => gateway.stats().tasks >= 60, 'a fifth of the tasks');
-  await cluster.failOver('{c:moved}');
+  const idle = defineRunScripts(connectRedis({ url: cluster.url }));
+  onTestFinished(() => idle.disconnect());
+  await readRun(idle, 'c', 'moved');
+  const killOldMaster = await cluster.handOver('{c:moved}');
+  // Whoever reads first after it finds the shard where it is now.
+  expect(await readRun(idle, 'c', 'moved')).not.toBeNull();
+  killOldMaster();
   const { summary, rows } = await running;
   expect([summary.state, summary.settled, rows]).toEqual(['completed', 300, 300]);
   expect((await boughtTasks(gateway.url)).length).toBe(300);

@@ -15,8 +15,8 @@ export interface RedisCluster {
   url: string;
   /** A client of each master, by itself. */
   masters: Redis[];
-  /** Makes the replica of the key's master the master, then kills the old one. */
-  failOver(key: string): Promise<void>;
+  /** Makes the replica of the key's master the master; returns what kills the old one, which knows by then. */
+  handOver(key: string): Promise<() => void>;
   close(): Promise<void>;
 }
 
@@ -58,12 +58,13 @@ export async function startRedisCluster(replicated: string[] = []): Promise<Redi
   return {
     url: `redis+cluster://127.0.0.1:${masters[0]?.port}?addr=127.0.0.1:${masters[1]?.port}`,
     masters: masters.map(({ redis }) => redis),
-    async failOver(key) {
+    async handOver(key) {
       const owner = await ownerOf(key);
       const replica = replicas.get(owner);
       await replica?.redis.call('CLUSTER', 'FAILOVER');
       await tries(STARTUP_MS, async () => `${await replica?.redis.call('ROLE')}`.startsWith('master'));
-      owner.server.kill('SIGKILL');
+      await tries(STARTUP_MS, async () => `${await owner.redis.call('ROLE')}`.startsWith('slave'));
+      return () => void owner.server.kill('SIGKILL');
     },
     async close() {
       for (const { redis } of nodes) redis.disconnect();
