@@ -6,7 +6,7 @@ export default defineConfig({
     globalSetup: ['test/setup/build.ts', 'test/setup/redis.ts'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    maxWorkers: 2,
+    maxWorkers: 3,
     // Shared CI machines stall for seconds: what fails there runs once more, and the report counts it.
     retry: process.env.CI ? 1 : 0,
     pool: 'forks',
