@@ -14,11 +14,11 @@ import { withRedis } from './redis.js';
 
 /*
  * The budget with real processes, a real Redis and HTTP on loopback: use, 429s, overshoot, and the CPU it costs.
- *   npm run bench:budget-real -- [known|unknown|free|all]
+ *   npm run bench:budget-real -- [known|unknown|free|all] [sliding|fixed|bucket]
  */
 const [part = 'all', target = '', ...callerArguments] = process.argv.slice(2);
 if (part === 'caller') await call(target, callerArguments);
-else await withRedis((socketPath) => bench(socketPath, part));
+else await withRedis((socketPath) => bench(socketPath, part, target));
 
 async function call(
   target: string,
@@ -118,7 +118,7 @@ async function run(target: string, cell: Cell): Promise<void> {
         `${cell.processes} processes`,
         cell.retryAfter ? 'Retry-After' : '',
         `use ${(use * 100).toFixed(1)}%`,
-        `429s ${(refused * 100).toFixed(2)}% (${refusals})`,
+        `429s ${(refused * 100).toFixed(2)}% (${refusals})${refusedAt(shifted)}`,
         `fullest second ${overshoot.toFixed(3)}`,
         `CPU per 1000 calls: Redis ${((redisMs / spent.calls) * 1000).toFixed(0)} ms, callers ${((spent.cpuMs / spent.calls) * 1000).toFixed(0)} ms`,
       ].join('  '),
@@ -131,10 +131,16 @@ async function run(target: string, cell: Cell): Promise<void> {
   }
 }
 
-async function bench(target: string, which: string): Promise<void> {
+/** When the first 429s came, seconds after the first call: those of the start are not of the same kind as later ones. */
+function refusedAt(arrivals: Arrival[]): string {
+  const seconds = arrivals.filter(({ ok }) => !ok).map(({ time }) => (time / 1000).toFixed(2));
+  return seconds.length > 0 ? ` first at ${seconds.slice(0, 5).join(', ')} s` : '';
+}
+
+async function bench(target: string, which: string, server: string): Promise<void> {
   const wants = (name: string) => which === name || which === 'all';
   if (wants('known'))
-    for (const model of ['sliding', 'fixed', 'bucket'] as const)
+    for (const model of (['sliding', 'fixed', 'bucket'] as const).filter((m) => [m, ''].includes(server)))
       for (const limit of [200, 1000])
         for (const processes of [1, 4])
           await run(target, { model, limit, known: true, processes, from: 2, to: 17 });

@@ -39,8 +39,8 @@ export function createBudgetOf(parts: BudgetParts): Budget {
   const pauseListeners = new Set<(pause: Pause) => void>();
   /** By due time. */
   const grants: Grant[] = [];
-  /** Slots that came due during a stall and have not been told yet. */
-  let unused = 0;
+  /** This process has asked for its first slots. */
+  let joined = false;
   let epoch = 0;
   let pausedUntil = 0;
   let reportBy = Number.POSITIVE_INFINITY;
@@ -95,9 +95,7 @@ export function createBudgetOf(parts: BudgetParts): Budget {
       if (grant.due > now + TIMER_GRAIN_MS) break;
       count += 1;
       grant.flow.granted -= 1;
-      const inTime = now - grant.due <= LATEST_MS;
-      if (!inTime && grant.flow.waiters.size > 0) unused += 1;
-      use(grant, inTime);
+      use(grant, now - grant.due <= LATEST_MS);
     }
     grants.splice(0, count);
   }
@@ -160,9 +158,9 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     reportBy = Number.POSITIVE_INFINITY;
     outstanding += 1;
     const want = asked.map(([flow, n]) => ({ flow: flow.id, kind: flow.kind, weight: flow.weight, n }));
-    const lost = unused;
-    unused = 0;
-    tell({ ...news, want, ...(lost > 0 && { unused: lost }) })
+    const joins = !joined && want.length > 0;
+    joined ||= joins;
+    tell({ ...news, want, ...(joins && { joined: true }) })
       .then(
         (answer) => take(answer, asked, now),
         (error) => {

@@ -13,11 +13,12 @@ import type { Pause } from './types.js';
  */
 export const script = /* lua */ `
 local P = {
-  pace = .98,       -- of a known limit: leaves 20 ms of each second to jitter
-  paceOwed = .992,  -- while slots that a stalled process could not use are made up for
+  pace = .981,      -- of a known limit: leaves 19 ms of each second to jitter
+  joining = .9, joiningFor = 1000, -- a process' first calls are late (new connections, cold code), its next ones are not
+  settling = 5000,  -- and its cold code goes on for a while: 429s of that time say nothing of the jitter to come
   guardStep = .012, guardMax = .06, guardHalf = 300000, -- what a 429 within a known limit takes from the pace, for a while
-  ahead = 50,       -- how far ahead slots are given out, ms
-  refill = 25,      -- and when to come back for more: this long before the last one is due, ms
+  ahead = 20,       -- how far ahead slots are given out, ms: what a process that stalls can lose of them
+  refill = 10,      -- and when to come back for more: this long before the last one is due, ms
   catchUp = 5,      -- how far the pace may lag and still be made up, ms: no burst after idling
   circuitFailures = 20, circuitAfter = 5000, circuitMin = 1000, circuitMax = 30000, probeLease = 40000,
   flagLease = 10000, canaryLease = 2000, pauseMin = 80, pauseMax = 8000, retryAfterMax = 86400000,
@@ -33,7 +34,7 @@ local raw = redis.call('GET', KEYS[1])
 local S = raw and cmsgpack.unpack(raw) or {}
 local fresh = {
   epoch = 1, tat = 0, pausedUntil = 0, pausedAt = 0, pause = 0, dead = 0, canary = 'none', canaryUntil = 0, flows = {},
-  command = 0, flag = 0, flagUntil = 0, policy = 0, cap = 0, owed = 0,
+  command = 0, flag = 0, flagUntil = 0, policy = 0, cap = 0, joinedAt = 0,
   mode = 'free', rate = P.start, lo = 0, hi = 0, hard = 0, sure = false, clean = false, step = P.step, holdUntil = 0,
   events = 0, hits = 0, hitsSince = 0, softened = 0, purse = 1, seen = 0,
   since = now, accepted = 0, throttled = 0, room = 0, ticked = now, resumed = 0, longDead = false,
@@ -56,7 +57,9 @@ elseif now < S.flagUntil then limit, source = S.flag, 'flag'
 elseif S.policy > 0 then limit, source = S.policy, 'header' end
 local function guard() return S.guard * 2 ^ (-(now - S.guardedAt) / P.guardHalf) end
 if limit ~= S.cap then S.guard = 0 end
-local cap = limit > 0 and limit * (P.pace - guard()) or nil
+if ask.joined then S.joinedAt = now end
+local pace = now < S.joinedAt + P.joiningFor and P.joining or P.pace
+local cap = limit > 0 and limit * (pace - guard()) or nil
 
 local function rate() -- calls/s allowed now; nil: no limit in force
   if S.mode == 'free' then return cap end
@@ -68,9 +71,8 @@ if limit ~= S.cap then
   S.cap = limit
   S.mode = 'free'
   if not cap and S.lo > 0 then cruise() end -- back to what was learned before
-  S.events, S.tat, S.owed, news = 0, 0, 0, true
+  S.events, S.tat, news = 0, 0, true
 end
-if ask.unused and cap then S.owed = min(.06 * limit, S.owed + ask.unused) end
 
 -- What calls met.
 local opened, reason = 0, 'rate_limited'
@@ -160,17 +162,12 @@ local function pacedSlots(flow, n, r)
       break
     end
     if given == 0 then at = S.tat end
-    if S.owed > 0 and S.mode == 'free' then
-      S.tat = S.tat + T * P.pace / P.paceOwed
-      S.owed = S.owed - (1 - P.pace / P.paceOwed)
-    else
-      S.tat = S.tat + T
-    end
+    S.tat = S.tat + T
     flow.tat = min(flow.tat + T / part, now + P.ahead + T / part)
     given = given + 1
   end
   S.roundGrants = S.roundGrants + given
-  return { n = given, at = at, step = given > 0 and (S.tat - at) / given or 0, wait = wait }
+  return { n = given, at = at, step = T, wait = wait }
 end
 
 local function none(wait) return { n = 0, at = 0, step = 0, wait = wait } end
@@ -228,8 +225,8 @@ export interface Ask {
   want?: { flow: string; kind: string; weight: number; n: number }[];
   /** Calls answered with anything but 429. */
   ok?: number;
-  /** Paced slots that came due while this process could not use them. */
-  unused?: number;
+  /** This process wants its first slots. */
+  joined?: boolean;
   /** No call is left for so long, ms: a header of an answer that was let through says so. */
   exhausted?: number;
   /** 429s, by the epoch their slots were granted in; `retryAfter` in ms, 0 when there was none. */

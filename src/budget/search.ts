@@ -118,6 +118,7 @@ end
 local function congested(n, certain)
   if cap and S.mode == 'free' then
     -- Within a known limit it is jitter, on the way or at the server: a wider guard, and only then a search.
+    if now < S.joinedAt + P.settling then return true end
     S.guard, S.guardedAt = guard() + P.guardStep, now
     if S.guard <= P.guardMax then return true end
   end
