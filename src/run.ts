@@ -2,7 +2,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Settings } from './config/index.js';
 import { createConsumer } from './consumers/consume.js';
-import { openManifest, removeSpools } from './manifest/index.js';
+import { openManifest, removeOrphanSpools, removeSpools, spoolDirOf } from './manifest/index.js';
 import type { Pipeline } from './pipeline.js';
 import { keepProducing } from './producers/keep-producing.js';
 import type { Producer } from './producers/produce.js';
@@ -60,27 +60,41 @@ export const runPolicy = (settings: Settings): RunPolicy => ({
 });
 
 /** The manifest opened and the run on record: the part of `run` that sends nothing. */
-export async function prepare(pipeline: Pipeline, settings: Settings, spec: string, cwd: string) {
-  const { objectStores } = pipeline;
-  const spoolDir = path.join(settings.dataDir, 'spool');
+export async function prepare(
+  pipeline: Pipeline,
+  settings: Settings,
+  spec: string,
+  cwd: string,
+  signal?: AbortSignal,
+) {
+  const { objectStores, log } = pipeline;
+  const spoolDir = spoolDirOf(settings.dataDir);
+  await removeOrphanSpools(spoolDir);
   const manifest = await openManifest(spec, { cwd, spoolDir, objectStores });
-  if (settings.labelSpec === null) await refuseUnasked(manifest, objectStores);
-  const prepared = await prepareRun(
-    pipeline.redis,
-    pipeline.prefix,
-    {
+  try {
+    if (settings.labelSpec === null) await refuseUnasked(manifest, objectStores);
+    const request = {
       manifest,
       task: taskOptions(settings),
       policy: runPolicy(settings),
       gateway: pipeline.origin,
       keyFingerprint: pipeline.keyFingerprint,
       runId: settings.runId,
-      out: (id) => resolveOut(settings.out ?? path.join('out', id), cwd),
-      openSink: pipeline.openSink ?? ((out) => openSink(out, objectStores)),
-    },
-    pipeline.log,
-  );
-  return { manifest, prepared };
+      out: (id: string) => resolveOut(settings.out ?? path.join('out', id), cwd),
+      openSink: pipeline.openSink ?? ((out: string) => openSink(out, objectStores)),
+      ...(signal === undefined ? {} : { signal }),
+    };
+    const prepared = await prepareRun(pipeline.redis, pipeline.prefix, request, log);
+    if (prepared.kind === 'go' && settings.out !== null) {
+      const { id, out } = prepared.record;
+      if (request.out(id) !== out)
+        log.warn(`--out ${settings.out} is not taken: run ${id} has written to ${out} since it began`);
+    }
+    return { manifest, prepared };
+  } catch (error) {
+    await removeSpools(manifest.sources);
+    throw error;
+  }
 }
 
 export function openProducer(pipeline: Pipeline, record: RunRecord): Producer & { close(): Promise<void> } {
@@ -101,8 +115,11 @@ export async function runManifest(
   spec: string,
   options: { cwd: string; signal: AbortSignal } & RunWatch,
 ): Promise<RunOutcome> {
-  const { manifest, prepared } = await prepare(pipeline, settings, spec, options.cwd);
-  if (prepared.kind === 'ended') return { summary: prepared.summary, out: prepared.out, blocked: null };
+  const { manifest, prepared } = await prepare(pipeline, settings, spec, options.cwd, options.signal);
+  if (prepared.kind === 'ended') {
+    await removeSpools(manifest.sources);
+    return { summary: prepared.summary, out: prepared.out, blocked: null };
+  }
   const following = followRun(pipeline, prepared, options, async (record, stop) => {
     const producer = openProducer(pipeline, record);
     try {

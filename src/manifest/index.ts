@@ -1,7 +1,8 @@
+export { type ContentDigest, type ContentSeen, contentDigest } from './content-digest.js';
 export { openManifest } from './open.js';
 export { parseLine } from './parse-line.js';
-export { type ReadLinesOptions, readLines } from './read-lines.js';
-export { removeSpools } from './stores/stdin.js';
+export { checkContent, type ReadLinesOptions, readLines, spokenName } from './read-lines.js';
+export { removeOrphanSpools, removeSpools, spoolDirOf } from './stores/stdin.js';
 export type { OpenOptions } from './stores/store.js';
 export type {
   Compression,

@@ -1,3 +1,4 @@
+import { type ContentDigest, type ContentSeen, contentDigest } from './content-digest.js';
 import { decompress, magicOf } from './decompress.js';
 import { createLineSplitter } from './line-splitter.js';
 import { storeOf } from './stores/registry.js';
@@ -7,6 +8,8 @@ import type { Position, RawLine, Source } from './types.js';
 export interface ReadLinesOptions extends ReadOptions {
   /** The most bytes a line may have, newline not counted (1 MiB). */
   maxLineBytes?: number;
+  /** Is shown all unpacked bytes, those before `from` too; for a source that is read from its start. */
+  digest?: ContentDigest | null;
 }
 
 const MAX_LINE_BYTES = 1024 * 1024;
@@ -20,12 +23,13 @@ const MAX_LINE_BYTES = 1024 * 1024;
 export async function* readLines(
   source: Source,
   from: Position,
-  { maxLineBytes = MAX_LINE_BYTES, ...options }: ReadLinesOptions = {},
+  { maxLineBytes = MAX_LINE_BYTES, digest = null, ...options }: ReadLinesOptions = {},
 ): AsyncIterable<RawLine[]> {
   const start = source.seekable ? from.offset : 0;
-  const stored = storeOf(source.uri).openRange(source, start, options);
+  const bytes = unpacked(source, storeOf(source.uri).openRange(source, start, options));
   const splitter = createLineSplitter(from, maxLineBytes);
-  for await (const chunk of skip(unpacked(source, stored), from.offset - start, source.name)) {
+  const shown = digest === null ? bytes : showing(bytes, digest);
+  for await (const chunk of skip(shown, from.offset - start, spokenName(source))) {
     options.signal?.throwIfAborted();
     const lines = await splitter.push(chunk);
     if (lines.length > 0) yield lines;
@@ -33,6 +37,35 @@ export async function* readLines(
   const last = await splitter.end();
   if (last.length > 0) yield last;
 }
+
+/**
+ * Reads a stream as far as a run had read it, to its end when `whole`.
+ *
+ * @throws IngestError `source_changed` when it is not what was read before.
+ */
+export async function checkContent(
+  source: Source,
+  seen: ContentSeen & { whole: boolean },
+  options: ReadOptions,
+): Promise<void> {
+  const name = spokenName(source);
+  const digest = contentDigest();
+  let same = false;
+  for await (const chunk of unpacked(source, storeOf(source.uri).openRange(source, 0, options))) {
+    digest.push(chunk);
+    if (digest.size() < seen.offset) continue;
+    if (!same && digest.at(seen.offset) !== seen.digest)
+      throw sourceChanged(name, `its first ${seen.offset} bytes are not those that were read before`);
+    same = true;
+    if (!seen.whole) return;
+    if (digest.size() > seen.offset)
+      throw sourceChanged(name, `it goes on after the ${seen.offset} bytes that were all of it before`);
+  }
+  if (!same) throw endsEarly(name, seen.offset - digest.size());
+}
+
+/** What messages call a source. */
+export const spokenName = ({ name, spool }: Source) => (spool === undefined ? name : 'standard input');
 
 async function* unpacked(source: Source, stored: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   if (source.compression !== null) return yield* decompress(stored, source.compression, source.name);
@@ -53,10 +86,22 @@ async function peek(bytes: AsyncIterable<Uint8Array>, count: number) {
     head = Buffer.concat([head, next.value]);
   }
   async function* all(): AsyncIterable<Uint8Array> {
-    yield head;
-    yield* { [Symbol.asyncIterator]: () => iterator };
+    try {
+      yield head;
+      yield* { [Symbol.asyncIterator]: () => iterator };
+    } finally {
+      // A reader may leave at the head.
+      await iterator.return?.();
+    }
   }
   return { head, all: all() };
+}
+
+async function* showing(bytes: AsyncIterable<Uint8Array>, digest: ContentDigest): AsyncIterable<Uint8Array> {
+  for await (const chunk of bytes) {
+    digest.push(chunk);
+    yield chunk;
+  }
 }
 
 async function* skip(
@@ -69,5 +114,8 @@ async function* skip(
     if (left < chunk.length) yield left === 0 ? chunk : chunk.subarray(left);
     left = Math.max(0, left - chunk.length);
   }
-  if (left > 0) throw sourceChanged(name, `it ends ${left} bytes before the place where the run stopped`);
+  if (left > 0) throw endsEarly(name, left);
 }
+
+const endsEarly = (name: string, bytes: number) =>
+  sourceChanged(name, `it ends ${bytes} bytes before the place where the run stopped`);

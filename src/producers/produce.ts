@@ -1,5 +1,7 @@
 import type { Logger } from 'pino';
 import {
+  type ContentDigest,
+  contentDigest,
   type Manifest,
   type ParsedLine,
   parseLine,
@@ -10,6 +12,7 @@ import {
 import type { Metrics } from '../metrics/metrics.js';
 import type { ObjectStores } from '../object-stores/index.js';
 import { jobId, queueKey, type RunQueues } from '../queues/queues.js';
+import { checkStream, noteContent, readCursor } from '../runs/cursor.js';
 import { type RunKeys, runKeys } from '../runs/keys.js';
 import type { Lease } from '../runs/lease.js';
 import type { RunRecord } from '../runs/record.js';
@@ -30,12 +33,6 @@ export interface Producer {
 
 export type Produced = 'all' | 'stopped';
 
-interface Cursor {
-  source: number;
-  line: number;
-  offset: number;
-}
-
 /**
  * Reads the manifest from the run's checkpoint on and enqueues its lines, as far as there is room. Resolves when all
  * has been enqueued, or when the lease or the signal ended it; a line behind the checkpoint is never read again by it.
@@ -49,7 +46,7 @@ export async function produce(
 ): Promise<Produced> {
   const keys = runKeys(producer.prefix, record.id);
   const at = await readCursor(producer.redis, keys);
-  if (at === 'produced') return 'all';
+  if (at.produced) return 'all';
   const stop = AbortSignal.any([signal, lease.signal]);
   const room = createRoom(producer.redis, keys, record.policy.maxQueued, stop);
 
@@ -62,12 +59,17 @@ export async function produce(
 
   for (const source of manifest.sources.slice(at.source)) {
     const from = source.index === at.source ? { line: at.line, offset: at.offset } : { line: 0, offset: 0 };
-    for await (const batch of readUntil(producer, source, from, stop)) {
+    if (!(await sameStream(producer, keys, source, stop))) return 'stopped';
+    const digest = source.spool === undefined ? null : contentDigest();
+    const noted = at.content?.offset ?? 0;
+    for await (const batch of readUntil(producer, source, from, stop, digest)) {
       for (let i = 0; i < batch.length; i += CHUNK_LINES) {
         if (stop.aborted || !(await room.wait())) break;
         const lines = batch.slice(i, i + CHUNK_LINES);
+        const end = lines.at(-1)?.end ?? 0;
+        const content = digest !== null && end > noted ? digest.at(end) : null;
         // One chunk is being added while the one before is checkpointed, always in order.
-        const adding = addChunk(producer, record, keys, source, lines);
+        const adding = addChunk(producer, record, keys, source, lines, content);
         adding.catch(() => undefined);
         if (!(await checkpointPending(false))) return 'stopped';
         pending = adding;
@@ -104,8 +106,13 @@ async function addChunk(
   keys: RunKeys,
   source: Source,
   raws: RawLine[],
+  content: string | null,
 ): Promise<Chunk> {
-  const ended = await endedBits(producer.redis, keys, source.index, raws);
+  const last = raws.at(-1);
+  const [ended] = await Promise.all([
+    endedBits(producer.redis, keys, source.index, raws),
+    last && content !== null ? noteContent(producer.redis, keys, last.end, content) : undefined,
+  ]);
   const outcomes = { enqueued: 0, rejected: 0, skipped: 0 };
   const jobs: PreparedLine[] = [];
   const rejections: Promise<void>[] = [];
@@ -138,7 +145,6 @@ async function addChunk(
   producer.metrics.manifestBytes.inc(bytes);
   for (const [outcome, n] of Object.entries(outcomes))
     if (n > 0) producer.metrics.manifestLines.inc({ outcome }, n);
-  const last = raws.at(-1);
   return {
     source: source.index,
     end: last ? { line: last.line, offset: last.end } : null,
@@ -177,14 +183,20 @@ async function checkpoint(
   return true;
 }
 
-async function readCursor(redis: RunRedis, keys: RunKeys): Promise<Cursor | 'produced'> {
-  const cursor = await redis.hgetall(keys.cursor);
-  if (cursor.produced === '1') return 'produced';
-  return {
-    source: Number(cursor.source ?? 0),
-    line: Number(cursor.line ?? 0),
-    offset: Number(cursor.offset ?? 0),
-  };
+/** False when the signal stopped it. */
+export async function sameStream(
+  { redis }: Producer,
+  keys: RunKeys,
+  source: Source,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    await checkStream(redis, keys, source, { signal });
+    return true;
+  } catch (error) {
+    if (signal.aborted) return false;
+    throw error;
+  }
 }
 
 /** The source's lines; ends quietly when the signal stops it. */
@@ -193,9 +205,10 @@ export async function* readUntil(
   source: Source,
   from: { line: number; offset: number },
   signal: AbortSignal,
+  digest: ContentDigest | null = null,
 ): AsyncIterable<RawLine[]> {
   try {
-    yield* readLines(source, from, { signal, objectStores });
+    yield* readLines(source, from, { signal, objectStores, digest });
   } catch (error) {
     if (!signal.aborted) throw error;
   }

@@ -4,7 +4,7 @@ import { runKeys } from '../runs/keys.js';
 import type { Lease } from '../runs/lease.js';
 import type { RunRecord } from '../runs/record.js';
 import { endedBits, lineBits, prepareLine, rejectLine } from './lines.js';
-import { type Producer, readUntil } from './produce.js';
+import { type Producer, readUntil, sameStream } from './produce.js';
 import { createRoom } from './room.js';
 
 const CHUNK_LINES = 1_000;
@@ -29,6 +29,7 @@ export async function sweep(
   await producer.queues.poll.clean(0, 0, 'failed');
   let found = 0;
   for (const source of manifest.sources) {
+    if (!(await sameStream(producer, keys, source, stop))) return found;
     for await (const batch of readUntil(producer, source, { line: 0, offset: 0 }, stop)) {
       for (let i = 0; i < batch.length; i += CHUNK_LINES) {
         const raws = batch.slice(i, i + CHUNK_LINES);

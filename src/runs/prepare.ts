@@ -5,6 +5,7 @@ import { IngestError } from '../errors.js';
 import type { Manifest } from '../manifest/index.js';
 import { rebuildFromParts } from '../results/rebuild.js';
 import type { Sink } from '../results/sink.js';
+import { checkStream } from './cursor.js';
 import { runKeys } from './keys.js';
 import { takeLease } from './lease.js';
 import {
@@ -32,6 +33,8 @@ export interface RunRequest {
   runId: string | null;
   out: (runId: string) => string;
   openSink: (out: string) => Sink;
+  /** Ends the reading of standard input up to where the run had read it. */
+  signal?: AbortSignal;
 }
 
 export type Prepared =
@@ -79,7 +82,10 @@ export async function prepareRun(
     endedAt: null,
   };
   const known = await loadRun(redis, prefix, id);
-  if (known !== null) refuseOtherRun(known, wanted, isStream);
+  if (known !== null) {
+    refuseOtherRun(known, wanted, isStream);
+    if (isStream) await refuseOtherStream(redis, prefix, id, request);
+  }
   const sink = request.openSink(known?.out ?? wanted.out);
   if (known === null) {
     const summary = await endedBefore(sink, id);
@@ -164,4 +170,22 @@ function refuseOtherRun(known: RunRecord, wanted: RunRecord, isStream: boolean):
       hint: '--run-id <new> makes a run of its own; --key content buys only what is new',
     },
   );
+}
+
+/** A stream has no version, so its content is read again up to where the run had read it. */
+async function refuseOtherStream(
+  redis: RunRedis,
+  prefix: string,
+  id: string,
+  { manifest, signal }: RunRequest,
+): Promise<void> {
+  try {
+    for (const source of manifest.sources) await checkStream(redis, runKeys(prefix, id), source, { signal });
+  } catch (error) {
+    if (!(error instanceof IngestError) || error.code !== 'source_changed') throw error;
+    throw new IngestError('manifest_changed', `run ${id}: ${error.message}; nothing was sent`, {
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      cause: error,
+    });
+  }
 }

@@ -1,11 +1,11 @@
 import { chmod, mkdir, symlink, utimes, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import path from 'node:path';
-import { PassThrough } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { openManifest, readLines } from '../../src/manifest/index.js';
+import { checkContent, contentDigest, openManifest, readLines } from '../../src/manifest/index.js';
 import { allLines, onlySource, tempFolder, textsOf } from './helpers.js';
 
 const namesOf = async (spec: string, cwd: string) =>
@@ -152,6 +152,37 @@ test('a reading of standard input that was stopped is taken up by the next one, 
   stdin.end('c\n');
   expect(textsOf(await allLines(source, { line: 2, offset: 4 }))).toEqual(['c']);
   expect(textsOf(await allLines(source))).toEqual(['a', 'b', 'c']);
+});
+
+test('standard input that is given again is told by its content, as far as it had been read', async () => {
+  const spoolDir = await tempFolder();
+  const chunks = ['a\nb', 'b\nc\nd', '\ne'];
+  const given = async (...some: string[]) => {
+    const source = await onlySource('-', { stdin: Readable.from(some), spoolDir });
+    return (seen: { offset: number; digest: string; whole: boolean }) =>
+      checkContent(source, seen, {}).then(
+        () => 'same',
+        (error: Error) => error.message,
+      );
+  };
+  const digest = contentDigest();
+  const seenAt = new Map<number, string>();
+  for (const [n, chunk] of chunks.entries()) {
+    digest.push(Buffer.from(chunk));
+    // At the ends of the lines that the chunk completes.
+    for (const offset of [[2], [5, 7], [9, 10]][n] ?? []) seenAt.set(offset, digest.at(offset));
+  }
+  const text = chunks.join('');
+  for (const [offset, seen] of seenAt) {
+    const whole = offset === text.length;
+    const what = { offset, digest: seen, whole };
+    expect(await (await given(...text))(what), `byte by byte, ${offset}`).toBe('same');
+    expect(await (await given(`${text.slice(0, offset)}x`))(what)).toMatch(
+      whole ? /goes on after/ : /^same$/,
+    );
+    expect(await (await given(text.slice(0, offset - 1)))(what)).toMatch(/ends 1 bytes before/);
+    expect(await (await given(`x${text.slice(1)}`))(what)).toMatch(/^standard input has changed .* first/);
+  }
 });
 
 test('standard input may be packed; an empty one or a lost one is an error', async () => {

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { cancel, pause, resume } from '../../src/cli/commands/control.js';
@@ -56,14 +56,30 @@ describe('the command line', () => {
     await until(() => gateway.stats().tasks >= 100, 'tasks', 20_000);
     run.kill('SIGKILL');
     await run.exit;
-    const again = startCli(runArgs('-', gateway.url), { cwd: dir, piped: true });
-    again.child.stdin?.end(text.join(''));
-    const { status, stdout } = await again.exit;
-    expect(status).toBe(0);
+    const spool = path.join(dir, '.asg-ingest', 'spool');
+    // What the killed process kept, for longer than a living one leaves it untouched.
+    for (const name of await readdir(spool)) await utimes(path.join(spool, name), 1, 1);
+    const pipe = (content: string, end = true) => {
+      const { child, exit } = startCli(runArgs('-', gateway.url, ['--out', 'other']), {
+        cwd: dir,
+        piped: true,
+      });
+      child.stdin?.on('error', () => undefined).write(content);
+      if (end) child.stdin?.end();
+      return exit;
+    };
+    // Told at once, though its writer holds the pipe open.
+    const other = await pipe(text.toReversed().join(''), false);
+    expect([other.status, other.stdout]).toEqual([2, '']);
+    expect(other.stderr).toMatch(
+      /run r: standard input has changed since the run began: .*; nothing was sent/,
+    );
+    const { status, stdout, stderr } = await pipe(text.join(''));
+    expect(status, stderr).toBe(0);
+    expect(stderr).toMatch(/--out other is not taken: run r has written to .*out since it began/);
     expect(JSON.parse(stdout)).toMatchObject({ lines: 200, settled: 200 });
     expect((await boughtTasks(gateway.url)).length).toBe(200);
-    // Only what the killed process kept is left.
-    expect((await readdir(path.join(dir, '.asg-ingest', 'spool'))).length).toBeLessThanOrEqual(1);
+    expect(await readdir(spool)).toEqual([]);
   }, 60_000);
 
   test('SIGINT finishes what is in flight, exits 130, and the run resumes', async () => {

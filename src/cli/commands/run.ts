@@ -31,6 +31,8 @@ export const run: CommandDefinition = {
     }),
 };
 
+const INTERRUPTED = 'asg-ingest: interrupted; the same command again resumes where it stopped\n';
+
 type Follow = (
   pipeline: Parameters<typeof followRun>[0],
   watch: RunWatch & { signal: AbortSignal },
@@ -58,6 +60,12 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
         await closePorts();
       }
     });
+  } catch (error) {
+    const status = interrupt.status();
+    if (status === null || error !== interrupt.signal.reason) throw error;
+    progress.stop();
+    io.stderr.write(INTERRUPTED);
+    return status;
   } finally {
     progress.stop();
     interrupt.end();
@@ -77,7 +85,7 @@ function report(
   io.stdout.write(`${text}\n`);
   if (blocked) io.stderr.write(`asg-ingest: blocked (${blocked.reason}): ${blocked.message}\n`);
   if (summary.ended_at === null && interrupted !== null) {
-    io.stderr.write('asg-ingest: interrupted; the same command again resumes where it stopped\n');
+    io.stderr.write(INTERRUPTED);
     return interrupted;
   }
   if (blocked) return 4;

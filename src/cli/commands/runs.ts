@@ -1,3 +1,4 @@
+import { removeOrphanSpools, spoolDirOf } from '../../manifest/index.js';
 import type { Store } from '../../open-pipeline.js';
 import { openQueues } from '../../queues/queues.js';
 import { allKeys, manifestsKey, runKeys, runsIndexKey } from '../../runs/keys.js';
@@ -17,6 +18,7 @@ export const runs: CommandDefinition = {
       const { prefix } = settings;
       if (settings.prune) {
         const pruned = await prune(store, prefix);
+        await removeOrphanSpools(spoolDirOf(settings.dataDir));
         io.stderr.write(`${pruned.length} ended runs forgotten; their results stay where they are\n`);
       }
       const records = await listRuns(store.redis, prefix);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, rename, rm, stat as statOf, utimes } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
@@ -17,6 +17,11 @@ export const stdinStore: Store = {
   openRange,
 };
 
+const SPOOL = 'stdin-';
+/** A process that lives touches its spools this often; one that nobody has touched for so long is nobody's. */
+const TOUCH_MS = 60_000;
+const ORPHAN_MS = 60 * 60_000;
+
 interface Live {
   stream: Readable;
   /** Opened by the first reading, and kept: the next one goes on where it stopped. */
@@ -24,10 +29,14 @@ interface Live {
   /** Asked for, not yet kept; it outlives a reading that was aborted meanwhile. */
   next?: Promise<IteratorResult<Uint8Array | string>>;
   reading: boolean;
+  /** Bytes in the spool. */
+  kept: number;
 }
 
 /** The streams of this process that have not ended, by spool path. */
 const live = new Map<string, Live>();
+/** What ends the touching of this process' spools, by path. */
+const touching = new Map<string, NodeJS.Timeout>();
 
 async function stat(_uri: string, { stdin = process.stdin, spoolDir }: OpenOptions): Promise<ObjectStat> {
   if ('isTTY' in stdin && stdin.isTTY === true) {
@@ -39,19 +48,46 @@ async function stat(_uri: string, { stdin = process.stdin, spoolDir }: OpenOptio
   const id = randomUUID();
   const folder = spoolDir ?? (await mkdtemp(path.join(os.tmpdir(), 'asg-ingest-')));
   await mkdir(folder, { recursive: true });
-  const spool = path.resolve(folder, `stdin-${id}`);
-  live.set(spool, { stream: stdin, reading: false });
+  const spool = path.resolve(folder, `${SPOOL}${id}`);
+  live.set(spool, { stream: stdin, reading: false, kept: 0 });
+  const touch = () => {
+    const now = new Date();
+    for (const file of filesOf(spool)) utimes(file, now, now).catch(() => undefined);
+  };
+  touching.set(spool, setInterval(touch, TOUCH_MS).unref());
   return { version: `stdin:${id}`, size: null, ranges: false, head: new Uint8Array(), spool };
 }
 
-/** Removes what was kept of standard input: nothing but the process that read it could go on with it. */
+/** Removes what was kept of standard input, and reads no more of it: only the process that read it could go on with it. */
 export async function removeSpools(sources: readonly Source[]): Promise<void> {
   for (const { spool } of sources) {
     if (spool === undefined) continue;
+    const input = live.get(spool);
+    // Whoever writes to it would keep this process waiting.
+    input?.next?.catch(() => undefined);
+    input?.stream.destroy();
     live.delete(spool);
-    await Promise.all([spool, `${spool}.part`].map((file) => rm(file, { force: true })));
+    clearInterval(touching.get(spool));
+    touching.delete(spool);
+    await Promise.all(filesOf(spool).map((file) => rm(file, { force: true })));
   }
 }
+
+/** Where the commands of a data directory keep standard input. */
+export const spoolDirOf = (dataDir: string) => path.join(dataDir, 'spool');
+
+/** Removes what killed processes have left. No resumption needs it: all of standard input is piped in again. */
+export async function removeOrphanSpools(spoolDir: string): Promise<void> {
+  const names = await readdir(spoolDir).catch(() => []);
+  for (const file of names
+    .filter((name) => name.startsWith(SPOOL))
+    .map((name) => path.join(spoolDir, name))) {
+    const found = await statOf(file).catch(() => null);
+    if (found !== null && Date.now() - found.mtimeMs > ORPHAN_MS) await rm(file, { force: true });
+  }
+}
+
+const filesOf = (spool: string) => [spool, `${spool}.part`];
 
 async function* openRange(
   { spool }: Source,
@@ -70,11 +106,13 @@ async function* openRange(
   }
 }
 
+const PIPE_AGAIN = 'Pipe the whole manifest in again under the same --run-id: what has ended is skipped.';
+
 async function* replay(spool: string, start: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
   const handle = await open(spool, 'r').catch((cause: unknown) => {
     throw manifestError(
       'standard input cannot be read again: the process that read it ended before its end',
-      'Pipe the whole manifest in again under the same --run-id: what has ended is skipped.',
+      PIPE_AGAIN,
       cause,
     );
   });
@@ -94,6 +132,8 @@ async function* replayAndGoOn(spool: string, input: Live, signal?: AbortSignal):
     );
   });
   try {
+    if ((await handle.stat()).size !== input.kept)
+      throw manifestError(`${spool}.part does not hold what was kept of standard input`, PIPE_AGAIN);
     yield* chunks(handle, spool, 0, signal);
     input.iterator ??= input.stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array | string>;
     for (;;) {
@@ -102,11 +142,11 @@ async function* replayAndGoOn(spool: string, input: Live, signal?: AbortSignal):
       if (next.done === true) break;
       const chunk = Buffer.from(next.value);
       await handle.appendFile(chunk);
+      input.kept += chunk.length;
       delete input.next;
       yield chunk;
     }
-    const { size } = await handle.stat();
-    if (size === 0)
+    if (input.kept === 0)
       throw manifestError('standard input is empty (0 bytes)', 'A manifest needs at least one line.');
     await rename(`${spool}.part`, spool);
     live.delete(spool);
