@@ -243,8 +243,8 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     },
 
     async snapshot() {
-      const { rate, source, pausedFor, circuit } = await tell({});
-      return { rate: rate > 0 ? rate : null, source, pausedForMs: pausedFor, circuitOpen: circuit };
+      const { rate, source, pausedFor, circuit, heldMs } = await tell({});
+      return { rate: rate > 0 ? rate : null, source, pausedForMs: pausedFor, circuitOpen: circuit, heldMs };
     },
 
     async setRate(rate) {

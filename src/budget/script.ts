@@ -40,10 +40,15 @@ local fresh = {
   since = now, accepted = 0, throttled = 0, room = 0, ticked = now, resumed = 0, longDead = false,
   roundEnd = 0, roundGrants = 0, roundRoom = 0,
   circuit = false, failed = 0, failedSince = 0, guard = 0, guardedAt = now,
+  heldMs = 0, heldTo = now,
 }
 for name, value in pairs(fresh) do
   if S[name] == nil then S[name] = value end
 end
+
+-- How long calls have been held back in all, by pauses and open circuits.
+S.heldMs = S.heldMs + max(0, (S.canary ~= 'none' and now or min(now, S.pausedUntil)) - S.heldTo)
+S.heldTo = now
 
 -- What limit is known, by priority.
 if ask.command then S.command = ask.command end
@@ -213,7 +218,7 @@ if S.mode ~= 'free' then limit, source = rate(), 'search' end
 return cjson.encode({
   now = now, epoch = S.epoch, slots = slots, canary = canary, paced = rate() ~= nil,
   rate = limit, source = source, policy = S.policy, pausedFor = paused, opened = opened,
-  mode = S.mode, reason = reason, circuit = S.circuit,
+  mode = S.mode, reason = reason, circuit = S.circuit, heldMs = S.heldMs,
 })
 `;
 
@@ -270,6 +275,8 @@ export interface Answer {
   reason: Pause['reason'];
   /** Sustained failure: one probe at a time. */
   circuit: boolean;
+  /** How long pauses and open circuits have held calls back in all, up to now. */
+  heldMs: number;
   mode: 'free' | 'startup' | 'probe' | 'cruise';
 }
 

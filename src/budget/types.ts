@@ -24,6 +24,8 @@ export interface BudgetSnapshot {
   source: Answer['source'];
   pausedForMs: number;
   circuitOpen: boolean;
+  /** How long pauses and open circuits have held calls back, all of them together; what lies between two looks counts. */
+  heldMs: number;
 }
 
 export interface Pause {

@@ -4,7 +4,7 @@ import { BudgetPausedError, type CallKind } from '../budget/index.js';
 import type { CallOptions } from '../gateway/types.js';
 import type { Pipeline } from '../pipeline.js';
 import type { Polls } from '../polling/polls.js';
-import type { SubmitJob } from '../queues/queues.js';
+import type { Backoff, SubmitJob } from '../queues/queues.js';
 import type { CallLedger } from '../runs/calls.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
@@ -90,7 +90,7 @@ export async function delayPaused(
 
 /**
  * A call that failed for a reason not its line's own is made again after a backoff, until `--retry-for` has been
- * waited for in all. Returns (does not throw) when that time is over.
+ * waited for in all, pauses and open circuits not counted. Returns (does not throw) when that time is over.
  */
 export async function delayTrouble(
   pipeline: Pipeline,
@@ -99,15 +99,22 @@ export async function delayTrouble(
   token: string | undefined,
   trouble: Extract<Trouble, { kind: 'again' }>,
 ): Promise<void> {
-  const before = job.data.trouble ?? { calls: 0, waitedMs: 0 };
-  if (before.waitedMs >= run.record.policy.retryForMs) return;
-  const ms = backoffMs(before.calls + 1);
-  const waitedMs = before.waitedMs + Math.max(ms, 1);
-  await job.updateData({ ...job.data, trouble: { calls: before.calls + 1, waitedMs } });
+  const before = job.data.trouble;
+  const { heldMs } = await pipeline.budget.snapshot();
+  const at = Date.now();
+  const waitedMs = before === undefined ? 0 : before.waitedMs + lastWait(before, at, heldMs);
+  if (waitedMs >= run.record.policy.retryForMs) return;
+  const calls = (before?.calls ?? 0) + 1;
+  const ms = Math.max(1, backoffMs(calls));
+  await job.updateData({ ...job.data, trouble: { calls, waitedMs, at, ms, heldMs } });
   run.ledger.backoff(ms);
   pipeline.metrics.backoffSeconds.inc({ reason: trouble.metric }, ms / 1000);
   await delayJob(job, token, ms);
 }
+
+/** What was waited of the last backoff: it may have been cut short, or the fleet held meanwhile. */
+const lastWait = (before: Backoff, now: number, heldMs: number) =>
+  Math.max(0, Math.min(before.ms, now - before.at - (heldMs - before.heldMs)));
 
 type RunTrouble = Extract<Trouble, { kind: 'run' }>;
 

@@ -79,7 +79,15 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
       });
     pipeline.metrics.polls.inc({ outcome: 'pending' });
     pipeline.metrics.pending(ageMs);
+    await note(job, ageMs);
     return sleep(job, token, told);
+  }
+
+  /** A poll found the task in progress: whatever had kept polls from an answer is over. */
+  async function note(job: Job<PollJob>, ageMs: number): Promise<void> {
+    const { trouble: over, ...data } = job.data;
+    const keepsAge = run.polls.pending(data, ageMs);
+    if (keepsAge || over !== undefined) await job.updateData({ ...data, ...(keepsAge && { seen: ageMs }) });
   }
 
   async function settle(result: SettledResult, data: PollJob, by: 'poll' | 'webhook'): Promise<void> {
@@ -92,7 +100,6 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
 
   async function sleep(job: Job<PollJob>, token: string | undefined, told: boolean): Promise<never> {
     const ageMs = Date.now() - job.data.at;
-    if (run.polls.pending(job.data, ageMs)) await job.updateData({ ...job.data, seen: ageMs });
     const awaitsDelivery = job.data.w === true && !told;
     const gap = awaitsDelivery ? run.polls.safetyMs(ageMs) : run.polls.nextMs(ageMs);
     const asleep = delayJob(job, token, gap);
@@ -173,7 +180,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
   }
 
   async function follow(job: Job<PollJob>, task: string): Promise<void> {
-    const { w: indexed, seen: _ofTheOldTask, ...data } = job.data;
+    const { w: indexed, seen: _ofTheOldTask, trouble: _over, ...data } = job.data;
     const id = jobId(data.s, data.l);
     const awaits = pipeline.webhooks === null ? {} : { w: true as const };
     if (awaits.w) await indexTask(pipeline.redis, keys, task, id);

@@ -1,6 +1,16 @@
 import { type ConnectionOptions, type Job, type JobsOptions, Queue } from 'bullmq';
 import type { RunKeys } from '../runs/keys.js';
 
+export interface Backoff {
+  calls: number;
+  /** What was waited for in all before the wait that began at `at` (epoch ms) and was to be `ms` long. */
+  waitedMs: number;
+  at: number;
+  ms: number;
+  /** The budget's `heldMs` at its beginning. */
+  heldMs: number;
+}
+
 /** What differs per line; what a run's lines share is in its record. Names are short: there are millions. */
 export interface SubmitJob {
   /** Source index and line number, from 1. */
@@ -18,8 +28,8 @@ export interface SubmitJob {
   c?: number;
   /** Fields of the line that mean nothing here; a failure's `input` shows them again. */
   x?: Record<string, unknown>;
-  /** Calls that failed for reasons not the line's own, and how long they were waited for, in ms. */
-  trouble?: { calls: number; waitedMs: number };
+  /** Calls in a row that failed for reasons not the line's own. */
+  trouble?: Backoff;
   /** Refused before the Gateway had accepted any line: in which round (`judgeRefusal`). */
   r?: number;
 }
