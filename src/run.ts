@@ -9,6 +9,7 @@ import type { Producer } from './producers/produce.js';
 import { refuseUnasked } from './producers/unasked.js';
 import { openQueues } from './queues/queues.js';
 import { summaryOf } from './results/finish.js';
+import { flushOnLeaving } from './results/flush.js';
 import { openSink, resolveOut } from './results/sink.js';
 import { runKeys } from './runs/keys.js';
 import { type Prepared, prepareRun } from './runs/prepare.js';
@@ -154,20 +155,27 @@ export async function followRun(
   const until = AbortSignal.any([options.signal, stop.signal]);
   let failure: unknown;
   let producing = Promise.resolve();
+  let reading: RunReading;
   try {
     await consumer.start();
     producing = produceBeside(record, until).catch((error: unknown) => {
       failure = error;
       stop.abort(error);
     });
-    const reading = await watch(pipeline, consumer, until, options);
+    reading = await watch(pipeline, consumer, until, options);
     if (failure !== undefined) throw failure;
-    return outcomeOf(reading);
   } finally {
     stop.abort();
     await producing;
     await consumer.close();
   }
+  const outcome = outcomeOf(reading);
+  if (outcome.blocked === null || outcome.blocked.reason === 'sink' || options.signal.aborted) return outcome;
+  // What has ended up to now is in parts when the user reads why the run stands still.
+  const sink = pipeline.openSink?.(record.out) ?? openSink(record.out, pipeline.objectStores);
+  await flushOnLeaving({ ...pipeline, sink }, reading.record, pipeline.log);
+  const after = (await readRun(pipeline.redis, pipeline.prefix, record.id)) ?? reading;
+  return { ...outcome, summary: summaryOf(after) };
 }
 
 async function watch(

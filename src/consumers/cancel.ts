@@ -2,7 +2,7 @@ import { createMetrics } from '../metrics/metrics.js';
 import type { Pipeline } from '../pipeline.js';
 import type { Job, RunQueues, SubmitJob } from '../queues/queues.js';
 import { finishRun } from '../results/finish.js';
-import { flushOnce } from '../results/flush.js';
+import { flushAll } from '../results/flush.js';
 import { openSink } from '../results/sink.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
@@ -44,6 +44,6 @@ export async function endCancelled(
   const sink = openSink(record.out, objectStores);
   if (!(await sink.sees(record))) return;
   const flusher = { redis, prefix, sink };
-  while ((await flushOnce(flusher, record)).length > 0);
+  await flushAll(flusher, record);
   await finishRun(flusher, record.id, log);
 }

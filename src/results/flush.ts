@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { pipeline, Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createGzip } from 'node:zlib';
+import type { Logger } from 'pino';
 import { runKeys, SUPERSEDED } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import type { RunRedis } from '../runs/scripts.js';
@@ -69,6 +71,37 @@ export async function flushOnce(flusher: Flusher, record: RunRecord): Promise<Pa
     ...records,
   );
   return ours === 1 ? parts : [];
+}
+
+/** Moves all that waits in the results stream into the sink, but for what another flusher is at. */
+export async function flushAll(flusher: Flusher, record: RunRecord): Promise<void> {
+  while ((await flushOnce(flusher, record)).length > 0);
+}
+
+const LEAVE_AFTER_MS = 20_000;
+
+/**
+ * The same for a run that stops before its end, for a while: a sink that is broken or slow must not keep the process.
+ * What is not written then waits in Redis, as it would have.
+ */
+export async function flushOnLeaving(
+  flusher: Flusher,
+  record: RunRecord,
+  log: Logger,
+  leaveAfterMs = LEAVE_AFTER_MS,
+): Promise<void> {
+  const waits = (why: unknown) =>
+    log.warn({ run: record.id, err: why }, 'results are not written yet; they wait in Redis');
+  const left = new AbortController();
+  const late = sleep(leaveAfterMs, undefined, { signal: left.signal }).then(
+    () => waits(new Error(`${record.out} takes long`)),
+    () => undefined,
+  );
+  const flushing = async () => {
+    if (await flusher.sink.sees(record)) await flushAll(flusher, record);
+  };
+  await Promise.race([flushing().catch(waits), late]);
+  left.abort();
 }
 
 async function publishPlan(flusher: Flusher, record: RunRecord): Promise<string | null> {

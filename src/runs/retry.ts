@@ -3,7 +3,7 @@ import { parseLine, type RawLine } from '../manifest/index.js';
 import { prepareLine } from '../producers/lines.js';
 import type { Producer } from '../producers/produce.js';
 import { jobId, type SubmitJob } from '../queues/queues.js';
-import { flushOnce } from '../results/flush.js';
+import { flushAll } from '../results/flush.js';
 import { readRows } from '../results/read-rows.js';
 import type { FailureRow } from '../results/rows.js';
 import { parsePartName, type Sink } from '../results/sink.js';
@@ -31,7 +31,7 @@ export async function retryFailures(producer: Producer, record: RunRecord, sink:
   const tally = await takeTally(producer.redis, keys);
   try {
     // What a flush has begun is finished, and what has failed since is in parts.
-    while ((await flushOnce({ ...producer, sink }, record)).length > 0);
+    await flushAll({ ...producer, sink }, record);
     return await putAllBack(producer, record, sink, tally.signal);
   } finally {
     await tally.release();

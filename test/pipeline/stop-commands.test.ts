@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { cancel, pause, resume } from '../../src/cli/commands/control.js';
 import { produce } from '../../src/cli/commands/produce.js';
@@ -16,6 +17,7 @@ import {
   line,
   numbered,
   pipelineTo,
+  readOut,
   sandbox,
   tempDir,
   until,
@@ -66,6 +68,10 @@ describe('--max-failures', () => {
     const blocked = await ingest(manifest, '--max-failures', '3');
     expect(blocked.status).toBe(4);
     expect(blocked.stderr).toMatch(/blocked \(failures\): 4 lines have failed/);
+    const left = await readOut(path.join(dir, 'out'));
+    expect(left.failures.length).toBe(4);
+    expect(left.results.length).toBe(JSON.parse(blocked.stdout).settled);
+    expect(left.summary).toBeNull();
     const { status, stdout } = await ingest(manifest, '--max-failures', '4');
     expect(status).toBe(3);
     expect(JSON.parse(stdout)).toMatchObject({ state: 'completed', settled: 3, failed: 4 });

@@ -1,10 +1,12 @@
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Pipeline } from '../../src/pipeline.js';
+import { flushOnLeaving } from '../../src/results/flush.js';
 import { openSink, type Sink } from '../../src/results/sink.js';
 import { runManifest } from '../../src/run.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { readRun } from '../../src/runs/read-status.js';
+import { loadRun, type RunRecord } from '../../src/runs/record.js';
 import { admit } from '../../src/runs/scripts.js';
 import { transition } from '../../src/runs/transition.js';
 import { startSandbox } from '../../src/sandbox/index.js';
@@ -89,6 +91,14 @@ describe('--budget is not passed', () => {
     expect((await boughtTasks(gateway.url)).length).toBe(4);
   });
 
+  test('by two processes that race for the last of it', async () => {
+    const { gateway, dir, manifest, pipeline } = await ingestion(80, { latency: { minMs: 5, maxMs: 30 } });
+    startWork(await pipelineTo(gateway.url, { prefix: pipeline.prefix }));
+    const { blocked, summary } = await runLines(pipeline, dir, manifest, { runId: 'r', budget: 50 });
+    expect([blocked?.reason, summary.failed]).toEqual(['budget', 0]);
+    expect((await boughtTasks(gateway.url)).length).toBe(50);
+  });
+
   test('by a task that the Gateway has forgotten', async () => {
     const gateway = await startSandbox({ port: 0, settle: { minMs: 1_000, maxMs: 1_000 } });
     const dir = await tempDir();
@@ -151,6 +161,22 @@ test('a cancelled run whose results cannot be written ends with what is wrong th
 });
 
 describe('blocked', () => {
+  test('a sink that is broken or slow does not keep `run`: its results wait, and are in parts later', async () => {
+    const { gateway, dir, manifest, pipeline } = await ingestion(3);
+    const good = openSink(path.join(dir, 'out'));
+    const broken = { ...good, writePart: () => Promise.reject(new Error('no space left on device')) };
+    const options = { runId: 'r', budget: 2 };
+    const left = await runLines({ ...pipeline, openSink: () => broken }, dir, manifest, options);
+    expect([left.blocked?.reason, left.summary.parts]).toEqual(['budget', []]);
+    const slow: Sink = { ...good, writePart: () => new Promise(() => undefined) };
+    const record = await loadRun(pipeline.redis, pipeline.prefix, 'r');
+    await flushOnLeaving({ ...pipeline, sink: slow }, record as RunRecord, pipeline.log, 20);
+    const { summary } = await runLines(pipeline, dir, manifest, { ...options, budget: 3 });
+    expect(summary).toMatchObject({ state: 'completed', settled: 3 });
+    expect((await readOut(path.join(dir, 'out'))).results.length).toBe(3);
+    expect(gateway.stats().tasks).toBe(3);
+  });
+
   test('quota: `run` waits for lines in flight no longer than the grace', async () => {
     const { dir, manifest, pipeline } = await ingestion(6, {
       quota: 3,
