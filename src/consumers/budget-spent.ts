@@ -12,8 +12,10 @@ const LONGEST_MS = 30_000;
 export function createBudgetWatch(): (reading: RunReading) => boolean {
   let looks = 0;
   let since = Date.now();
-  return ({ record: { state, policy }, status, jobs, bought }) => {
-    if (state !== 'running' || policy.budget === null || bought < policy.budget || jobs.submit === 0) {
+  return (reading) => {
+    const { state, policy } = reading.record;
+    const { status, jobs, bought } = reading;
+    if (state !== 'running' || policy.budget === null || bought < policy.budget || !linesWait(reading)) {
       looks = 0;
       since = Date.now();
       return false;
@@ -22,4 +24,10 @@ export function createBudgetWatch(): (reading: RunReading) => boolean {
     looks = callsAreOut ? 0 : looks + 1;
     return looks >= LOOKS || Date.now() - since > LONGEST_MS;
   };
+}
+
+/** Jobs that a killed process left may be of lines that were bought, or have ended: none of those needs a budget. */
+function linesWait({ status, jobs }: RunReading): boolean {
+  if (!status.produced) return jobs.submit > 0;
+  return status.lines > status.settled + status.failed + status.in_flight;
 }

@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest';
+import { createBudgetWatch } from '../../src/consumers/budget-spent.js';
+import type { RunReading } from '../../src/runs/read-status.js';
+
+/** A run of ten lines and a budget of ten, all of it bought; five jobs to submit are in the hands of a killed process. */
+const reading = (status: object) =>
+  ({
+    record: { state: 'running', policy: { budget: 10 } },
+    status: { lines: 10, produced: true, failed: 0, ...status },
+    jobs: { submit: 5, submitting: 5, poll: 3, pollDue: 0 },
+    bought: 10,
+  }) as unknown as RunReading;
+
+test('a budget is not spent for jobs of lines that were bought or have ended before their process was killed', () => {
+  const looks = (status: object) => {
+    const isSpent = createBudgetWatch();
+    return [1, 2, 3, 4].map(() => isSpent(reading(status))).at(-1);
+  };
+  expect(looks({ settled: 7, in_flight: 3 })).toBe(false);
+  expect(looks({ settled: 7, in_flight: 3, lines: 11 })).toBe(true);
+});
