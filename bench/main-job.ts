@@ -1,7 +1,7 @@
 /**
  * The main job's figures, from the built package against a local Gateway in a process of its own:
  *   npm run bench:main-job -- throughput [lines]     lines/s end to end, peak memory of the process and of Redis
- *   npm run bench:main-job -- rate [n] [seconds]     share of a known limit used by three processes, 429s seen
+ *   npm run bench:main-job -- rate [n] [seconds] [unknown]   share of a limit used by three processes, 429s seen
  *   npm run bench:main-job -- kill [lines] [kills]   random kill -9, then the Gateway's record is the judge
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -61,7 +61,7 @@ async function throughput(lines: number): Promise<void> {
   console.log({ peak_rss_mib: round(rss), redis_peak_mib: round(redisBytes / 2 ** 20) });
 }
 
-async function rate(limit: number, seconds: number): Promise<void> {
+async function rate(limit: number, seconds: number, known: boolean): Promise<void> {
   const gateway = await remoteGateway(
     '--settle',
     '1s..3s',
@@ -71,8 +71,10 @@ async function rate(limit: number, seconds: number): Promise<void> {
     'sliding',
   );
   const file = await manifest(limit * seconds);
-  const runs = [1, 2, 3].map(() => cli(...runArgs(file, gateway.url, '--rate', String(limit))));
-  const warm = 5;
+  const runs = [1, 2, 3].map(() =>
+    cli(...runArgs(file, gateway.url, ...(known ? ['--rate', String(limit)] : []))),
+  );
+  const warm = known ? 5 : 30;
   await sleep(warm * 1000);
   const before = await gateway.stats();
   const from = performance.now();
@@ -88,7 +90,7 @@ async function rate(limit: number, seconds: number): Promise<void> {
     processes: 3,
     calls,
     share_of_limit: round(share, 3),
-    rate_limited: after.rate_limited,
+    rate_limited: after.rate_limited - (known ? 0 : before.rate_limited),
     peak_per_second: after.peak_per_second,
   });
 }
@@ -124,10 +126,10 @@ const pick = ({ lines, settled, failed }: { lines: number; settled: number; fail
   failed,
 });
 
-const [what = 'throughput', a, b] = process.argv.slice(2);
+const [what = 'throughput', a, b, c] = process.argv.slice(2);
 try {
   if (what === 'throughput') await throughput(Number(a ?? 100_000));
-  else if (what === 'rate') await rate(Number(a ?? 200), Number(b ?? 40));
+  else if (what === 'rate') await rate(Number(a ?? 200), Number(b ?? 40), c !== 'unknown');
   else if (what === 'kill') await kill(Number(a ?? 20_000), Number(b ?? 5));
   else throw new Error(`${what}: throughput, rate or kill`);
 } finally {

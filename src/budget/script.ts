@@ -13,7 +13,7 @@ import type { Pause } from './types.js';
  */
 export const script = /* lua */ `
 local P = {
-  pace = .981,      -- of a known limit: leaves 19 ms of each second to jitter
+  pace = .982,      -- of a known limit: leaves 18 ms of each second to jitter
   joining = .9, joiningFor = 1000, -- a process' first calls are late (new connections, cold code), its next ones are not
   settling = 5000,  -- and its cold code goes on for a while: 429s of that time say nothing of the jitter to come
   guardStep = .012, guardMax = .06, guardHalf = 300000, -- what a 429 within a known limit takes from the pace, for a while
