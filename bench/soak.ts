@@ -1,6 +1,6 @@
 /**
- * A run under everything at once: errors, resets, 429s, outages, a quota that ends, pauses, `kill -9` of its producer and
- * its workers. The Gateway's record is the judge: each line ended once, and was bought once.
+ * A run under everything at once: errors, resets, 429s, outages, a quota that ends, pauses, `kill -9` of its producer,
+ * its workers and its Redis. The Gateway's record is the judge: each line ended once, and was bought once.
  *   npm run bench:soak -- [runs] [lines] [first seed]
  */
 import { existsSync } from 'node:fs';
@@ -102,6 +102,12 @@ async function noProgress(calls: () => SandboxStats['calls'], ended: () => boole
 
 async function trouble(random: Random, gateway: Sandbox, run: string, killOne: () => void): Promise<string> {
   const chance = random();
+  if (chance < 0.1) {
+    const pids = await readFile(path.join(dir, '.asg-ingest', 'redis', 'guard.pid'), 'utf8').catch(() => '');
+    const server = Number(pids.trim().split(' ')[1]);
+    if (server > 0) process.kill(server, 'SIGKILL');
+    return 'redis';
+  }
   if (chance < 0.5) {
     killOne();
     return 'kill';
