@@ -17,13 +17,15 @@ const SWEEP_AGAIN_MS = 60_000;
 export interface WorkOptions {
   /** How often it is looked whether there is quota again, while a run waits for some, ms. Default 60,000. */
   quotaLookMs?: number;
+  /** When a sweep for missing lines that met an error is tried again, ms. Default 60,000. */
+  sweepAgainMs?: number;
 }
 
 /** Consumes every run of the pipeline's Gateway and key, those that come later too, until the signal. */
 export async function workRuns(
   pipeline: Pipeline,
   signal: AbortSignal,
-  { quotaLookMs = QUOTA_LOOK_MS }: WorkOptions = {},
+  { quotaLookMs = QUOTA_LOOK_MS, sweepAgainMs = SWEEP_AGAIN_MS }: WorkOptions = {},
 ): Promise<void> {
   const { log } = pipeline;
   const open = new Map<string, Worked>();
@@ -40,7 +42,7 @@ export async function workRuns(
         }
         for (const record of live) {
           if (open.has(record.id)) continue;
-          open.set(record.id, await workOne(pipeline, record));
+          open.set(record.id, await workOne(pipeline, record, sweepAgainMs));
           log.info({ run: record.id }, 'run opened');
         }
       } catch (error) {
@@ -58,12 +60,12 @@ interface Worked {
   close(): Promise<void>;
 }
 
-async function workOne(pipeline: Pipeline, record: RunRecord): Promise<Worked> {
+async function workOne(pipeline: Pipeline, record: RunRecord, sweepAgainMs: number): Promise<Worked> {
   const consumer = createConsumer(pipeline, record);
   const producer = openProducer(pipeline, record);
   const stop = new AbortController();
   await consumer.start();
-  const sweeping = sweepWhileOpen(pipeline, record, producer, stop.signal);
+  const sweeping = sweepWhileOpen(pipeline, record, producer, sweepAgainMs, stop.signal);
   return {
     consumer,
     async close() {
@@ -80,6 +82,7 @@ async function sweepWhileOpen(
   pipeline: Pipeline,
   record: RunRecord,
   producer: ReturnType<typeof openProducer>,
+  againMs: number,
   signal: AbortSignal,
 ): Promise<void> {
   const reopen = async () => {
@@ -95,7 +98,7 @@ async function sweepWhileOpen(
       // The manifest may be within reach later; until then another process may sweep.
       pipeline.log.warn({ run: record.id, err: error }, 'lines are missing; `produce` or `run` sweeps them');
       if (signal.aborted) return;
-      await sleep(SWEEP_AGAIN_MS, undefined, { signal }).catch(() => undefined);
+      await sleep(againMs, undefined, { signal }).catch(() => undefined);
     }
   }
 }

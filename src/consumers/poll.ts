@@ -17,7 +17,7 @@ import {
   isHeld,
 } from './call.js';
 import { endWithResult, failLine, rowLine, taskOf } from './lines.js';
-import { type Trouble, troubleOf } from './trouble.js';
+import { type Trouble, troubleOf, whyOf } from './trouble.js';
 
 const WAIT_FOR_STATE_MS = 1_000;
 
@@ -107,6 +107,12 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
     return asleep;
   }
 
+  /** Until its next poll, which may be over `--result-timeout` by now: no answer says so, and it is not made at once. */
+  function waitRefused(job: Job<PollJob>, token: string | undefined): Promise<never> {
+    const gap = run.polls.nextMs(Date.now() - job.data.at);
+    return delayJob(job, token, Math.max(WAIT_FOR_STATE_MS, gap));
+  }
+
   /** A delivery that came while the job was being worked on could not wake it; what it said is there by now. */
   async function wakeIfTold(job: Job<PollJob>): Promise<void> {
     try {
@@ -122,24 +128,19 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
         return delayJob(job, token, Math.random() * 250);
       case 'again':
         await delayTrouble(pipeline, run, job, token, trouble);
-        return fail(job.data, { code: 'retries_exhausted', message: trouble.message });
+        return fail(job.data, { code: 'retries_exhausted', ...whyOf(trouble) });
       case 'run': {
         const passing = await blockRun(pipeline, run, trouble);
         if (passing !== null) return handle(passing, job, token);
         // Polls go on without a quota: one that is refused for it is not made again at once.
-        if (trouble.reason === 'quota') return sleep(job, token, false);
-        return delayJob(job, token, WAIT_FOR_STATE_MS);
+        return trouble.reason === 'quota' ? waitRefused(job, token) : delayJob(job, token, WAIT_FOR_STATE_MS);
       }
       case 'unknown_task':
         return job.data.again
           ? fail(job.data, { code: 'task_not_found', status: 404, message: 'task not found, twice' })
           : submitAgain(job, token);
       case 'line':
-        return fail(job.data, {
-          code: trouble.code,
-          ...(trouble.status ? { status: trouble.status } : {}),
-          message: trouble.message,
-        });
+        return fail(job.data, { code: trouble.code, ...whyOf(trouble) });
     }
   }
 
@@ -156,7 +157,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
       const message =
         'the Gateway has forgotten a task, and --budget does not allow another; run again with a larger one';
       await blockRun(pipeline, run, { kind: 'run', reason: 'budget', message });
-      return sleep(job, token, false);
+      return waitRefused(job, token);
     }
     try {
       const answer = await callGateway(pipeline, run, 'submit', (options) =>

@@ -17,7 +17,7 @@ import {
 } from './call.js';
 import { CANCELLED, failLine, taskOf } from './lines.js';
 import { judgeRefusal, prove, REFUSALS_OF_A_WRONG_ENDPOINT } from './proof.js';
-import { type Trouble, troubleOf, wrongEndpoint } from './trouble.js';
+import { type Trouble, troubleOf, whyOf, wrongEndpoint } from './trouble.js';
 
 const LOOK_FOR_ROOM_MS = 200;
 const HOLD_FOR_ROOM_MS = { full: 5_000, budget: 1_000 };
@@ -119,7 +119,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
         if (trouble.unreadable && (await judgeRefusal(redis, keys, undefined)).kind === 'endpoint')
           return handle(refusedAll(trouble.message), job, token);
         await delayTrouble(pipeline, run, job, token, trouble);
-        return fail(job.data, { code: 'retries_exhausted', ...rest(trouble) });
+        return fail(job.data, { code: 'retries_exhausted', ...whyOf(trouble) });
       case 'run': {
         const passing = await blockRun(pipeline, run, trouble);
         if (passing === null) return delayJob(job, token, WAIT_FOR_STATE_MS);
@@ -160,11 +160,6 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
 }
 
 const aWhile = () => LOOK_FOR_ROOM_MS * (0.5 + Math.random());
-
-const rest = (trouble: { status?: number; message: string }) => ({
-  ...(trouble.status === undefined ? {} : { status: trouble.status }),
-  message: trouble.message,
-});
 
 const refusedAll = (last: string): Trouble =>
   wrongEndpoint(

@@ -29,6 +29,9 @@ export type Trouble =
     };
 
 const RETRYABLE = new Set([408, 409, 421, 423, 425]);
+/** What no line's content brings about: no such place, method, type or credentials (a proxy's). */
+const OF_THE_ENDPOINT = new Set([404, 405, 406, 407, 410, 415, 426]);
+const GONE = new Set([404, 410]);
 
 export function troubleOf(error: unknown, operation: 'submit' | 'result'): Trouble | null {
   if (error instanceof ASGRateLimitError) return { kind: 'rate_limited' };
@@ -39,12 +42,7 @@ export function troubleOf(error: unknown, operation: 'submit' | 'result'): Troub
       message:
         'the Gateway refused the API key (401); mend ASG_API_KEY or have the key admitted, then resume',
     };
-  if (error instanceof ASGQuotaError)
-    return {
-      kind: 'run',
-      reason: 'quota',
-      message: 'the label quota is used up (403); top it up, then resume',
-    };
+  if (error instanceof ASGQuotaError) return outOfQuota(error);
   if (error instanceof ASGResponseError) {
     const { statusCode: status, message } = error;
     if (operation === 'submit' && isHtml(error))
@@ -63,15 +61,28 @@ function httpTrouble(error: ASGGatewayHTTPError, operation: 'submit' | 'result')
   const { statusCode: status, message } = error;
   if (status >= 500 || RETRYABLE.has(status))
     return { kind: 'again', metric: 'server_error', status, message };
-  if (status === 404 && operation === 'result') return { kind: 'unknown_task' };
-  if (status === 404 || status === 405) return wrongEndpoint(`answered a call with ${status}`);
+  if (status === 402) return outOfQuota(error);
+  if (GONE.has(status) && operation === 'result') return { kind: 'unknown_task' };
+  if (OF_THE_ENDPOINT.has(status)) return wrongEndpoint(`answered a call with ${status}`);
   return { kind: 'line', code: 'rejected', status, message };
 }
+
+const outOfQuota = ({ message }: ASGGatewayHTTPError): Trouble => ({
+  kind: 'run',
+  reason: 'quota',
+  message: `the label quota is used up (${message.slice(0, 300)}); top it up, then resume`,
+});
 
 export const wrongEndpoint = (what: string): Trouble => ({
   kind: 'run',
   reason: 'wrong_endpoint',
   message: `the Gateway URL ${what}; check --gateway-url, or resume when it answers as it should`,
+});
+
+/** What a failure's record says of the trouble that ended its line. */
+export const whyOf = ({ status, message }: { status?: number; message: string }) => ({
+  ...(status === undefined ? {} : { status }),
+  message,
 });
 
 const isHtml = (error: ASGResponseError) => /html/i.test(error.contentType ?? '');

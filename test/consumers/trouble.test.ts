@@ -1,6 +1,8 @@
 import { Worker } from 'bullmq';
 import { expect, test } from 'vitest';
 import { type ConsumedRun, delayTrouble } from '../../src/consumers/call.js';
+import { troubleOf } from '../../src/consumers/trouble.js';
+import { httpError } from '../../src/gateway/errors.js';
 import { openQueues, type SubmitJob } from '../../src/queues/queues.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { pipelineTo, until } from '../pipeline/harness.js';
@@ -48,4 +50,19 @@ test('a backoff that was cut short counts as long as it was waited for', async (
 test('while the circuit is open, no time counts', async () => {
   const { overAfter } = await failing(2_000, 20, (sinceMs) => sinceMs);
   expect(overAfter).toBeUndefined();
+});
+
+test.each([
+  [402, 'submit', { kind: 'run', reason: 'quota' }],
+  [403, 'result', { kind: 'run', reason: 'quota' }],
+  [404, 'submit', { kind: 'run', reason: 'wrong_endpoint' }],
+  [407, 'result', { kind: 'run', reason: 'wrong_endpoint' }],
+  [410, 'submit', { kind: 'run', reason: 'wrong_endpoint' }],
+  [410, 'result', { kind: 'unknown_task' }],
+  [422, 'submit', { kind: 'line', code: 'rejected' }],
+  [451, 'submit', { kind: 'line', code: 'rejected' }],
+  [503, 'result', { kind: 'again' }],
+] as const)('%d to a %s', (status, operation, meant) => {
+  const error = httpError(status, { error: 'because' }, undefined);
+  expect(troubleOf(error, operation)).toMatchObject(meant);
 });

@@ -77,6 +77,18 @@ describe('--max-failures', () => {
     expect(JSON.parse(stdout)).toMatchObject({ state: 'completed', settled: 3, failed: 4 });
   });
 
+  test('as a share: of a hundred ended lines or more', async () => {
+    const { dir, ingest } = await terminal();
+    const bad = (count: number) => Array<string>(count).fill('nonsense');
+    const few = await ingest(await writeManifest(dir, bad(99)), '--max-failures', '50%');
+    expect([few.status, JSON.parse(few.stdout).failed]).toEqual([3, 99]);
+    const manifest = await writeManifest(dir, [...bad(110), ...numbered(9)], 'many.jsonl');
+    const blocked = await ingest(manifest, '--max-failures', '60%', '--run-id', 'many', '--out', 'many');
+    expect(blocked.status).toBe(4);
+    const more = await ingest(manifest, '--max-failures', '100%', '--run-id', 'many', '--out', 'many');
+    expect([more.status, JSON.parse(more.stdout).settled]).toEqual([3, 9]);
+  });
+
   test('a producer reads no further; cancelled while blocked, the run ends', async () => {
     const { dir, pipeline, asg, target, isState } = await terminal();
     const manifest = await writeManifest(dir, Array(60_000).fill('nonsense'));

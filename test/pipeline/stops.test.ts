@@ -1,9 +1,10 @@
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Pipeline } from '../../src/pipeline.js';
+import { keepProducing } from '../../src/producers/keep-producing.js';
 import { flushOnLeaving } from '../../src/results/flush.js';
 import { openSink, type Sink } from '../../src/results/sink.js';
-import { runManifest } from '../../src/run.js';
+import { openProducer, prepare, runManifest } from '../../src/run.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { readRun } from '../../src/runs/read-status.js';
 import { loadRun, type RunRecord } from '../../src/runs/record.js';
@@ -225,6 +226,7 @@ describe('blocked', () => {
   });
 
   test.each([
+    { answer: 'a redirection', status: 302, type: 'text/plain', body: '' },
     { answer: 'JSON with 400', status: 400, type: 'application/json', body: '{"error":"nothing here"}' },
     { answer: '200 of another shape', status: 200, type: 'application/json', body: '{"hello":"world"}' },
   ])(
@@ -247,6 +249,35 @@ describe('blocked', () => {
       expect(summary).toMatchObject({ state: 'completed', settled: 150, failed: 0 });
     },
   );
+
+  test('polls alone get a web page, then 403: no line fails, and those in flight settle when it is over', async () => {
+    const gateway = await sandbox();
+    const proxy = await faulty(gateway);
+    const dir = await tempDir();
+    const manifest = await writeManifest(dir, numbered(6));
+    const pipeline = await pipelineTo(proxy.url);
+    let polls = 0;
+    proxy.fault = ({ method }) => {
+      if (method !== 'GET') return null;
+      polls += 1;
+      if (polls <= 6) return { status: 200, type: 'text/html', body: '<h1>Please sign in</h1>' };
+      return { status: 403, type: 'application/json', body: '{"error":"not from this address"}' };
+    };
+    const outcome = await runManifest(pipeline, settingsFor(dir), manifest, {
+      cwd: dir,
+      signal: new AbortController().signal,
+      quotaGraceMs: 300,
+    });
+    expect(outcome.blocked).toMatchObject({
+      reason: 'quota',
+      message: expect.stringContaining('not from this address'),
+    });
+    expect(outcome.summary).toMatchObject({ lines: 6, settled: 0, failed: 0 });
+    proxy.fault = () => null;
+    const { summary } = await runLines(pipeline, dir, manifest);
+    expect(summary).toMatchObject({ state: 'completed', settled: 6, failed: 0 });
+    expect(gateway.stats().tasks).toBe(6);
+  });
 
   test('a manifest whose lines are all refused is not a wrong endpoint: each fails', async () => {
     const gateway = await sandbox();
@@ -295,6 +326,28 @@ describe('trouble at the Gateway', () => {
     expect(summary).toMatchObject({ state: 'completed', settled: 20, failed: 0 });
     expect((await boughtTasks(gateway.url)).length).toBe(20);
   });
+});
+
+test('`work` queues lost lines again, after a sweep that Redis cut off', async () => {
+  const { gateway, dir, manifest, pipeline } = await ingestion(3);
+  const options = { until: 'produced', mayProduce: true, signal: new AbortController().signal } as const;
+  const { manifest: opened, prepared } = await prepare(pipeline, settingsFor(dir), manifest, dir);
+  if (prepared.kind !== 'go') throw new Error('nothing to produce');
+  const producer = openProducer(pipeline, prepared.record);
+  await keepProducing(producer, prepared.record, async () => opened, options);
+  await producer.queues.submit.remove('0-2');
+  await producer.close();
+  // The sweep's lease is the first thing that is counted up.
+  const { incr } = pipeline.redis;
+  let hiccups = 0;
+  pipeline.redis.incr = (...args: Parameters<typeof incr>) => {
+    hiccups += 1;
+    return hiccups === 1 ? Promise.reject(new Error('LOADING')) : incr.apply(pipeline.redis, args);
+  };
+  startWork(pipeline, { sweepAgainMs: 50 });
+  await isState(pipeline, prepared.record.id, 'completed');
+  expect(hiccups).toBeGreaterThan(1);
+  expect(gateway.stats().tasks).toBe(3);
 });
 
 test('a job that meets an error nobody expected is not lost', async () => {
