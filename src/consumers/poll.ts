@@ -39,6 +39,8 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
   async function collect(job: Job<PollJob>, token: string | undefined, hint: Hint | null): Promise<void> {
     const { data } = job;
     if (hint) return settle(resultFrom(data.task, hint), data, 'webhook');
+    const tooSoon = data.w ? null : run.polls.tooSoonMs(Date.now() - data.at);
+    if (tooSoon !== null) return delayJob(job, token, tooSoon);
     let answer: ResultAnswer;
     try {
       answer = await callGateway(pipeline, run, 'poll', (options) =>

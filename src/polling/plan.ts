@@ -6,14 +6,24 @@ export interface PollPlan {
   factor: number;
 }
 
-/** The least and the greatest gap, ms; the first one may be longer. */
 export interface Gaps {
+  /** The least and the greatest gap, ms; the first one may be longer. */
   leastMs: number;
   greatestMs: number;
+  /** From this age on gaps are the documented ones. Default: at no age. */
+  unknownFromMs?: number;
+}
+
+/** So many tasks may be in flight, in a run that makes so many calls per second. */
+export interface Room {
+  tasks: number;
+  callsPerSecond: number;
 }
 
 export interface PlanCost {
   pollsPerLabel: number;
+  /** Mean time from submitted to collected, ms. */
+  inFlightMs: number;
   /** Mean time from settled to collected, ms. */
   latenessMs: number;
   /** Median of the same, each as a share of its task's settle time. */
@@ -33,69 +43,92 @@ const QUANTILES = [
 const FACTORS = [1.15, 1.2, 1.25, 1.3, 1.35, 1.4, 1.45, 1.5, 1.6, 1.7, 1.8, 2, 2.5, 3];
 const SCARCE_POLLS = 1.22;
 const SPARE_SHARE = 0.24;
+/** One in a hundred more than half: a plan whose median leans on the last few results would be late with others. */
+const MEDIAN = 0.51;
 const SPARE_POLLS = 2.7;
 
 /** Until the next poll of a task of this age (ms). Follows from the age alone: no job remembers its polls. */
-export function gapMs({ firstMs, factor }: PollPlan, ageMs: number, { leastMs, greatestMs }: Gaps): number {
+export function gapMs({ firstMs, factor }: PollPlan, ageMs: number, gaps: Gaps): number {
+  const { leastMs, greatestMs, unknownFromMs = Number.POSITIVE_INFINITY } = gaps;
   if (ageMs < firstMs) return Math.max(firstMs - ageMs, leastMs);
-  return Math.min(Math.max(ageMs * (factor - 1), leastMs), greatestMs);
+  const gap = ageMs * factor < unknownFromMs ? ageMs * (factor - 1) : ageMs + leastMs;
+  return Math.min(Math.max(gap, leastMs), greatestMs);
 }
 
 /** What a plan costs for tasks that settle like this. */
 export function costOf(plan: PollPlan, { times, total }: SettleTimes, gaps: Gaps): PlanCost {
   const shares: { share: number; count: number }[] = [];
-  let [polls, lateness, sent, at] = [0, 0, 1, gapMs(plan, 0, gaps)];
+  let [polls, inFlight, lateness, sent, at] = [0, 0, 0, 1, gapMs(plan, 0, gaps)];
   for (const { ms, count } of times) {
     while (at < ms) {
       at += gapMs(plan, at, gaps);
       sent += 1;
     }
     polls += sent * count;
+    inFlight += at * count;
     lateness += (at - ms) * count;
     shares.push({ share: (at - ms) / ms, count });
   }
-  return { pollsPerLabel: polls / total, latenessMs: lateness / total, medianShare: median(shares, total) };
+  return {
+    pollsPerLabel: polls / total,
+    inFlightMs: inFlight / total,
+    latenessMs: lateness / total,
+    medianShare: median(shares, total),
+  };
 }
 
 function median(shares: { share: number; count: number }[], total: number): number {
   let seen = 0;
   for (const { share, count } of shares.sort((a, b) => a.share - b.share)) {
     seen += count;
-    if (seen * 2 >= total) return share;
+    if (seen >= total * MEDIAN) return share;
   }
   return 0;
 }
 
-/** The best plan of this family for these settle times, at this price. */
-export function choosePlan(seen: SettleTimes, price: Price, gaps: Gaps): PollPlan {
-  const plans = QUANTILES.flatMap((share) => {
-    // Just behind the quantile: a poll that comes as its tasks settle finds half of them unsettled. Never later than
-    // tasks have been watched: what is only supposed does not put a first poll off.
-    const firstMs = Math.min(quantile(seen, share), seen.seenToMs) * 1.05;
-    return FACTORS.map((factor) => ({ firstMs, factor }));
-  });
-  const costed = plans.map((plan) => ({ plan, ...costOf(plan, seen, gaps) }));
-  const [affordable, worth] =
-    price === 'scarce'
-      ? ([
-          ({ pollsPerLabel }) => pollsPerLabel <= SCARCE_POLLS,
-          ({ latenessMs }) => latenessMs,
-        ] as const satisfies Rule)
-      : ([
-          ({ medianShare }) => medianShare <= SPARE_SHARE,
-          ({ pollsPerLabel }) => pollsPerLabel,
-        ] as const satisfies Rule);
-  const good = costed.filter((each) => affordable(each));
-  if (good.length > 0) return least(good, worth).plan;
-  if (price === 'scarce') return least(costed, ({ pollsPerLabel }) => pollsPerLabel).plan;
-  const few = costed.filter(({ pollsPerLabel }) => pollsPerLabel <= SPARE_POLLS);
+/** The best plan of this family for these settle times, at this price. `room`: what a scarce one must not fill. */
+export function choosePlan(seen: SettleTimes, price: Price, gaps: Gaps, room?: Room): PollPlan {
+  if (price === 'scarce') {
+    // While a task grows as old as tasks have been watched, those are watched on: one documented gap more is no guess.
+    const late = costed(seen, 2 * seen.seenToMs + gaps.leastMs, gaps);
+    const fitting = room === undefined ? late : late.filter((cost) => fits(cost, room));
+    if (fitting.length > 0) return fewPolls(fitting);
+  }
+  return soon(costed(seen, seen.seenToMs, gaps));
+}
+
+type CostedPlan = PlanCost & { plan: PollPlan };
+
+function costed(seen: SettleTimes, latestMs: number, gaps: Gaps): CostedPlan[] {
+  // Just behind the quantile: a poll that comes as its tasks settle finds half of them unsettled.
+  const firsts = new Set(QUANTILES.map((share) => Math.min(quantile(seen, share), latestMs) * 1.05));
+  return [...firsts].flatMap((firstMs) =>
+    FACTORS.map((factor) => {
+      const plan = { firstMs, factor };
+      return { plan, ...costOf(plan, seen, gaps) };
+    }),
+  );
+}
+
+/** Little's law: as many calls as are made give so many labels, and each is in flight for so long. */
+const fits = ({ inFlightMs, pollsPerLabel }: PlanCost, { tasks, callsPerSecond }: Room) =>
+  (inFlightMs / 1000) * (callsPerSecond / (1 + pollsPerLabel)) <= tasks;
+
+function fewPolls(plans: CostedPlan[]): PollPlan {
+  const few = plans.filter(({ pollsPerLabel }) => pollsPerLabel <= SCARCE_POLLS);
+  if (few.length > 0) return least(few, ({ latenessMs }) => latenessMs).plan;
+  return least(plans, ({ pollsPerLabel }) => pollsPerLabel).plan;
+}
+
+function soon(plans: CostedPlan[]): PollPlan {
+  const early = plans.filter(({ medianShare }) => medianShare <= SPARE_SHARE);
+  if (early.length > 0) return least(early, ({ pollsPerLabel }) => pollsPerLabel).plan;
+  const few = plans.filter(({ pollsPerLabel }) => pollsPerLabel <= SPARE_POLLS);
   return least(
-    few.length > 0 ? few : costed,
+    few.length > 0 ? few : plans,
     ({ medianShare, pollsPerLabel }) => medianShare + pollsPerLabel / 100,
   ).plan;
 }
-
-type Rule = readonly [(cost: PlanCost) => boolean, (cost: PlanCost) => number];
 
 function least<T>(items: T[], worth: (item: T) => number): T {
   return items.reduce((best, item) => (worth(item) < worth(best) ? item : best));

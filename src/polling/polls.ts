@@ -2,7 +2,7 @@ import type { SettledResult } from '../gateway/types.js';
 import type { RunReading } from '../runs/read-status.js';
 import type { RunPolicy } from '../runs/record.js';
 import { nextPollMs } from './documented.js';
-import { choosePlan, type Gaps, gapMs, type PollPlan, type Price } from './plan.js';
+import { choosePlan, type Gaps, gapMs, type PollPlan, type Price, type Room } from './plan.js';
 import {
   quantile,
   type Sightings,
@@ -23,6 +23,8 @@ const SAFETY_NET = 24;
 /** and not before so many times the age by which 99 of 100 tasks had settled. */
 const SURELY_SETTLED = 1.5;
 const PLAN_AGAIN_MS = 5_000;
+/** A task that wakes is polled if it is nearly as old as the plan's first poll is now, else it sleeps on. */
+const NEARLY = 0.9;
 /** With so much of the in-flight window taken, submissions wait for results: then they are what is wanted. */
 const TIGHT = 0.8;
 /** What the end of a run may be stretched by: the longer of the two. */
@@ -41,6 +43,8 @@ export interface PolledTask {
 export interface Polls {
   /** Until the (next) poll of a task of this age, ms; never past its `--result-timeout`. */
   nextMs(ageMs: number): number;
+  /** For a task that has just woken: how long it sleeps on unpolled (ms), where the plan has become a later one. */
+  tooSoonMs(ageMs: number): number | null;
   /** The same for a task that a webhook delivery will tell of. */
   safetyMs(ageMs: number): number;
   settled(task: PolledTask, result: SettledResult, ageMs: number): void;
@@ -73,18 +77,19 @@ export function createPolls({
   let fresh: Sightings = new Map();
   let plan: PollPlan | null = null;
   let settledMs = 0;
-  let gaps = gapsOf(policy, Number.POSITIVE_INFINITY);
+  let gaps: Gaps = gapsOf(policy);
   let planned: { price: Price; at: number } | null = null;
-  let atTheEnd = false;
+  let submitted = false;
+  let broughtForward = false;
 
   const learnsFrom = ({ l }: PolledTask) => policy.poll === 'auto' && (l <= FIRST_LINES || l % ONE_IN === 0);
 
   const inTime = (gap: number, ageMs: number) => Math.min(gap, Math.max(1, policy.resultTimeoutMs - ageMs));
 
   function gapAt(ageMs: number): number {
-    if (policy.poll === 'fixed' || plan === null)
-      return nextPollMs(ageMs, { delayMs: policy.pollDelayMs, maxDelayMs: policy.pollMaxDelayMs });
-    return gapMs(plan, ageMs, gaps);
+    if (policy.poll === 'auto' && plan !== null) return gapMs(plan, ageMs, gaps);
+    const gap = nextPollMs(ageMs, { delayMs: policy.pollDelayMs, maxDelayMs: policy.pollMaxDelayMs });
+    return Math.min(gap, gaps.greatestMs);
   }
 
   const nextMs = (ageMs: number) => inTime(gapAt(ageMs), ageMs);
@@ -101,16 +106,22 @@ export function createPolls({
     }
   }
 
-  function replan(sightings: Sightings, price: Price): void {
+  function replan(sightings: Sightings, price: Price, room: Room): void {
     if (settledIn(sightings) < ENOUGH) return;
     const seen = settleTimes(sightings);
+    // Polls beyond what is known find it out, for the tasks behind them. The last ones have none behind them.
+    if (submitted) gaps.unknownFromMs = seen.seenToMs;
     settledMs = quantile(seen, 0.99) * SURELY_SETTLED;
     planned = { price, at: now() };
-    plan = choosePlan(seen, price, gaps);
+    plan = choosePlan(seen, price, gaps, room);
   }
 
   return {
     nextMs,
+    tooSoonMs(ageMs) {
+      if (policy.poll === 'fixed' || plan === null || submitted) return null;
+      return ageMs < Math.min(plan.firstMs * NEARLY, policy.resultTimeoutMs) ? nextMs(ageMs) : null;
+    },
     safetyMs(ageMs) {
       const rare = {
         delayMs: policy.pollDelayMs * SAFETY_NET,
@@ -131,29 +142,29 @@ export function createPolls({
     async look(reading) {
       ({ policy } = reading.record);
       if (policy.poll === 'fixed') return;
-      gaps = gapsOf(policy, stretchMs(reading, now()));
+      const { status, record, present } = reading;
+      submitted = status.produced && status.queued === 0;
+      const { unknownFromMs } = gaps;
+      gaps = gapsOf(policy, submitted ? stretchMs(now() - Date.parse(record.startedAt)) : undefined);
+      if (submitted && unknownFromMs !== undefined) gaps.unknownFromMs = unknownFromMs;
       const price = priceOf(reading, concurrency);
       const stands = planned?.price === price && now() - planned.at < PLAN_AGAIN_MS;
-      if (!stands) replan(await share(), price);
-      const ends = price === 'spare' && allSubmitted(reading);
-      if (ends && !atTheEnd) await bringForward(nextMs);
-      atTheEnd = ends;
+      const room = { tasks: TIGHT * policy.maxInFlight, callsPerSecond: present.callsPerSecond };
+      if (!stands) replan(await share(), price, room);
+      const ends = price === 'spare' && submitted;
+      if (ends && !broughtForward) await bringForward(nextMs);
+      broughtForward = ends;
     },
   };
 }
 
-const gapsOf = (policy: RunPolicy, mostMs: number): Gaps => ({
+const gapsOf = (policy: RunPolicy, mostMs = Number.POSITIVE_INFINITY): Gaps => ({
   leastMs: policy.pollDelayMs,
   greatestMs: Math.max(policy.pollDelayMs, Math.min(policy.pollMaxDelayMs, mostMs)),
 });
 
 /** Once everything has been submitted, the last poll decides when the run ends. */
-function stretchMs(reading: RunReading, now: number): number {
-  if (!allSubmitted(reading)) return Number.POSITIVE_INFINITY;
-  return Math.max(STRETCH_MS, STRETCH_SHARE * (now - Date.parse(reading.record.startedAt)));
-}
-
-const allSubmitted = ({ status }: RunReading) => status.produced && status.queued === 0;
+const stretchMs = (elapsedMs: number) => Math.max(STRETCH_MS, STRETCH_SHARE * elapsedMs);
 
 /** A poll displaces a call where more calls wait than are being made: a submission that has room, or another poll. */
 function priceOf({ status, record, jobs }: RunReading, concurrency: number): Price {

@@ -1,7 +1,10 @@
 import type { SettledResult } from '../gateway/types.js';
 
-/** Settle times are counted in bins whose bounds grow by this factor: a week and a millisecond are 250 bins apart. */
-const GROWTH = 1.1;
+/**
+ * Settle times are counted in bins whose bounds grow by this factor: a week and a millisecond are 420 bins apart. A plan
+ * is held against the bins' middles: with wider ones it fits those rather than the tasks.
+ */
+const GROWTH = 1.05;
 
 export const binOf = (ms: number): number =>
   Math.max(0, Math.round(Math.log(Math.max(1, ms)) / Math.log(GROWTH)));

@@ -171,17 +171,18 @@ return 1`;
 
 /**
  * KEYS sightings of settle times. ARGV most results to keep, results among what is added, field, count, field, count …
- * Adds counts and returns all fields and counts. Past the limit all are halved: what is old fades.
+ * Adds counts and returns all fields and counts. Past the limit all are halved: what is old fades. Halves are kept: the
+ * ages that few tasks reach hold one or two results each, and rounding would take them away.
  */
 export const LEARN = /* lua */ `
-for i = 3, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end
-local sum = redis.call('HINCRBY', KEYS[1], 'sum', ARGV[2])
-if sum > tonumber(ARGV[1]) then
+for i = 3, #ARGV, 2 do redis.call('HINCRBYFLOAT', KEYS[1], ARGV[i], ARGV[i + 1]) end
+local sum = redis.call('HINCRBYFLOAT', KEYS[1], 'sum', ARGV[2])
+if tonumber(sum) > tonumber(ARGV[1]) then
   local all = redis.call('HGETALL', KEYS[1])
   redis.call('DEL', KEYS[1])
   for i = 1, #all, 2 do
-    local half = math.floor(all[i + 1] / 2)
-    if half > 0 then redis.call('HSET', KEYS[1], all[i], half) end
+    local half = all[i + 1] / 2
+    if half > .01 then redis.call('HSET', KEYS[1], all[i], half) end
   end
 end
 return redis.call('HGETALL', KEYS[1])`;

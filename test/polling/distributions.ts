@@ -17,11 +17,24 @@ export const DISTRIBUTIONS = {
   'Pareto, from 10 s, 1.5': (random) => 10_000 * (1 - random()) ** (-1 / 1.5),
 } satisfies Record<string, Draw>;
 
+/** Settle times in ms of whole runs; `part`: how much of the run has been submitted, from 0 to 1. */
+export const WORKLOADS = {
+  ...DISTRIBUTIONS,
+  'constant, 10 s': () => 10_000,
+  'uniform, 1 to 3 s': (random) => 1_000 + random() * 2_000,
+  'bimodal, 90% at 5 s, 10% at 120 s': (random) => (random() < 0.9 ? 5_000 : 120_000),
+  'lognormal, median 10 s, from mid-run 60 s': (random, part) =>
+    (part < 0.5 ? 10_000 : 60_000) * 10 ** (gauss(random) / 2.3263),
+  'three types in turn: 5 s, 30 s, 3 to 5 min': (random, part) =>
+    [5_000, 30_000, 180_000 + random() * 120_000][Math.floor(part * 3_000) % 3] ?? 0,
+} satisfies Record<string, (random: () => number, part: number) => number>;
+
+export type WorkloadName = keyof typeof WORKLOADS;
 export type DistributionName = keyof typeof DISTRIBUTIONS;
 
-export function draw(name: DistributionName, count: number, seed = name as string): number[] {
+export function draw(name: WorkloadName, count: number, seed = name as string): number[] {
   const random = randomFrom(seed);
-  return Array.from({ length: count }, () => DISTRIBUTIONS[name](random));
+  return Array.from({ length: count }, (_, n) => WORKLOADS[name](random, n / count));
 }
 
 /** What a run has learned of tasks that took so long. */

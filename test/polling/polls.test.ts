@@ -22,6 +22,7 @@ async function run(policy: Partial<RunReading['record']['policy']> = {}) {
       record: { policy: { ...defaults, ...policy }, startedAt: new Date().toISOString() },
       status: { produced: false, queued: 20_000, in_flight: 1_000, ...status },
       jobs: { pollDue },
+      present: { callsPerSecond: 0 },
     }) as RunReading;
   const keys = runKeys(prefix, 'r');
   const open = () =>

@@ -19,7 +19,11 @@ export interface SimulatedRun {
 
 export interface SimulatedOutcome {
   seconds: number;
+  /** When 99 of 100 lines were collected, s. */
+  nearlyAll: number;
   pollsPerLabel: number;
+  /** How often a task that woke slept on unpolled, per label. */
+  slept: number;
   /** The same of the lines that are neither the first two fifths nor the last two. */
   middlePolls: number;
   /** Mean time from settled to collected, s. */
@@ -63,8 +67,7 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
     now: () => now,
     async learn(sightings) {
       for (const [field, count] of sightings) seen.set(field, (seen.get(field) ?? 0) + count);
-      if (settledIn(seen) > 2_000)
-        seen = new Map([...seen].map(([field, count]) => [field, Math.floor(count / 2)]));
+      if (settledIn(seen) > 2_000) seen = new Map([...seen].map(([field, count]) => [field, count / 2]));
       return seen;
     },
     async bringForward(nextMs) {
@@ -83,12 +86,20 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
 
   const ready: Task[] = [];
   const shares: number[] = [];
+  let [slept, calls, nearlyAll] = [0, 0, 0];
   let [next, submitted, collected, polled, late, lastSettles, lastSubmitted, slots, middle] = [
     0, 0, 0, 0, 0, 0, 0, 0, 0,
   ];
   const iso = (ms: number) => new Date(1e12 + ms).toISOString();
 
   function pollOne(task: Task) {
+    const tooSoon = polls.tooSoonMs(now - task.at);
+    if (tooSoon !== null) {
+      slept += 1;
+      return sleep(task, tooSoon);
+    }
+    slots -= 1;
+    calls += 1;
     polled += 1;
     task.polls += 1;
     if (task.settles > now) {
@@ -96,6 +107,7 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
       return sleep(task, polls.nextMs(now - task.at));
     }
     collected += 1;
+    if (collected === Math.ceil(0.99 * lines)) nearlyAll = now;
     if (task.l > lines * 0.4 && task.l <= lines * 0.6) middle += task.polls;
     late += now - task.settles;
     shares.push((now - task.settles) / (task.settles - task.at));
@@ -103,10 +115,8 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
     polls.settled(task, { task_id: '', status: 'settled', ...told } as never, now - task.at);
   }
   function takePolls(most: number) {
-    const some = Math.min(ready.length - next, Math.max(0, Math.floor(most)));
-    for (let n = 0; n < some; n += 1) pollOne(ready[next + n] as Task);
-    next += some;
-    slots -= some;
+    for (const left = slots - most; next < ready.length && slots >= left + 1; next += 1)
+      pollOne(ready[next] as Task);
   }
 
   while (collected < lines) {
@@ -126,19 +136,25 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
       lastSettles = Math.max(lastSettles, task.settles);
       lastSubmitted = now;
       sleep(task, polls.nextMs(0));
+      calls += 1;
     }
     takePolls(slots);
-    if (now % 1_000 === 0)
+    if (now % 1_000 === 0) {
       await polls.look({
         record: { policy, startedAt: new Date(0).toISOString() },
         status: { produced: submitted === lines, queued: fed - submitted, in_flight: submitted - collected },
         jobs: { pollDue: ready.length - next },
+        present: { callsPerSecond: calls },
       } as RunReading);
+      calls = 0;
+    }
     now += STEP_MS;
   }
   shares.sort((a, b) => a - b);
   return {
     seconds: now / 1_000,
+    slept: slept / lines,
+    nearlyAll: nearlyAll / 1_000,
     pollsPerLabel: polled / lines,
     middlePolls: middle / (lines * 0.2),
     lateness: late / lines / 1_000,
