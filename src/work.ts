@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Consumer, createConsumer } from './consumers/consume.js';
 import type { GatewayCall } from './gateway/types.js';
-import { openManifest } from './manifest/index.js';
 import type { Pipeline } from './pipeline.js';
 import { keepProducing } from './producers/keep-producing.js';
+import { reopenManifest } from './producers/reopen-manifest.js';
 import { openProducer } from './run.js';
 import { runKeys } from './runs/keys.js';
 import { liveRuns } from './runs/live.js';
@@ -85,11 +85,11 @@ async function sweepWhileOpen(
   againMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const reopen = async () => {
-    const manifest = await openManifest(record.manifest.uri, { objectStores: pipeline.objectStores });
-    if (manifest.version !== record.manifest.version) throw new Error(`${record.manifest.uri} has changed`);
-    return manifest;
-  };
+  // What lies under the manifest's name here may be another copy: that is no reason to block the run.
+  const reopen = () =>
+    reopenManifest(pipeline, record).catch((cause: unknown) => {
+      throw new Error((cause as Error).message, { cause });
+    });
   const options = { until: 'ended', mayProduce: false, signal } as const;
   for (;;) {
     try {

@@ -1,8 +1,10 @@
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { failLine } from '../../src/consumers/lines.js';
+import { openManifest } from '../../src/manifest/index.js';
 import { rejectLine } from '../../src/producers/lines.js';
 import type { Producer } from '../../src/producers/produce.js';
+import { reopenManifest } from '../../src/producers/reopen-manifest.js';
 import { finishRun } from '../../src/results/finish.js';
 import { flushOnce } from '../../src/results/flush.js';
 import { openSink, type Sink } from '../../src/results/sink.js';
@@ -10,7 +12,7 @@ import { openProducer } from '../../src/run.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { createRun, type RunRecord } from '../../src/runs/record.js';
 import { retryFailures } from '../../src/runs/retry.js';
-import { pipelineTo, readOut, runPolicyOf, tempDir } from './harness.js';
+import { numbered, pipelineTo, readOut, runPolicyOf, tempDir, writeManifest } from './harness.js';
 
 const LABEL_SPEC = { question: 'Which?', options: ['cat', 'dog'] };
 const FAILURE = { code: 'retries_exhausted', message: 'no', stage: 'submit', attempts: 1 } as const;
@@ -201,4 +203,15 @@ describe('a run is not summed up', () => {
     await run.redis.hdel(run.keys.record, 'summed_up');
     expect(await run.end()).toBe(true);
   });
+});
+
+test('lines of a manifest that has changed since are not taken for those that are missing', async () => {
+  const dir = await tempDir();
+  const manifest = await writeManifest(dir, numbered(3));
+  const pipeline = await pipelineTo('http://127.0.0.1:1');
+  const { uri, version } = await openManifest(manifest);
+  const record = { manifest: { uri, version, sources: [] } };
+  expect((await reopenManifest(pipeline, record)).version).toBe(version);
+  await writeManifest(dir, numbered(4));
+  await expect(reopenManifest(pipeline, record)).rejects.toMatchObject({ code: 'source_changed' });
 });

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { cancel, pause, resume } from '../../src/cli/commands/control.js';
 import { produce } from '../../src/cli/commands/produce.js';
+import { retry } from '../../src/cli/commands/retry.js';
 import { run } from '../../src/cli/commands/run.js';
 import { status } from '../../src/cli/commands/status.js';
 import { collectGauges } from '../../src/metrics/collect.js';
@@ -24,7 +25,7 @@ import {
   writeManifest,
 } from './harness.js';
 
-const COMMANDS = { run, produce, status, pause, resume, cancel };
+const COMMANDS = { run, produce, retry, status, pause, resume, cancel };
 
 /** The commands as they are called, in this process; and a pipeline that looks at the same Redis. */
 async function terminal(options: Parameters<typeof sandbox>[0] = {}) {
@@ -130,6 +131,26 @@ test('cancelled while paused, and once more; a cancelled run is not resumed, and
   expect(resumed.status).toBe(1);
   expect(resumed.stderr).toMatch(/run r is cancelled; nothing was changed\n.*asg-ingest retry r/);
   expect(await pipeline.redis.hget(runKeys(pipeline.prefix, 'r').record, 'state')).toBe('cancelled');
+});
+
+test('blocked for its budget: each command says or does what that allows, and nothing more is bought', async () => {
+  const { gateway, dir, asg, ingest, statusOf } = await terminal();
+  const manifest = await writeManifest(dir, ['nonsense', ...numbered(6)]);
+  const budget = ['--budget', '3'];
+  expect((await ingest(manifest, ...budget)).status).toBe(4);
+  const paused = await asg('pause', 'r');
+  expect([paused.status, paused.stderr]).toEqual([1, expect.stringContaining('run r is blocked')]);
+  expect((await asg('resume', 'r')).status).toBe(0);
+  const again = await ingest(manifest, ...budget);
+  expect([again.status, again.stderr]).toEqual([4, expect.stringContaining('3 tasks have been bought')]);
+  const retried = await asg('retry', 'r', '--gateway-url', gateway.url, '--json', '--quiet');
+  expect([retried.status, (await statusOf()).reason]).toEqual([4, 'budget']);
+  expect(gateway.stats().tasks).toBe(3);
+  expect((await asg('cancel', 'r')).status).toBe(0);
+  const ended = await ingest(manifest, ...budget);
+  expect(ended.status).toBe(3);
+  const failures = { cancelled: 3, invalid_json: 1 };
+  expect(JSON.parse(ended.stdout)).toMatchObject({ state: 'cancelled', settled: 3, failures });
 });
 
 test('a manifest that asks nothing, in a run that asks nothing: exit 2 and nothing on record', async () => {

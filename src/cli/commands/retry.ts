@@ -1,5 +1,5 @@
-import { openManifest } from '../../manifest/index.js';
 import { keepProducing } from '../../producers/keep-producing.js';
+import { reopenManifest } from '../../producers/reopen-manifest.js';
 import { openSink } from '../../results/sink.js';
 import { followRun, openProducer } from '../../run.js';
 import { loadRun } from '../../runs/record.js';
@@ -23,16 +23,11 @@ export const retry: CommandDefinition = {
         pipeline.log.info({ run: record.id, lines }, 'failures are queued again');
         const now = (await loadRun(pipeline.redis, pipeline.prefix, record.id)) ?? record;
         return await followRun(pipeline, { kind: 'go', record: now }, watch, (_record, signal) =>
-          keepProducing(
-            producer,
-            now,
-            () => openManifest(record.manifest.uri, { objectStores: pipeline.objectStores }),
-            {
-              until: 'ended',
-              mayProduce: false,
-              signal,
-            },
-          ),
+          keepProducing(producer, now, () => reopenManifest(pipeline, record), {
+            until: 'ended',
+            mayProduce: false,
+            signal,
+          }),
         );
       } finally {
         await producer.close();
