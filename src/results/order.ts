@@ -5,11 +5,12 @@ import path from 'node:path';
 import { pipeline } from 'node:stream';
 import { pipeline as written } from 'node:stream/promises';
 import split2 from 'split2';
+import { createOrderBatch } from './order-batch.js';
 import { readRows } from './read-rows.js';
 import { parsePartName, type Sink } from './sink.js';
 
-/** Characters of rows that are sorted in memory at a time; what is more is spilled to disk as sorted files. */
-const BATCH_CHARACTERS = 32 << 20;
+/** Bytes of rows that are sorted in memory at a time; what is more is spilled to disk as sorted files. */
+const BATCH_BYTES = 32 << 20;
 /** Sorted files that are merged, and so open, at a time. */
 const FAN_IN = 64;
 
@@ -20,8 +21,8 @@ interface Keyed {
 }
 
 export interface OrderOptions {
-  /** Default: 32 Mi characters. */
-  batchCharacters?: number;
+  /** Default: 32 MiB. */
+  batchBytes?: number;
   /** Default: 64. */
   fanIn?: number;
 }
@@ -36,35 +37,35 @@ export async function* resultRows(sink: Sink, runId: string): AsyncIterable<stri
 export async function* orderedRows(
   rows: AsyncIterable<string>,
   sources: string[],
-  { batchCharacters = BATCH_CHARACTERS, fanIn = FAN_IN }: OrderOptions = {},
+  { batchBytes = BATCH_BYTES, fanIn = FAN_IN }: OrderOptions = {},
 ): AsyncIterable<string> {
   const index = new Map(sources.map((name, number) => [name, number]));
   const dir = await mkdtemp(path.join(os.tmpdir(), 'asg-ingest-order-'));
   let files = 0;
-  const spillTo = (some: AsyncIterable<Keyed> | Iterable<Keyed>) => {
+  const spillTo = async (lines: AsyncIterable<string> | Iterable<Buffer>) => {
     files += 1;
-    return spill(path.join(dir, String(files)), some);
+    const file = path.join(dir, String(files));
+    await written(lines, createWriteStream(file, { highWaterMark: 1 << 20 }));
+    return file;
   };
   try {
     let spilled: string[] = [];
-    let batch: Keyed[] = [];
-    let characters = 0;
+    const batch = createOrderBatch(batchBytes);
     for await (const text of rows) {
       const row = JSON.parse(text) as { line: number; source: string | null };
-      batch.push({ source: row.source === null ? 0 : (index.get(row.source) ?? 0), line: row.line, text });
-      characters += text.length;
-      if (characters < batchCharacters) continue;
-      spilled.push(await spillTo(batch.sort(byPlace)));
-      [batch, characters] = [[], 0];
+      const source = row.source === null ? 0 : (index.get(row.source) ?? 0);
+      if (batch.add(source, row.line, text)) continue;
+      spilled.push(await spillTo(batch.sorted()));
+      batch.clear();
+      batch.add(source, row.line, text);
     }
     while (spilled.length >= fanIn) {
       const merged: string[] = [];
       for (let from = 0; from < spilled.length; from += fanIn)
-        merged.push(await spillTo(merge(spilled.slice(from, from + fanIn).map(readSpilled))));
+        merged.push(await spillTo(linesOf(merge(spilled.slice(from, from + fanIn).map(readSpilled)))));
       spilled = merged;
     }
-    const last = batch.sort(byPlace).values();
-    for await (const { text } of merge([...spilled.map(readSpilled), last])) yield text;
+    for await (const { text } of merge([...spilled.map(readSpilled), keyedRows(batch.sorted())])) yield text;
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
@@ -72,20 +73,23 @@ export async function* orderedRows(
 
 const byPlace = (a: Keyed, b: Keyed) => a.source - b.source || a.line - b.line;
 
-async function spill(file: string, rows: AsyncIterable<Keyed> | Iterable<Keyed>): Promise<string> {
-  async function* stored() {
-    for await (const { source, line, text } of rows) yield `${source} ${line} ${text}\n`;
-  }
-  await written(stored, createWriteStream(file, { highWaterMark: 1 << 20 }));
-  return file;
+async function* linesOf(rows: AsyncIterable<Keyed>): AsyncIterable<string> {
+  for await (const { source, line, text } of rows) yield `${source} ${line} ${text}\n`;
 }
 
 async function* readSpilled(file: string): AsyncGenerator<Keyed> {
-  for await (const line of pipeline(createReadStream(file), split2(), () => undefined)) {
-    const [source, number] = (line as string).split(' ', 2) as [string, string];
-    const text = (line as string).slice(source.length + number.length + 2);
-    yield { source: Number(source), line: Number(number), text };
-  }
+  for await (const line of pipeline(createReadStream(file), split2(), () => undefined))
+    yield keyedOf(line as string);
+}
+
+function* keyedRows(lines: Iterable<Buffer>): Generator<Keyed, void> {
+  for (const line of lines) yield keyedOf(line.toString('utf8', 0, line.length - 1));
+}
+
+function keyedOf(line: string): Keyed {
+  const [source, number] = line.split(' ', 2) as [string, string];
+  const text = line.slice(source.length + number.length + 2);
+  return { source: Number(source), line: Number(number), text };
 }
 
 interface Head {

@@ -18,7 +18,7 @@ test('rows come in the order of the manifest, however many files they are spille
     selector: ({ source, line }) => `${source} ${line}`,
   });
   const limits = fc.record({
-    batchCharacters: fc.integer({ min: 1, max: 3_000 }),
+    batchBytes: fc.integer({ min: 1, max: 3_000 }),
     fanIn: fc.integer({ min: 2, max: 5 }),
   });
   await fc.assert(
@@ -59,7 +59,7 @@ test('a disk that fails while files are merged ends in its error, and in nothing
     // What was spilled is gone, and nothing can be written beside it.
     for (const name of await readdir(dir)) await rm(path.join(dir, name), { recursive: true });
   }
-  const reading = orderedRows(rows(), ['m'], { batchCharacters: 1, fanIn: 2 })[Symbol.asyncIterator]();
+  const reading = orderedRows(rows(), ['m'], { batchBytes: 1, fanIn: 2 })[Symbol.asyncIterator]();
   await expect(reading.next()).rejects.toThrow('ENOENT');
   if (kept === undefined) delete process.env.TMPDIR;
   else process.env.TMPDIR = kept;
