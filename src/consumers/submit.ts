@@ -83,6 +83,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
   async function submitted(data: SubmitJob, admission: Admission, answer: SubmitTaskResult): Promise<void> {
     const { trouble: _over, r: _refused, ...line } = data;
     const poll: PollJob = { ...line, task: answer.task_id, at: Date.now() };
+    if (run.polls.learnsFrom(line.l)) poll.seen = 0;
     const replayed = answer.idempotent === true;
     if (pipeline.webhooks === null) await addPoll(poll, false);
     else {

@@ -15,9 +15,10 @@ import {
 
 /** So many results, and the run's own settle times outrank the documentation's advice. */
 const ENOUGH = 100;
-/** All of a source's first lines are learned from, and then one in so many. */
+/** All of a source's first lines are learned from; then one more of so many for each so many calls per second. */
 const FIRST_LINES = 2_000;
 const ONE_IN = 7;
+const CALLS_PER_SECOND = 150;
 /** A task that a webhook delivery tells of is polled only in case the delivery was lost: so much more rarely, */
 const SAFETY_NET = 24;
 /** and not before so many times the age by which 99 of 100 tasks had settled. */
@@ -33,14 +34,17 @@ const STRETCH_SHARE = 0.1;
 
 /** What the pipeline keeps of a task that is polled. */
 export interface PolledTask {
-  /** Line number, from 1. */
-  l: number;
-  /** Its age (ms) when a poll last found it in progress; absent where that is not kept. */
+  /** Its age (ms) when a poll last found it in progress, 0 at first; absent where it is not learned from. */
   seen?: number;
 }
 
 /** When a run's tasks are polled, in this process. */
 export interface Polls {
+  /**
+   * Whether to learn from the task of this line (from 1), which is to have `seen` then. Decided once: of tasks that were
+   * taken in later, only those still in progress would be counted.
+   */
+  learnsFrom(line: number): boolean;
   /** Until the (next) poll of a task of this age, ms; never past its `--result-timeout`. */
   nextMs(ageMs: number): number;
   /** For a task that has just woken: how long it sleeps on unpolled (ms), where the plan has become a later one. */
@@ -80,9 +84,8 @@ export function createPolls({
   let gaps: Gaps = gapsOf(policy);
   let planned: { price: Price; at: number } | null = null;
   let submitted = false;
+  let oneIn = 1;
   let broughtForward = false;
-
-  const learnsFrom = ({ l }: PolledTask) => policy.poll === 'auto' && (l <= FIRST_LINES || l % ONE_IN === 0);
 
   const inTime = (gap: number, ageMs: number) => Math.min(gap, Math.max(1, policy.resultTimeoutMs - ageMs));
 
@@ -117,6 +120,7 @@ export function createPolls({
   }
 
   return {
+    learnsFrom: (line) => policy.poll === 'auto' && (line <= FIRST_LINES || line % oneIn === 0),
     nextMs,
     tooSoonMs(ageMs) {
       if (policy.poll === 'fixed' || plan === null || submitted) return null;
@@ -130,13 +134,12 @@ export function createPolls({
       return inTime(Math.max(nextPollMs(ageMs, rare), settledMs - ageMs), ageMs);
     },
     settled(task, result, ageMs) {
-      if (!learnsFrom(task)) return;
-      const from = task.seen ?? 0;
-      sawSettled(fresh, from, settleTimeMs(result, from, ageMs));
+      if (policy.poll === 'fixed' || task.seen === undefined) return;
+      sawSettled(fresh, task.seen, settleTimeMs(result, task.seen, ageMs));
     },
     pending(task, ageMs) {
-      if (!learnsFrom(task)) return false;
-      sawPending(fresh, task.seen ?? 0, ageMs);
+      if (policy.poll === 'fixed' || task.seen === undefined) return false;
+      sawPending(fresh, task.seen, ageMs);
       return true;
     },
     async look(reading) {
@@ -149,6 +152,7 @@ export function createPolls({
       if (submitted && unknownFromMs !== undefined) gaps.unknownFromMs = unknownFromMs;
       const price = priceOf(reading, concurrency);
       const stands = planned?.price === price && now() - planned.at < PLAN_AGAIN_MS;
+      oneIn = Math.min(Math.max(1, Math.ceil(present.callsPerSecond / CALLS_PER_SECOND)), ONE_IN);
       const room = { tasks: TIGHT * policy.maxInFlight, callsPerSecond: present.callsPerSecond };
       if (!stands) replan(await share(), price, room);
       const ends = price === 'spare' && submitted;

@@ -38,7 +38,7 @@ export interface PollJob extends SubmitJob {
   task: string;
   /** When the task was submitted (epoch ms). */
   at: number;
-  /** Its age (ms) when a poll last found it in progress; kept of the tasks that settle times are learned from. */
+  /** Its age (ms) when a poll last found it in progress, 0 at first; of the tasks that settle times are learned from. */
   seen?: number;
   /** The task was unknown to the Gateway once, and was submitted again. */
   again?: boolean;

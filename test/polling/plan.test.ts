@@ -142,6 +142,17 @@ describe('whole runs on virtual time', () => {
     expect(medianShare).toBeLessThan(0.32);
   });
 
+  test('a change of pace in mid-run: earlier than the documented schedule, and little dearer', async () => {
+    const times = draw('lognormal, median 10 s, from mid-run 60 s', 6_000);
+    const run = { times, perSecond: 200, feedPerSecond: 20 };
+    const [auto, fixed] = [
+      await simulateRun({ ...run, poll: 'auto' }),
+      await simulateRun({ ...run, poll: 'fixed' }),
+    ];
+    expect(auto.pollsPerLabel).toBeLessThan(fixed.pollsPerLabel * 1.4);
+    expect(auto.medianShare).toBeLessThan(fixed.medianShare);
+  });
+
   test.each([LOGNORMAL, 'bimodal, 15 to 20 s or 5 to 6 min'] as const)(
     'the end is stretched by no more than 30 s or a tenth: %s',
     async (name) => {

@@ -39,7 +39,7 @@ async function run(policy: Partial<RunReading['record']['policy']> = {}) {
 const found = (polls: ReturnType<typeof createPolls>, times: number[]) => {
   const made = Date.parse('2026-01-01T00:00:00Z');
   for (const ms of times)
-    polls.settled({ l: 1 }, { created_at: made, settled_at: made + ms } as SettledResult, ms);
+    polls.settled({ seen: 0 }, { created_at: made, settled_at: made + ms } as SettledResult, ms);
 };
 
 test('starts by the documentation, learns from all processes, and polls late only while submissions wait', async () => {

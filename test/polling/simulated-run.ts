@@ -132,7 +132,14 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
       Math.floor(((now + STEP_MS) / 1_000) * (run.feedPerSecond ?? Number.POSITIVE_INFINITY)),
     );
     for (; slots >= 1 && submitted < fed && submitted - collected < maxInFlight; slots -= 1, submitted += 1) {
-      const task = { l: submitted + 1, polls: 0, at: now, settles: now + (times[submitted] ?? 0), due: 0 };
+      const task: Task = {
+        l: submitted + 1,
+        polls: 0,
+        at: now,
+        settles: now + (times[submitted] ?? 0),
+        due: 0,
+      };
+      if (polls.learnsFrom(task.l)) task.seen = 0;
       lastSettles = Math.max(lastSettles, task.settles);
       lastSubmitted = now;
       sleep(task, polls.nextMs(0));
