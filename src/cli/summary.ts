@@ -62,10 +62,14 @@ function effort(summary: RunSummary): [string, string][] {
   ];
 }
 
-function nextStep({ run_id, state, failed }: RunSummary): string[] {
+/** Codes of lines that would fail again as they are. */
+const OF_THE_MANIFEST = ['invalid_json', 'invalid_line', 'line_too_long'];
+
+function nextStep({ run_id, state, failed, failures }: RunSummary): string[] {
   if (state === 'running' || state === 'blocked') return ['the same command again goes on where it stopped'];
   if (state === 'paused') return [`asg-ingest resume ${run_id}  goes on`];
-  return failed > 0
-    ? [`asg-ingest retry ${run_id}  submits what failed once more; failures-*.jsonl says why each did`]
-    : [];
+  if (failed === 0) return [];
+  return Object.keys(failures).every((code) => OF_THE_MANIFEST.includes(code))
+    ? ['failures-*.jsonl says why each failed; mend its inputs and run it as a manifest']
+    : [`asg-ingest retry ${run_id}  submits what failed once more; failures-*.jsonl says why each did`];
 }

@@ -51,6 +51,13 @@ Run r1 completed
   );
 });
 
+test('lines that were refused as they stand are not to be retried', () => {
+  const text = formatSummary({ ...summary, failures: { invalid_json: 20 } }, extra);
+  expect(text).toMatch(
+    /→ failures-\*\.jsonl says why each failed; mend its inputs and run it as a manifest$/,
+  );
+});
+
 test('of many labels the twenty most frequent', () => {
   const labels = Object.fromEntries(Array.from({ length: 25 }, (_, i) => [`label-${i}`, i + 1]));
   const text = formatSummary({ ...summary, labels }, extra);

@@ -24,7 +24,7 @@ export const rate: CommandDefinition = {
         if (settings.json) io.stdout.write(`${JSON.stringify(now)}\n`);
         else
           io.stdout.write(
-            `${now.rate === null ? 'no limit in force' : `${now.rate} calls/s`} (${now.source})\n`,
+            now.rate === null ? 'no limit in force\n' : `${now.rate} calls/s (${now.source})\n`,
           );
         return 0;
       } finally {
