@@ -1,7 +1,8 @@
 import type { RunReading } from '../runs/read-status.js';
 
-/** Looks in a row that must find no call out. */
+/** Looks in a row that must find no call out, and how long they must lie apart: a reservation comes and goes in between. */
 const LOOKS = 3;
+const QUIET_MS = 1_000;
 /** A reservation whose call is made again and again is not waited for any longer. */
 const LONGEST_MS = 30_000;
 
@@ -9,20 +10,22 @@ const LONGEST_MS = 30_000;
  * Looks whether lines wait for more than `--budget` allows and no call is out that may give some of it back: a line
  * that was bought before does.
  */
-export function createBudgetWatch(): (reading: RunReading) => boolean {
+export function createBudgetWatch(now: () => number = Date.now): (reading: RunReading) => boolean {
   let looks = 0;
-  let since = Date.now();
+  let quietSince = 0;
+  let since = now();
   return (reading) => {
     const { state, policy } = reading.record;
     const { status, jobs, bought } = reading;
     if (state !== 'running' || policy.budget === null || bought < policy.budget || !linesWait(reading)) {
       looks = 0;
-      since = Date.now();
+      since = now();
       return false;
     }
     const callsAreOut = status.in_flight > jobs.poll;
+    if (looks === 0) quietSince = now();
     looks = callsAreOut ? 0 : looks + 1;
-    return looks >= LOOKS || Date.now() - since > LONGEST_MS;
+    return (looks >= LOOKS && now() - quietSince >= QUIET_MS) || now() - since > LONGEST_MS;
   };
 }
 

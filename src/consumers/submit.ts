@@ -85,6 +85,9 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     const poll: PollJob = { ...line, task: answer.task_id, at: Date.now() };
     if (run.polls.learnsFrom(line.l)) poll.seen = 0;
     const replayed = answer.idempotent === true;
+    // A line that was admitted before may have been bought by the attempt that its crash cut off: not given back. First
+    // of all: a task in the poll queue with its reservation still taken looks as if it had been bought.
+    if (replayed && admission === 'fresh') await giveBack(redis, keys);
     if (pipeline.webhooks === null) await addPoll(poll, false);
     else {
       // A replayed task may have been bought without a callback, or be delivered long since: its first poll is soon.
@@ -94,8 +97,6 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     }
     if (!accepted) await prove(redis, keys);
     accepted = true;
-    // A line that was admitted before may have been bought by the attempt that its crash cut off: not given back.
-    if (replayed && admission === 'fresh') await giveBack(redis, keys);
     pipeline.metrics.submitted.inc({ outcome: replayed ? 'replayed' : 'created' });
   }
 
