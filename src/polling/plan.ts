@@ -27,7 +27,7 @@ export interface PlanCost {
   /** Mean time from settled to collected, ms. */
   latenessMs: number;
   /** Median of the same, each as a share of its task's settle time. */
-  medianShare: number;
+  readonly medianShare: number;
 }
 
 /**
@@ -73,7 +73,10 @@ export function costOf(plan: PollPlan, { times, total }: SettleTimes, gaps: Gaps
     pollsPerLabel: polls / total,
     inFlightMs: inFlight / total,
     latenessMs: lateness / total,
-    medianShare: median(shares, total),
+    // Most callers do without it, and it is most of the work.
+    get medianShare() {
+      return median(shares, total);
+    },
   };
 }
 
@@ -91,13 +94,16 @@ export function choosePlan(seen: SettleTimes, price: Price, gaps: Gaps, room?: R
   if (price === 'scarce') {
     // While a task grows as old as tasks have been watched, those are watched on: one documented gap more is no guess.
     const late = costed(seen, 2 * seen.seenToMs + gaps.leastMs, gaps);
-    const fitting = room === undefined ? late : late.filter((cost) => fits(cost, room));
+    const fitting = room === undefined ? late : late.filter(({ cost }) => fits(cost, room));
     if (fitting.length > 0) return fewPolls(fitting);
   }
   return soon(costed(seen, seen.seenToMs, gaps));
 }
 
-type CostedPlan = PlanCost & { plan: PollPlan };
+interface CostedPlan {
+  plan: PollPlan;
+  cost: PlanCost;
+}
 
 function costed(seen: SettleTimes, latestMs: number, gaps: Gaps): CostedPlan[] {
   // Just behind the quantile: a poll that comes as its tasks settle finds half of them unsettled.
@@ -105,7 +111,7 @@ function costed(seen: SettleTimes, latestMs: number, gaps: Gaps): CostedPlan[] {
   return [...firsts].flatMap((firstMs) =>
     FACTORS.map((factor) => {
       const plan = { firstMs, factor };
-      return { plan, ...costOf(plan, seen, gaps) };
+      return { plan, cost: costOf(plan, seen, gaps) };
     }),
   );
 }
@@ -115,19 +121,16 @@ const fits = ({ inFlightMs, pollsPerLabel }: PlanCost, { tasks, callsPerSecond }
   (inFlightMs / 1000) * (callsPerSecond / (1 + pollsPerLabel)) <= tasks;
 
 function fewPolls(plans: CostedPlan[]): PollPlan {
-  const few = plans.filter(({ pollsPerLabel }) => pollsPerLabel <= SCARCE_POLLS);
-  if (few.length > 0) return least(few, ({ latenessMs }) => latenessMs).plan;
-  return least(plans, ({ pollsPerLabel }) => pollsPerLabel).plan;
+  const few = plans.filter(({ cost }) => cost.pollsPerLabel <= SCARCE_POLLS);
+  if (few.length > 0) return least(few, ({ cost }) => cost.latenessMs).plan;
+  return least(plans, ({ cost }) => cost.pollsPerLabel).plan;
 }
 
 function soon(plans: CostedPlan[]): PollPlan {
-  const early = plans.filter(({ medianShare }) => medianShare <= SPARE_SHARE);
-  if (early.length > 0) return least(early, ({ pollsPerLabel }) => pollsPerLabel).plan;
-  const few = plans.filter(({ pollsPerLabel }) => pollsPerLabel <= SPARE_POLLS);
-  return least(
-    few.length > 0 ? few : plans,
-    ({ medianShare, pollsPerLabel }) => medianShare + pollsPerLabel / 100,
-  ).plan;
+  const early = plans.filter(({ cost }) => cost.medianShare <= SPARE_SHARE);
+  if (early.length > 0) return least(early, ({ cost }) => cost.pollsPerLabel).plan;
+  const few = plans.filter(({ cost }) => cost.pollsPerLabel <= SPARE_POLLS);
+  return least(few.length > 0 ? few : plans, ({ cost }) => cost.medianShare + cost.pollsPerLabel / 100).plan;
 }
 
 function least<T>(items: T[], worth: (item: T) => number): T {
