@@ -1,9 +1,10 @@
 import type { Logger } from 'pino';
 import type { GatewayCall } from '../gateway/types.js';
+import type { Answer, Ask, News } from './ask.js';
 import { type Clock, clockOffset } from './clock.js';
 import { type Flow, type Grant, insertByDue, isIdle, lacking, type Waiter } from './flow.js';
 import { createReports } from './reports.js';
-import type { Answer, Ask, News, RunScript } from './script.js';
+import type { RunScript } from './script.js';
 import {
   type AcquireOptions,
   type Budget,

@@ -1,8 +1,9 @@
 import type { Logger } from 'pino';
 import { duplicateOf, type RedisClient } from '../redis/connection.js';
+import type { News } from './ask.js';
 import { createBudgetOf } from './budget.js';
 import { systemClock } from './clock.js';
-import { budgetScript, type News, newsChannel } from './script.js';
+import { budgetScript, newsChannel } from './script.js';
 import type { Budget } from './types.js';
 
 export {

@@ -1,5 +1,5 @@
 import type { GatewayCall } from '../gateway/types.js';
-import type { Answer } from './script.js';
+import type { Answer } from './ask.js';
 
 export type CallKind = 'submit' | 'poll';
 

@@ -1,7 +1,8 @@
 import type { Redis } from 'ioredis';
+import type { News } from '../../src/budget/ask.js';
 import { createBudgetOf } from '../../src/budget/budget.js';
 import type { Clock } from '../../src/budget/clock.js';
-import { budgetScript, type News } from '../../src/budget/script.js';
+import { budgetScript } from '../../src/budget/script.js';
 import {
   type AcquireOptions,
   type Budget,

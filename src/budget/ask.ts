@@ -1,0 +1,65 @@
+import type { Pause } from './types.js';
+
+/** What a process tells and wants. Absent parts say nothing. */
+export interface Ask {
+  /** Tests only: the time to use instead of Redis' clock, ms. */
+  now?: number;
+  /** Slots wanted, by flow: the calls of one kind of one run. */
+  want?: { flow: string; kind: string; weight: number; n: number }[];
+  /** Calls answered with anything but 429. */
+  ok?: number;
+  /** This process wants its first slots. */
+  joined?: boolean;
+  /** No call is left for so long, ms: a header of an answer that was let through says so. */
+  exhausted?: number;
+  /** 429s, by the epoch their slots were granted in; `retryAfter` in ms, 0 when there was none. */
+  throttled?: Throttled[];
+  /** Calls that got an answer of the Gateway's own, and those that got 5xx, a broken connection or no answer in time. */
+  good?: number;
+  failed?: number;
+  /** What became of the canary: let through, or (`ok: false`) never made or without an answer; `failed` as above. */
+  canary?: { epoch: number; ok: boolean; failed: boolean };
+  /** Calls per second: set by this process' `--rate`; by the `rate` command (0 = auto); read from a header. */
+  flag?: number;
+  command?: number;
+  policy?: number;
+}
+
+export interface Throttled {
+  epoch: number;
+  n: number;
+  retryAfter: number;
+  canary: boolean;
+}
+
+export interface Answer {
+  /** Redis' clock, ms. */
+  now: number;
+  /** Grows with each congestion event; unused slots of older epochs are void. */
+  epoch: number;
+  /** In the order of `want`: n slots, due at `at`, `at + step`, … (ms); ask for the rest after `wait` ms. */
+  slots: { n: number; at: number; step: number; wait: number }[];
+  /** The one slot given is the canary: the fleet waits for its report. */
+  canary: boolean;
+  /** False: no limit is in force and the slots may be used at any time. */
+  paced: boolean;
+  /** Calls per second, 0 = no limit in force. */
+  rate: number;
+  source: 'flag' | 'command' | 'header' | 'search' | 'none';
+  policy: number;
+  pausedFor: number;
+  /** > 0: this very ask opened a pause of so many ms, for this reason. */
+  opened: number;
+  reason: Pause['reason'];
+  /** Sustained failure: one probe at a time. */
+  circuit: boolean;
+  /** How long pauses and open circuits have held calls back in all, up to now. */
+  heldMs: number;
+  mode: 'free' | 'startup' | 'probe' | 'cruise';
+}
+
+/** What is published on `<key>:news`. */
+export interface News {
+  epoch: number;
+  pausedFor: number;
+}
