@@ -86,6 +86,7 @@ export async function prepare(
       ...(signal === undefined ? {} : { signal }),
     };
     const prepared = await prepareRun(pipeline.redis, pipeline.prefix, request, log);
+    if (prepared.kind === 'ended') await removeSpools(manifest.sources);
     if (prepared.kind === 'go' && settings.out !== null) {
       const { id, out } = prepared.record;
       if (request.out(id) !== out)
@@ -117,10 +118,7 @@ export async function runManifest(
   options: { cwd: string; signal: AbortSignal } & RunWatch,
 ): Promise<RunOutcome> {
   const { manifest, prepared } = await prepare(pipeline, settings, spec, options.cwd, options.signal);
-  if (prepared.kind === 'ended') {
-    await removeSpools(manifest.sources);
-    return { summary: prepared.summary, out: prepared.out, blocked: null };
-  }
+  if (prepared.kind === 'ended') return { summary: prepared.summary, out: prepared.out, blocked: null };
   const following = followRun(pipeline, prepared, options, async (record, stop) => {
     const producer = openProducer(pipeline, record);
     try {

@@ -16,7 +16,6 @@ export const produce: CommandDefinition = {
     withPipeline(settings, log, async (pipeline) => {
       const { manifest, prepared } = await prepare(pipeline, settings, args[0] ?? '', io.cwd);
       if (prepared.kind === 'ended') {
-        await removeSpools(manifest.sources);
         io.stdout.write(`run ${prepared.summary.run_id} has ended\n`);
         return 0;
       }
