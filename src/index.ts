@@ -30,7 +30,6 @@ export {
 export { type Prepared, prepareRun, type RunRequest } from './runs/prepare.js';
 export { type RunReading, readRun } from './runs/read-status.js';
 export type { RunPolicy, RunRecord, TaskOptions } from './runs/record.js';
-export { defineRunScripts, type RunRedis } from './runs/scripts.js';
 export type { BlockReason, RunState, RunStatus, RunSummary } from './runs/status.js';
 export { type Sandbox, type SandboxOptions, startSandbox } from './sandbox/index.js';
 export { VERSION } from './version.js';

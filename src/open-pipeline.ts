@@ -9,15 +9,14 @@ import { openLocalGateway } from './local/gateway.js';
 import { createMetrics } from './metrics/metrics.js';
 import { createObjectStores, type ObjectStores } from './object-stores/index.js';
 import type { Pipeline } from './pipeline.js';
-import { bullConnection, connectRedis, type RedisTarget } from './redis/connection.js';
+import { bullConnection, connectRedis, type RedisClient, type RedisTarget } from './redis/connection.js';
 import { openRedisTarget } from './redis/target.js';
 import type { Releasers } from './releasers.js';
 import { budgetKey } from './runs/keys.js';
 import { keyFingerprint } from './runs/record.js';
-import { defineRunScripts, type RunRedis } from './runs/scripts.js';
 
 export interface Store {
-  redis: RunRedis;
+  redis: RedisClient;
   connection: ConnectionOptions;
   objectStores: ObjectStores;
 }
@@ -42,7 +41,7 @@ export async function openStore(
   opened?: RedisTarget,
 ): Promise<Store> {
   const target = opened ?? (await openRedisTarget(settings, log, releasers.add));
-  const redis = defineRunScripts(connectRedis(target, redisTrouble(log)));
+  const redis = connectRedis(target, redisTrouble(log));
   releasers.add(() => redis.disconnect());
   const { connection, close } = bullConnection(target);
   releasers.add(close);

@@ -6,11 +6,11 @@ import type { ASGGatewayClient } from './gateway/client.js';
 import type { Metrics } from './metrics/metrics.js';
 import type { ObjectStores } from './object-stores/index.js';
 import type { Sink } from './results/sink.js';
-import type { RunRedis } from './runs/scripts.js';
+import type { RedisClient } from './redis/connection.js';
 
 /** What a process shares between its runs. Made by `openPipeline`; every stage takes what it needs of it. */
 export interface Pipeline {
-  redis: RunRedis;
+  redis: RedisClient;
   /** For BullMQ, which opens its own connections. */
   connection: ConnectionOptions;
   prefix: string;

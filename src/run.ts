@@ -5,12 +5,15 @@ import { createConsumer } from './consumers/consume.js';
 import { openManifest, removeOrphanSpools, removeSpools, spoolDirOf } from './manifest/index.js';
 import type { Pipeline } from './pipeline.js';
 import { keepProducing } from './producers/keep-producing.js';
+import { linesPerChunk } from './producers/pack.js';
 import type { Producer } from './producers/produce.js';
 import { refuseUnasked } from './producers/unasked.js';
 import { openQueues } from './queues/queues.js';
+import { redisNow } from './redis/together.js';
 import { summaryOf } from './results/finish.js';
 import { flushOnLeaving } from './results/flush.js';
 import { openSink, resolveOut } from './results/sink.js';
+import { presentIn } from './runs/attendance.js';
 import { runKeys } from './runs/keys.js';
 import { type Prepared, prepareRun } from './runs/prepare.js';
 import { type RunReading, readRun } from './runs/read-status.js';
@@ -104,7 +107,39 @@ export function openProducer(pipeline: Pipeline, record: RunRecord): Producer & 
   const queues = openQueues(runKeys(prefix, record.id), pipeline.connection, (error) =>
     log.debug({ err: error }, 'queue error'),
   );
-  return { redis, prefix, metrics, log, objectStores, queues, close: () => queues.close() };
+  return {
+    redis,
+    prefix,
+    metrics,
+    log,
+    objectStores,
+    queues,
+    linesPerChunk: createChunkSize(pipeline, record),
+    close: () => queues.close(),
+  };
+}
+
+const CHUNK_SIZE_FOR_MS = 1_000;
+
+/** How many lines a job is to carry, looked up once a second: by the key's rate and the processes of the run. */
+function createChunkSize(
+  { redis, prefix, budget }: Pipeline,
+  { id }: Pick<RunRecord, 'id'>,
+): () => Promise<number> {
+  let known: { at: number; lines: Promise<number> } | undefined;
+  const look = async () => {
+    const [{ rate }, consumers, now] = await Promise.all([
+      budget.snapshot(),
+      redis.hgetall(runKeys(prefix, id).consumers),
+      redisNow(redis),
+    ]);
+    return linesPerChunk(rate, presentIn(consumers, now).consumers);
+  };
+  return () => {
+    if (known === undefined || Date.now() - known.at > CHUNK_SIZE_FOR_MS)
+      known = { at: Date.now(), lines: look() };
+    return known.lines;
+  };
 }
 
 /**

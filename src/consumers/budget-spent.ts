@@ -1,8 +1,8 @@
 import type { RunReading } from '../runs/read-status.js';
 
-/** Looks in a row that must find no call out, and how long they must lie apart: a reservation comes and goes in between. */
+/** Looks in a row that must find no call out, over a time in which each process has said twice what it does. */
 const LOOKS = 3;
-const QUIET_MS = 1_000;
+const QUIET_MS = 2_500;
 /** A reservation whose call is made again and again is not waited for any longer. */
 const LONGEST_MS = 30_000;
 
@@ -16,13 +16,13 @@ export function createBudgetWatch(now: () => number = Date.now): (reading: RunRe
   let since = now();
   return (reading) => {
     const { state, policy } = reading.record;
-    const { status, jobs, bought } = reading;
+    const { present, bought } = reading;
     if (state !== 'running' || policy.budget === null || bought < policy.budget || !linesWait(reading)) {
       looks = 0;
       since = now();
       return false;
     }
-    const callsAreOut = status.in_flight > jobs.poll;
+    const callsAreOut = present.submitting > 0;
     if (looks === 0) quietSince = now();
     looks = callsAreOut ? 0 : looks + 1;
     return (looks >= LOOKS && now() - quietSince >= QUIET_MS) || now() - since > LONGEST_MS;

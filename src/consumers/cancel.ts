@@ -1,14 +1,17 @@
 import { createMetrics } from '../metrics/metrics.js';
 import type { Pipeline } from '../pipeline.js';
-import type { Job, RunQueues, SubmitJob } from '../queues/queues.js';
+import { decodeChunk } from '../queues/chunk.js';
+import type { Job, RunQueues } from '../queues/queues.js';
+import { CANCELLED, failedEnding } from '../results/endings.js';
 import { finishRun } from '../results/finish.js';
 import { flushAll } from '../results/flush.js';
+import { createRecorder } from '../results/recorder.js';
 import { openSink } from '../results/sink.js';
+import { lineBits } from '../runs/bits.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
-import { CANCELLED, failLine } from './lines.js';
 
-const PAGE = 500;
+const PAGE = 50;
 
 /**
  * Ends the queued lines of a cancelled run as failures, and the run itself if nothing was in flight and its sink is
@@ -22,12 +25,18 @@ export async function endCancelled(
   log: Pipeline['log'],
 ) {
   const keys = runKeys(prefix, record.id);
-  const target = { redis, prefix, metrics: createMetrics() };
-  const isLeft = async (job: Job<SubmitJob>): Promise<boolean> => {
-    const bought = await redis.getbit(keys.admitted(job.data.s), job.data.l - 1);
-    if (bought === 1) return true;
-    await failLine(target, record, job.data, CANCELLED);
-    // A consumer may have taken it meanwhile: it finds the line ended.
+  const recorder = createRecorder(redis, keys, createMetrics());
+  const isLeft = async (job: Job): Promise<boolean> => {
+    const { source, lines } = decodeChunk(job.data);
+    const bought = await lineBits(redis, keys.admitted(source), lines);
+    const queued = lines.filter(({ line }) => !bought(line));
+    await Promise.all(
+      queued.map((line) =>
+        recorder.end(source, line.line, failedEnding(record, source, line, CANCELLED, true)),
+      ),
+    );
+    if (queued.length < lines.length) return true;
+    // A consumer may have taken it meanwhile: it finds the lines ended.
     return job.remove().then(
       () => false,
       () => true,

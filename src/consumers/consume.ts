@@ -3,20 +3,22 @@ import { IngestError } from '../errors.js';
 import type { Pipeline } from '../pipeline.js';
 import { createPolls } from '../polling/polls.js';
 import { bringForward } from '../queues/bring-forward.js';
+import type { ChunkData } from '../queues/chunk.js';
 import { openQueues, requestFlush } from '../queues/queues.js';
 import { createWorker, type RunWorker } from '../queues/worker.js';
 import { allEnded, finishRun, tooManyFailures, toSumUp } from '../results/finish.js';
 import { flushOnce } from '../results/flush.js';
+import { createRecorder } from '../results/recorder.js';
 import { openSink } from '../results/sink.js';
 import { createAttendance } from '../runs/attendance.js';
 import { createCallLedger } from '../runs/calls.js';
 import { runKeys } from '../runs/keys.js';
+import { createLearn } from '../runs/learn.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import type { RunRecord } from '../runs/record.js';
-import { learn } from '../runs/scripts.js';
 import { pausedQueues, transition } from '../runs/transition.js';
 import { createBudgetWatch } from './budget-spent.js';
-import { CallHeldError, type ConsumedRun } from './call.js';
+import { CallHeldError, type ConsumedRun } from './gateway-call.js';
 import { pollProcessor } from './poll.js';
 import { submitProcessor } from './submit.js';
 
@@ -66,10 +68,12 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     ledger,
     polls: createPolls({
       policy: record.policy,
-      learn: (sightings, settled) => learn(redis, keys, sightings, settled),
+      learn: createLearn(redis, keys),
       bringForward: (nextMs) => bringForward(redis, keys, nextMs),
       concurrency: pipeline.concurrency,
     }),
+    submitting: 0,
+    recorder: createRecorder(redis, keys, pipeline.metrics),
     holdUntil(time) {
       holds.fleetUntil = Math.max(holds.fleetUntil, time);
       applyHolds();
@@ -79,22 +83,16 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       return { submit: gates.submit.signal, poll: gates.poll.signal };
     },
   };
-  const worker = <T>(
-    name: 'submit' | 'poll' | 'flush',
-    concurrency: number,
-    process: (job: never, token?: string) => Promise<void>,
-  ) =>
-    createWorker<T>({
-      name,
-      keys,
-      connection: pipeline.connection,
-      concurrency,
-      process: process as never,
-      log,
-    });
-  const submit = worker('submit', pipeline.concurrency, submitProcessor(pipeline, run, queues));
-  const poll = worker('poll', pipeline.concurrency, pollProcessor(pipeline, run));
-  const flush = worker('flush', 1, flushRun);
+  const shared = { keys, connection: pipeline.connection, log };
+  const lines = {
+    ...shared,
+    concurrency: pipeline.concurrency,
+    mostLines: pipeline.concurrency,
+    linesOf: ({ n }: ChunkData) => n,
+  };
+  const submit = createWorker({ ...lines, name: 'submit', process: submitProcessor(pipeline, run, queues) });
+  const poll = createWorker({ ...lines, name: 'poll', process: pollProcessor(pipeline, run, queues) });
+  const flush = createWorker({ ...shared, name: 'flush', concurrency: 1, mostLines: null, process: flushRun });
   const workers: RunWorker[] = [submit, poll, flush];
 
   let wake: NodeJS.Timeout | undefined;
@@ -143,7 +141,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
 
   function flushDue(reading: RunReading): boolean {
     const { unflushed, record: now } = reading;
-    if (unflushed.entries === 0) return false;
+    if (unflushed.rows === 0) return false;
     return (
       unflushed.bytes >= now.policy.partSizeBytes ||
       unflushed.oldestMs >= now.policy.partAgeMs ||
@@ -188,7 +186,10 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   /** Puts this process' counts on record; those of all its calls, when every line had ended before. */
   async function tell(reading: RunReading | null): Promise<void> {
     await ledger.flush();
-    await attendance.attend(reading !== null && allEnded(reading), ledger.pace());
+    await attendance.attend(reading !== null && allEnded(reading), {
+      callsPerSecond: ledger.pace(),
+      submitting: run.submitting,
+    });
   }
 
   async function tick(): Promise<RunReading | null> {

@@ -1,202 +1,241 @@
 import type { Job } from 'bullmq';
 import type { ResultAnswer, SettledResult } from '../gateway/types.js';
 import type { Pipeline } from '../pipeline.js';
-import { jobId, type PollJob } from '../queues/queues.js';
-import { resultRow } from '../results/rows.js';
+import { type ChunkData, decodeChunk, type PolledLine } from '../queues/chunk.js';
+import { addPolls } from '../queues/deal.js';
+import type { RunQueues } from '../queues/queues.js';
+import { failedEnding, settledEnding } from '../results/endings.js';
+import { endedBits } from '../runs/bits.js';
 import { runKeys } from '../runs/keys.js';
-import { giveBack, reserve } from '../runs/scripts.js';
+import { reserveAgain, unreserveAgain } from '../runs/scripts.js';
 import { resultFrom } from '../webhooks/delivery.js';
-import { forgetTask, type Hint, hintOf, indexTask, wake } from '../webhooks/tasks.js';
-import {
-  blockRun,
-  type ConsumedRun,
-  callGateway,
-  delayJob,
-  delayPaused,
-  delayTrouble,
-  isHeld,
-} from './call.js';
-import { endWithResult, failLine, rowLine, taskOf } from './lines.js';
+import { forgetTasks, type Hint, hintsOf, wake } from '../webhooks/tasks.js';
+import { blockRun, type ConsumedRun, callGateway, heldForMs, isHeld, nextBackoff } from './gateway-call.js';
+import { type LineOutcome, processChunk, sleepUntil } from './process-chunk.js';
+import { labelSpecOf, taskOf } from './task-of.js';
 import { type Trouble, troubleOf, whyOf } from './trouble.js';
+
+type Outcome = LineOutcome<PolledLine>;
 
 const WAIT_FOR_STATE_MS = 1_000;
 
 /**
- * The poll queue's processor: asks for one task's result. Still in progress, the same job goes back to sleep in one
- * atomic step; it holds no slot meanwhile.
+ * The poll queue's processor: asks for the results of a chunk's tasks. Those that are still in progress keep the job,
+ * which goes back to sleep in one atomic step; it holds no slot meanwhile.
  */
-export function pollProcessor(pipeline: Pipeline, run: ConsumedRun) {
+export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQueues) {
+  const { redis } = pipeline;
   const keys = runKeys(pipeline.prefix, run.record.id);
 
-  return async function poll(job: Job<PollJob>, token?: string): Promise<void> {
-    const { redis } = pipeline;
-    const hint = job.data.w ? await hintOf(redis, keys, job.data.task) : null;
-    await collect(job, token, hint);
-    // It has ended; a job that goes back to sleep leaves by an error.
-    if (job.data.w) await forgetTask(redis, keys, job.data.task, jobId(job.data.s, job.data.l));
+  return async function poll(
+    job: Job<ChunkData>,
+    token: string | undefined,
+    release: (lines: number) => void,
+  ): Promise<void> {
+    const { source, lines } = decodeChunk<PolledLine>(job.data);
+    const id = job.id ?? '';
+    const awaiting = lines.filter((line) => line.awaitsDelivery).map(({ task }) => task);
+    const tooSoon = awaiting.length > 0 ? null : run.polls.tooSoonMs(Date.now() - (job.data.at ?? 0));
+    if (tooSoon !== null) {
+      release(lines.length);
+      return sleepUntil(job, token, source, lines, Math.round(Date.now() + tooSoon), true);
+    }
+    const [ended, hints] = await Promise.all([
+      endedBits(redis, keys, source, lines),
+      hintsOf(redis, keys, awaiting),
+    ]);
+    /** A job that a delivery has woken before its time: its other tasks sleep on. */
+    const restMs = (job.data.due ?? 0) - Date.now();
+    const done: string[] = [];
+    const work = processChunk(job, token, { source, lines }, {
+      recorder: run.recorder,
+      release,
+      async handle(line) {
+        const hint = line.awaitsDelivery ? (hints.get(line.task) ?? null) : null;
+        let outcome: Outcome = { kind: 'gone' };
+        if (!ended(line.line)) {
+          const early = line.awaitsDelivery && hint === null && restMs > 0;
+          outcome = early ? { kind: 'later', line, delayMs: restMs } : await pollLine(source, line, hint);
+        }
+        if (line.awaitsDelivery && leavesTask(outcome, line)) done.push(line.task);
+        return outcome;
+      },
+      async requeue(from, leaving) {
+        await addPolls(redis, keys, queues, from, leaving);
+        const moved = leaving.filter(({ line }) => line.awaitsDelivery).map(({ line }) => line.task);
+        await forgetTasks(redis, keys, id, moved);
+      },
+    });
+    await work.finally(() => forgetTasks(redis, keys, id, done)).catch(async (error: unknown) => {
+      if (awaiting.length > 0) await wakeIfTold(job, awaiting);
+      throw error;
+    });
   };
 
-  async function collect(job: Job<PollJob>, token: string | undefined, hint: Hint | null): Promise<void> {
-    const { data } = job;
-    if (hint) return settle(resultFrom(data.task, hint), data, 'webhook');
-    const tooSoon = data.w ? null : run.polls.tooSoonMs(Date.now() - data.at);
-    if (tooSoon !== null) return delayJob(job, token, tooSoon);
-    let answer: ResultAnswer;
-    try {
-      answer = await callGateway(pipeline, run, 'poll', (options) =>
-        pipeline.client.getResult(data.task, options),
-      );
-    } catch (error) {
-      if (isHeld(error)) return delayPaused(run, job, token, error);
-      const trouble = troubleOf(error, 'result');
-      if (trouble === null) throw error;
-      return handle(trouble, job, token);
-    }
-    return answered(answer, job, token, hint !== null);
-  }
-
-  /** `told`: a delivery had said that the task has settled. */
-  async function answered(
-    answer: ResultAnswer,
-    job: Job<PollJob>,
-    token: string | undefined,
-    told: boolean,
-  ): Promise<void> {
-    const { data } = job;
-    const ageMs = Date.now() - data.at;
-    const late = ageMs >= run.record.policy.resultTimeoutMs;
-    if (
-      answer.status === 'settled' ||
-      (answer.status === 'verified' && (late || run.record.policy.until === 'verified'))
-    ) {
-      pipeline.metrics.polls.inc({ outcome: 'settled' });
-      return settle(answer as SettledResult, data, told ? 'webhook' : 'poll');
-    }
-    if (answer.status !== 'in_progress' && answer.status !== 'pending' && answer.status !== 'verified')
-      return fail(data, { code: `task_${answer.status}`, message: `the task ended as ${answer.status}` });
-    if (late)
-      return fail(data, {
-        code: 'result_timeout',
-        message: `no result ${Math.round(ageMs / 1000)} s after submission`,
-      });
-    pipeline.metrics.polls.inc({ outcome: 'pending' });
-    pipeline.metrics.pending(ageMs);
-    await note(job, ageMs);
-    return sleep(job, token, told);
-  }
-
-  /** A poll found the task in progress: whatever had kept polls from an answer is over. */
-  async function note(job: Job<PollJob>, ageMs: number): Promise<void> {
-    const { trouble: over, ...data } = job.data;
-    const keepsAge = run.polls.pending(data, ageMs);
-    if (keepsAge || over !== undefined) await job.updateData({ ...data, ...(keepsAge && { seen: ageMs }) });
-  }
-
-  async function settle(result: SettledResult, data: PollJob, by: 'poll' | 'webhook'): Promise<void> {
-    const ageMs = Date.now() - data.at;
-    run.polls.settled(data, result, ageMs);
-    const row = resultRow(rowLine(run.record, data), result, by);
-    const ended = await endWithResult(pipeline, run.record, data, row, ageMs);
-    if (ended) pipeline.metrics.settleSeconds.observe(ageMs / 1000);
-  }
-
-  async function sleep(job: Job<PollJob>, token: string | undefined, told: boolean): Promise<never> {
-    const ageMs = Date.now() - job.data.at;
-    const awaitsDelivery = job.data.w === true && !told;
-    const gap = awaitsDelivery ? run.polls.safetyMs(ageMs) : run.polls.nextMs(ageMs);
-    const asleep = delayJob(job, token, gap);
-    if (awaitsDelivery) asleep.catch(() => wakeIfTold(job));
-    return asleep;
-  }
-
-  /** Until its next poll, which may be over `--result-timeout` by now: no answer says so, and it is not made at once. */
-  function waitRefused(job: Job<PollJob>, token: string | undefined): Promise<never> {
-    const gap = run.polls.nextMs(Date.now() - job.data.at);
-    return delayJob(job, token, Math.max(WAIT_FOR_STATE_MS, gap));
-  }
-
   /** A delivery that came while the job was being worked on could not wake it; what it said is there by now. */
-  async function wakeIfTold(job: Job<PollJob>): Promise<void> {
+  async function wakeIfTold(job: Job<ChunkData>, tasks: readonly string[]): Promise<void> {
     try {
-      if ((await hintOf(pipeline.redis, keys, job.data.task)) !== null) await wake(() => job.promote());
+      if ((await hintsOf(redis, keys, tasks)).size > 0) await wake(() => job.promote());
     } catch (error) {
       pipeline.log.debug({ err: error, job: job.id }, 'a delivery was not looked for; the next poll settles');
     }
   }
 
-  async function handle(trouble: Trouble, job: Job<PollJob>, token: string | undefined): Promise<void> {
+  async function pollLine(source: number, line: PolledLine, hint: Hint | null): Promise<Outcome> {
+    if (hint) return settled(source, line, resultFrom(line.task, hint), 'webhook');
+    for (;;) {
+      try {
+        const answer = await callGateway(pipeline, run, 'poll', (options) =>
+          pipeline.client.getResult(line.task, options),
+        );
+        return answered(source, line, answer, hint !== null);
+      } catch (error) {
+        if (isHeld(error)) return { kind: 'later', line, delayMs: heldForMs(run, error) };
+        const trouble = troubleOf(error, 'result');
+        if (trouble === null) throw error;
+        if (trouble.kind !== 'rate_limited') return handle(trouble, source, line);
+      }
+    }
+  }
+
+  /** `told`: a delivery had said that the task has settled. */
+  function answered(source: number, line: PolledLine, answer: ResultAnswer, told: boolean): Outcome {
+    const ageMs = Date.now() - line.at;
+    const { resultTimeoutMs, until } = run.record.policy;
+    const late = ageMs >= resultTimeoutMs;
+    if (answer.status === 'settled' || (answer.status === 'verified' && (late || until === 'verified'))) {
+      pipeline.metrics.polls.inc({ outcome: 'settled' });
+      return settled(source, line, answer as SettledResult, told ? 'webhook' : 'poll');
+    }
+    if (answer.status !== 'in_progress' && answer.status !== 'pending' && answer.status !== 'verified')
+      return failed(source, line, {
+        code: `task_${answer.status}`,
+        message: `the task ended as ${answer.status}`,
+      });
+    if (late)
+      return failed(source, line, {
+        code: 'result_timeout',
+        message: `no result ${Math.round(ageMs / 1000)} s after submission`,
+      });
+    pipeline.metrics.polls.inc({ outcome: 'pending' });
+    pipeline.metrics.pending(ageMs);
+    // Whatever had kept polls from an answer is over.
+    const { backoff: over, ...rest } = line;
+    const keepsAge = run.polls.pending(rest, ageMs);
+    const next = keepsAge ? { ...rest, seen: ageMs } : over === undefined ? line : rest;
+    const awaitsDelivery = line.awaitsDelivery === true && !told;
+    return {
+      kind: 'later',
+      line: next,
+      delayMs: awaitsDelivery ? run.polls.safetyMs(ageMs) : run.polls.nextMs(ageMs),
+    };
+  }
+
+  function settled(
+    source: number,
+    line: PolledLine,
+    result: SettledResult,
+    by: 'poll' | 'webhook',
+  ): Outcome {
+    const ageMs = Date.now() - line.at;
+    run.polls.settled(line, result, ageMs);
+    const wrong = line.key === undefined ? null : wrongLabel(source, line, result);
+    if (wrong !== null) return failed(source, line, { code: 'key_conflict', message: wrong });
+    return { kind: 'ended', ending: settledEnding(run.record, source, line, result, by, ageMs) };
+  }
+
+  /** A key that is not the line's own may stand for another question's task at the Gateway. */
+  function wrongLabel(_source: number, line: PolledLine, { consensus_label: label }: SettledResult) {
+    const spec = labelSpecOf(run.record, line);
+    if (label == null || spec === null || spec.options.includes(label)) return null;
+    return `the task under key ${JSON.stringify(line.key)} has the label ${JSON.stringify(label)}, which is none of the options: the key stands for another question`;
+  }
+
+  /** Until its next poll, which may be over `--result-timeout` by now: no answer says so, and it is not made at once. */
+  const waitRefused = (line: PolledLine): Outcome => ({
+    kind: 'later',
+    line,
+    delayMs: Math.max(WAIT_FOR_STATE_MS, run.polls.nextMs(Date.now() - line.at)),
+  });
+
+  async function handle(trouble: Trouble, source: number, line: PolledLine): Promise<Outcome> {
     switch (trouble.kind) {
       case 'rate_limited':
-        return delayJob(job, token, Math.random() * 250);
-      case 'again':
-        await delayTrouble(pipeline, run, job, token, trouble);
-        return fail(job.data, { code: 'retries_exhausted', ...whyOf(trouble) });
+        return { kind: 'later', line, delayMs: WAIT_FOR_STATE_MS };
+      case 'again': {
+        const backoff = await nextBackoff(pipeline, run, line.backoff, trouble);
+        if (backoff === null) return failed(source, line, { code: 'retries_exhausted', ...whyOf(trouble) });
+        return { kind: 'alone', line: { ...line, backoff }, delayMs: backoff.ms };
+      }
       case 'run': {
         const passing = await blockRun(pipeline, run, trouble);
-        if (passing !== null) return handle(passing, job, token);
+        if (passing !== null) return handle(passing, source, line);
         // Polls go on without a quota: one that is refused for it is not made again at once.
-        return trouble.reason === 'quota' ? waitRefused(job, token) : delayJob(job, token, WAIT_FOR_STATE_MS);
+        return trouble.reason === 'quota'
+          ? waitRefused(line)
+          : { kind: 'later', line, delayMs: WAIT_FOR_STATE_MS };
       }
       case 'unknown_task':
-        return job.data.again
-          ? fail(job.data, { code: 'task_not_found', status: 404, message: 'task not found, twice' })
-          : submitAgain(job, token);
+        return line.resubmitted
+          ? failed(source, line, { code: 'task_not_found', status: 404, message: 'task not found, twice' })
+          : submitAgain(source, line);
       case 'line':
-        return fail(job.data, { code: trouble.code, ...whyOf(trouble) });
+        return failed(source, line, { code: trouble.code, ...whyOf(trouble) });
     }
   }
 
   /** The Gateway does not know a task that it had accepted: under the same key it may, at no further cost. */
-  async function submitAgain(job: Job<PollJob>, token: string | undefined): Promise<void> {
-    const { data } = job;
+  async function submitAgain(source: number, line: PolledLine): Promise<Outcome> {
     if (run.record.state === 'cancelled')
-      return fail(data, {
+      return failed(source, line, {
         code: 'task_not_found',
         status: 404,
         message: 'task not found; the run is cancelled',
       });
-    if (!(await reserve(pipeline.redis, keys))) {
+    if (!(await reserveAgain(redis, keys, source, line.line))) {
       const message =
         'the Gateway has forgotten a task, and --budget does not allow another; run again with a larger one';
       await blockRun(pipeline, run, { kind: 'run', reason: 'budget', message });
-      return waitRefused(job, token);
+      return waitRefused(line);
     }
     try {
       const answer = await callGateway(pipeline, run, 'submit', (options) =>
-        pipeline.client.submitTask(taskOf(run.record, data, pipeline.webhooks?.callbackUrl), options),
+        pipeline.client.submitTask(taskOf(run.record, source, line, pipeline.webhooks?.callbackUrl), options),
       );
       pipeline.metrics.submitted.inc({ outcome: answer.idempotent ? 'replayed' : 'created' });
-      if (answer.idempotent) await giveBack(pipeline.redis, keys);
-      await follow(job, answer.task_id);
+      if (answer.idempotent) await unreserveAgain(redis, keys, source, line.line);
+      const { awaitsDelivery: _indexed, seen: _ofTheOldTask, backoff: _over, ...rest } = line;
+      const awaits = pipeline.webhooks === null ? {} : { awaitsDelivery: true as const };
+      const again = { ...rest, ...awaits, task: answer.task_id, at: Date.now(), resubmitted: true as const };
+      return { kind: 'alone', line: again, delayMs: run.record.policy.pollDelayMs };
     } catch (error) {
       if (isHeld(error)) {
-        await giveBack(pipeline.redis, keys);
-        return delayPaused(run, job, token, error);
+        await unreserveAgain(redis, keys, source, line.line);
+        return { kind: 'later', line, delayMs: heldForMs(run, error) };
       }
       const trouble = troubleOf(error, 'submit');
       if (trouble === null) throw error;
       // A call whose answer is lost may have bought one.
-      if (trouble.kind !== 'again') await giveBack(pipeline.redis, keys);
-      return handle(trouble, job, token);
+      if (trouble.kind !== 'again') await unreserveAgain(redis, keys, source, line.line);
+      return handle(trouble, source, line);
     }
-    return delayJob(job, token, run.record.policy.pollDelayMs);
   }
 
-  async function follow(job: Job<PollJob>, task: string): Promise<void> {
-    const { w: indexed, seen: _ofTheOldTask, trouble: _over, ...data } = job.data;
-    const id = jobId(data.s, data.l);
-    const awaits = pipeline.webhooks === null ? {} : { w: true as const };
-    if (awaits.w) await indexTask(pipeline.redis, keys, task, id);
-    await job.updateData({ ...data, ...awaits, task, at: Date.now(), again: true });
-    if (indexed && job.data.task !== data.task) await forgetTask(pipeline.redis, keys, data.task, id);
-  }
-
-  async function fail(
-    data: PollJob,
+  function failed(
+    source: number,
+    line: PolledLine,
     failure: { code: string; status?: number; message: string },
-  ): Promise<void> {
+  ): Outcome {
     pipeline.metrics.polls.inc({ outcome: 'failed' });
-    const attempts = (data.trouble?.calls ?? 0) + 1;
-    await failLine(pipeline, run.record, data, { ...failure, stage: 'poll', attempts, taskId: data.task });
+    const attempts = (line.backoff?.calls ?? 0) + 1;
+    const why = { ...failure, stage: 'poll' as const, attempts, taskId: line.task };
+    return { kind: 'ended', ending: failedEnding(run.record, source, line, why) };
   }
 }
+
+/** Whether this job waits for the line's task no more: the line has ended, or leaves for a job of its own. */
+const leavesTask = (outcome: Outcome, line: PolledLine): boolean =>
+  outcome.kind === 'ended' ||
+  outcome.kind === 'gone' ||
+  outcome.kind === 'alone' ||
+  (outcome.kind === 'later' && outcome.line.task !== line.task);

@@ -1,78 +1,134 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job } from 'bullmq';
 import type { SubmitTaskResult } from '../gateway/types.js';
 import type { Pipeline } from '../pipeline.js';
-import { jobId, type PollJob, queueKey, type RunQueues, type SubmitJob } from '../queues/queues.js';
+import { type ChunkData, decodeChunk, encodeChunk, type PolledLine, type QueuedLine } from '../queues/chunk.js';
+import { createDealer } from '../queues/deal.js';
+import { queueKey, type RunQueues } from '../queues/queues.js';
+import { CANCELLED, type Failure, failedEnding } from '../results/endings.js';
 import { deliveryKey, runKeys } from '../runs/keys.js';
-import { type Admission, admit, giveBack, type LineRef, unadmit } from '../runs/scripts.js';
-import { hintTask, indexTask, wake } from '../webhooks/tasks.js';
-import {
-  blockRun,
-  type ConsumedRun,
-  callGateway,
-  delayJob,
-  delayPaused,
-  delayTrouble,
-  isHeld,
-} from './call.js';
-import { CANCELLED, failLine, taskOf } from './lines.js';
-import { judgeRefusal, prove, REFUSALS_OF_A_WRONG_ENDPOINT } from './proof.js';
+import { giveBack, judgeRefusal, unadmit, type Verdict } from '../runs/scripts.js';
+import { hintTask, wake } from '../webhooks/tasks.js';
+import { admitChunk, aWhile } from './admission.js';
+import { blockRun, type ConsumedRun, callGateway, heldForMs, isHeld, nextBackoff } from './gateway-call.js';
+import { type LineOutcome, processChunk } from './process-chunk.js';
+import { taskOf } from './task-of.js';
 import { type Trouble, troubleOf, whyOf, wrongEndpoint } from './trouble.js';
 
-const LOOK_FOR_ROOM_MS = 200;
-const HOLD_FOR_ROOM_MS = { full: 5_000, budget: 1_000 };
-const WAIT_FOR_STATE_MS = 1_000;
+type Outcome = LineOutcome<QueuedLine>;
 
-/**
- * The submit queue's processor: one line becomes one task. The job leaves its queue only after the poll job is in
- * Redis (invariant 3); a crash before that submits again under the same key, and the Gateway replays.
- */
+const WAIT_FOR_STATE_MS = 1_000;
+/** So many lines refused and not one accepted: it is not the lines that are wrong. */
+const REFUSALS_OF_A_WRONG_ENDPOINT = 100;
+
+/** The submit queue's processor: the lines of a chunk become tasks, each of which then waits in the poll queue. */
 export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQueues) {
   const keys = runKeys(pipeline.prefix, run.record.id);
   const { redis } = pipeline;
+  const dealer = createDealer(redis, keys, queues);
   /** Whether this process has put on record that the Gateway takes submissions. */
   let accepted = false;
 
-  return async function submit(job: Job<SubmitJob>, token?: string): Promise<void> {
-    const { data } = job;
-    const at = { source: data.s, line: data.l };
-    const admission = await admitWithRoom(at);
-    if (admission === 'ended' || admission === 'gone' || admission === 'completed') return;
-    if (admission === 'cancelled') return failLine(pipeline, run.record, data, CANCELLED);
-    if (admission !== 'fresh' && admission !== 'again') return waitFor(admission, job, token);
-
-    let answer: SubmitTaskResult;
-    try {
-      answer = await callGateway(pipeline, run, 'submit', (options) =>
-        pipeline.client.submitTask(taskOf(run.record, data, pipeline.webhooks?.callbackUrl), options),
-      );
-    } catch (error) {
-      if (isHeld(error)) {
-        if (admission === 'fresh') await unadmit(redis, keys, at);
-        return delayPaused(run, job, token, error);
-      }
-      const trouble = troubleOf(error, 'submit');
-      if (trouble === null) throw error;
-      // Whatever was refused was not bought now; only a line that was admitted before may have been bought then.
-      if (admission === 'fresh' && trouble.kind !== 'again') await unadmit(redis, keys, at);
-      return handle(trouble, job, token);
-    }
-    await submitted(data, admission, answer);
+  return async function submit(
+    job: Job<ChunkData>,
+    token: string | undefined,
+    release: (lines: number) => void,
+  ): Promise<void> {
+    const chunk = decodeChunk<QueuedLine>(job.data);
+    const { source } = chunk;
+    const admission = admitChunk(
+      redis,
+      keys,
+      source,
+      chunk.lines.map(({ line }) => line),
+      { signal: run.closing, resultsMakeRoom },
+    );
+    await processChunk(job, token, chunk, {
+      recorder: run.recorder,
+      release,
+      async handle(line) {
+        const verdict = await admission.of(line.line);
+        return counted(run, () => submitLine(source, line, verdict));
+      },
+      submitted: (from, line, delayMs) => counted(run, () => deal(from, line, delayMs)),
+      async requeue(from, lines) {
+        const now = Date.now();
+        await queues.submit.addBulk(
+          lines.map(({ line, due }) => ({
+            name: 'submit',
+            data: encodeChunk(from, [line]),
+            // Tried once more, it is another job; dealt twice by a crash, it is the same one.
+            opts: { jobId: `${from}-${line.line}-${stepOf(line)}`, delay: Math.max(1, due - now) },
+          })),
+        );
+      },
+    });
   };
 
-  /**
-   * A line waits for room in the in-flight window, or for `--budget` that is given back, in its worker's slot, for a
-   * while: lines that hold the room and are to be submitted again may be behind it in the queue, and need a slot.
-   */
-  async function admitWithRoom(at: LineRef): Promise<Admission> {
-    const began = Date.now();
-    for (;;) {
-      const admission = await admit(redis, keys, at);
-      if (admission !== 'full' && admission !== 'budget') return admission;
-      await sleep(aWhile(), undefined, { signal: run.closing }).catch(() => undefined);
-      if (run.closing.aborted || Date.now() - began >= HOLD_FOR_ROOM_MS[admission]) return admission;
-      if (admission === 'full' && !(await resultsMakeRoom())) return admission;
+  async function submitLine(source: number, line: QueuedLine, verdict: Verdict | 'gone'): Promise<Outcome> {
+    const fresh = verdict === 'fresh';
+    switch (verdict) {
+      case 'gone':
+      case 'ended':
+        return { kind: 'gone' };
+      case 'cancelled':
+        return ended(source, line, CANCELLED, true);
+      case 'full':
+        return { kind: 'later', line, delayMs: aWhile() };
+      case 'budget':
+      case 'held':
+        return { kind: 'later', line, delayMs: WAIT_FOR_STATE_MS };
     }
+    for (;;) {
+      try {
+        const answer = await callGateway(pipeline, run, 'submit', (options) =>
+          pipeline.client.submitTask(taskOf(run.record, source, line, pipeline.webhooks?.callbackUrl), options),
+        );
+        return await submitted(source, line, fresh, answer);
+      } catch (error) {
+        if (isHeld(error)) {
+          if (fresh) await unadmit(redis, keys, source, [line.line]);
+          return { kind: 'later', line, delayMs: heldForMs(run, error) };
+        }
+        const trouble = troubleOf(error, 'submit');
+        if (trouble === null) throw error;
+        // The budget has been told: the next slot comes when the fleet goes on.
+        if (trouble.kind !== 'rate_limited') return handle(trouble, source, line, fresh);
+      }
+    }
+  }
+
+  async function submitted(
+    source: number,
+    { backoff: _over, refusedIn: _taken, ...line }: QueuedLine,
+    fresh: boolean,
+    answer: SubmitTaskResult,
+  ): Promise<Outcome> {
+    const polled: PolledLine = { ...line, task: answer.task_id, at: Date.now() };
+    if (run.polls.learnsFrom(line.line)) polled.seen = 0;
+    const replayed = answer.idempotent === true;
+    // A line that was admitted before may have been bought by the attempt that its crash cut off: not given back. First
+    // of all: a task in the poll queue with its reservation still taken looks as if it had been bought.
+    if (replayed && fresh) {
+      await giveBack(redis, keys, source, [line.line]);
+      if (line.key !== undefined) polled.shares = true;
+    }
+    if (!accepted) await redis.hset(keys.counts, 'accepted', 1);
+    accepted = true;
+    pipeline.metrics.submitted.inc({ outcome: replayed ? 'replayed' : 'created' });
+    if (pipeline.webhooks === null) return { kind: 'submitted', line: polled, delayMs: run.polls.nextMs(0) };
+    polled.awaitsDelivery = true;
+    // A replayed task may have been bought without a callback, or be delivered long since: its first poll is soon.
+    return { kind: 'submitted', line: polled, delayMs: replayed ? run.polls.nextMs(0) : run.polls.safetyMs(0) };
+  }
+
+  async function deal(source: number, line: PolledLine, delayMs: number): Promise<void> {
+    await dealer.deal(source, line, Date.now() + Math.round(delayMs));
+    if (!line.awaitsDelivery) return;
+    // A delivery may have come before the task was on record here.
+    const said = await redis.get(deliveryKey(pipeline.prefix, pipeline.keyFingerprint, line.task));
+    if (said === null) return;
+    const hinted = await hintTask(redis, keys, line.task, said);
+    for (const job of hinted?.jobs ?? []) await wake(() => queues.poll.backend.promote(job));
   }
 
   async function resultsMakeRoom(): Promise<boolean> {
@@ -80,88 +136,85 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     return (await redis.exists(...lists)) > 0;
   }
 
-  async function submitted(data: SubmitJob, admission: Admission, answer: SubmitTaskResult): Promise<void> {
-    const { trouble: _over, r: _refused, ...line } = data;
-    const poll: PollJob = { ...line, task: answer.task_id, at: Date.now() };
-    if (run.polls.learnsFrom(line.l)) poll.seen = 0;
-    const replayed = answer.idempotent === true;
-    // A line that was admitted before may have been bought by the attempt that its crash cut off: not given back. First
-    // of all: a task in the poll queue with its reservation still taken looks as if it had been bought.
-    if (replayed && admission === 'fresh') await giveBack(redis, keys);
-    if (pipeline.webhooks === null) await addPoll(poll, false);
-    else {
-      // A replayed task may have been bought without a callback, or be delivered long since: its first poll is soon.
-      poll.w = true;
-      await Promise.all([indexTask(redis, keys, poll.task, jobId(data.s, data.l)), addPoll(poll, !replayed)]);
-      await takeEarlyDelivery(poll);
-    }
-    if (!accepted) await prove(redis, keys);
-    accepted = true;
-    pipeline.metrics.submitted.inc({ outcome: replayed ? 'replayed' : 'created' });
-  }
-
-  async function addPoll(poll: PollJob, awaitsDelivery: boolean): Promise<void> {
-    const delay = Math.round(awaitsDelivery ? run.polls.safetyMs(0) : run.polls.nextMs(0));
-    await queues.poll.add('poll', poll, { jobId: jobId(poll.s, poll.l), delay });
-  }
-
-  /** A delivery may have come before the task was on record here. */
-  async function takeEarlyDelivery({ s, l, task }: PollJob): Promise<void> {
-    const said = await redis.get(deliveryKey(pipeline.prefix, pipeline.keyFingerprint, task));
-    if (said === null) return;
-    await hintTask(redis, keys, task, said);
-    await wake(() => queues.poll.backend.promote(jobId(s, l)));
-  }
-
-  async function handle(trouble: Trouble, job: Job<SubmitJob>, token: string | undefined): Promise<void> {
+  async function handle(trouble: Trouble, source: number, line: QueuedLine, fresh: boolean): Promise<Outcome> {
     switch (trouble.kind) {
       case 'rate_limited':
-        return delayJob(job, token, Math.random() * 250);
-      case 'again':
-        if (trouble.unreadable && (await judgeRefusal(redis, keys, undefined)).kind === 'endpoint')
-          return handle(refusedAll(trouble.message), job, token);
-        await delayTrouble(pipeline, run, job, token, trouble);
-        return fail(job.data, { code: 'retries_exhausted', ...whyOf(trouble) });
+        return { kind: 'later', line, delayMs: WAIT_FOR_STATE_MS };
+      case 'again': {
+        if (trouble.unreadable && !accepted && (await judge(source, line)) === 'endpoint')
+          return handle(refusedAll(trouble.message), source, line, fresh);
+        const backoff = await nextBackoff(pipeline, run, line.backoff, trouble);
+        if (backoff !== null) return { kind: 'alone', line: { ...line, backoff }, delayMs: backoff.ms };
+        return failed(source, line, { code: 'retries_exhausted', ...whyOf(trouble) }, false);
+      }
       case 'run': {
         const passing = await blockRun(pipeline, run, trouble);
-        if (passing === null) return delayJob(job, token, WAIT_FOR_STATE_MS);
         // Under its key it would have been replayed: it has not been bought, and is not to be any more.
-        if (trouble.reason === 'quota') return failLine(pipeline, run.record, job.data, CANCELLED);
-        return handle(passing, job, token);
+        if (passing !== null && trouble.reason === 'quota') return ended(source, line, CANCELLED, fresh);
+        if (passing !== null) return handle(passing, source, line, fresh);
+        if (fresh) await unadmit(redis, keys, source, [line.line]);
+        return { kind: 'later', line, delayMs: WAIT_FOR_STATE_MS };
       }
       case 'line':
         if (pipeline.webhooks !== null && /callback_url/.test(trouble.message))
-          return handle(unregistered(trouble.message), job, token);
-        return refused(trouble, job, token);
+          return handle(unregistered(trouble.message), source, line, fresh);
+        return refused(trouble, source, line, fresh);
       case 'unknown_task':
-        return fail(job.data, { code: 'rejected', status: 404, message: 'not found' });
+        return failed(source, line, { code: 'rejected', status: 404, message: 'not found' }, fresh);
     }
   }
 
+  const judge = (source: number, line: QueuedLine) =>
+    judgeRefusal(redis, keys, { source, line: line.line }, line.refusedIn, REFUSALS_OF_A_WRONG_ENDPOINT);
+
+  /**
+   * Until the Gateway has accepted a line, refusals prove nothing against the lines: each is submitted once more, and
+   * only a second refusal fails it. With so many refused once and none accepted, none has failed.
+   */
   async function refused(
     trouble: Extract<Trouble, { kind: 'line' }>,
-    job: Job<SubmitJob>,
-    token: string | undefined,
-  ): Promise<void> {
-    const verdict = accepted ? { kind: 'line' as const } : await judgeRefusal(redis, keys, job.data.r);
-    if (verdict.kind === 'line') return fail(job.data, trouble);
-    if (verdict.kind === 'endpoint') return handle(refusedAll(trouble.message), job, token);
-    await job.updateData({ ...job.data, r: verdict.round });
-    return delayJob(job, token, WAIT_FOR_STATE_MS);
+    source: number,
+    line: QueuedLine,
+    fresh: boolean,
+  ): Promise<Outcome> {
+    const verdict = accepted ? 'line' : await judge(source, line);
+    if (verdict === 'line') return failed(source, line, trouble, fresh);
+    if (verdict === 'endpoint') return handle(refusedAll(trouble.message), source, line, fresh);
+    if (fresh) await unadmit(redis, keys, source, [line.line]);
+    return { kind: 'alone', line: { ...line, refusedIn: verdict.round }, delayMs: WAIT_FOR_STATE_MS };
   }
 
-  async function fail(data: SubmitJob, failure: { code: string; status?: number; message: string }) {
+  /** `unbought`: whatever was refused was not bought now, and the line had not been admitted before. */
+  function failed(
+    source: number,
+    line: QueuedLine,
+    { code, status, message }: { code: string; status?: number; message: string },
+    unbought: boolean,
+  ): Outcome {
     pipeline.metrics.submitted.inc({ outcome: 'failed' });
-    const attempts = (data.trouble?.calls ?? 0) + (data.r === undefined ? 1 : 2);
-    await failLine(pipeline, run.record, data, { ...failure, stage: 'submit', attempts });
+    const attempts = (line.backoff?.calls ?? 0) + (line.refusedIn === undefined ? 1 : 2);
+    const why = { code, message, ...(status === undefined ? {} : { status }) };
+    return ended(source, line, { ...why, stage: 'submit', attempts }, unbought);
   }
 
-  async function waitFor(admission: Admission, job: Job, token: string | undefined): Promise<void> {
-    return delayJob(job, token, admission === 'full' ? aWhile() : WAIT_FOR_STATE_MS);
+  const ended = (source: number, line: QueuedLine, failure: Failure, unbought: boolean): Outcome => ({
+    kind: 'ended',
+    ending: failedEnding(run.record, source, line, failure, unbought),
+  });
+}
+
+/** Counts a line as being submitted while something is done with it. */
+async function counted<T>(run: ConsumedRun, work: () => Promise<T>): Promise<T> {
+  run.submitting += 1;
+  try {
+    return await work();
+  } finally {
+    run.submitting -= 1;
   }
 }
 
-const aWhile = () => LOOK_FOR_ROOM_MS * (0.5 + Math.random());
+/** Which try of a line a job of its own is for. */
+const stepOf = ({ backoff, refusedIn }: QueuedLine) => `${backoff?.calls ?? 0}.${refusedIn ?? ''}.${backoff?.at ?? 0}`;
 
 const refusedAll = (last: string): Trouble =>
   wrongEndpoint(

@@ -6,7 +6,7 @@ const MIN_THRESHOLD = 2;
 const MAX_THRESHOLD = 10;
 const MAX_SHOWN = 80;
 
-type Field = keyof LineItem;
+type Field = Exclude<keyof LineItem, 'text'>;
 /** What is wrong with a value, as `must be …`; undefined when nothing is. */
 type Check = (value: unknown) => string | undefined;
 
@@ -43,7 +43,7 @@ const OVERRIDES: readonly (readonly [Field, Check])[] = [
 export function checkItem(
   input: Record<string, unknown>,
   key?: string,
-): { kind: 'item'; item: LineItem } | { kind: 'wrong'; message: string } {
+): { kind: 'item'; item: Omit<LineItem, 'text'> } | { kind: 'wrong'; message: string } {
   const { data_url, metadata = null } = input;
   const wrong = (field: Field, rule: string) => ({
     kind: 'wrong' as const,
@@ -59,7 +59,7 @@ export function checkItem(
     if (rule !== undefined) return wrong(field, rule);
     item[field] = value;
   }
-  return { kind: 'item', item: item as unknown as LineItem };
+  return { kind: 'item', item: item as unknown as Omit<LineItem, 'text'> };
 }
 
 /** `new URL` also takes `http:host` and trims; the Gateway need not. */

@@ -1,6 +1,7 @@
 import { checkItem, isObject } from './check-item.js';
 import { SHOWN_BYTES } from './decode-line.js';
 import { nestsDeeperThan } from './nesting.js';
+import { rawField } from './raw-fields.js';
 import type { LineProblem, ParsedLine, RawLine } from './types.js';
 
 /** Deeper values would overflow the stack of whoever writes them out again. */
@@ -11,12 +12,12 @@ const MAX_DEPTH = 512;
  * Never throws.
  */
 export function parseLine({ text, problem }: RawLine): ParsedLine {
-  if (problem !== undefined) return { kind: 'rejected', problem, input: text };
+  if (problem !== undefined) return { kind: 'rejected', problem, input: JSON.stringify(text) };
   if (text === null || text.trim() === '') return { kind: 'blank' };
   const reject = (code: LineProblem['code'], message: string): ParsedLine => ({
     kind: 'rejected',
     problem: { code, message },
-    input: cut(text),
+    input: JSON.stringify(cut(text)),
   });
   if (nestsDeeperThan(text, MAX_DEPTH))
     return reject('invalid_line', `nested deeper than ${MAX_DEPTH} levels`);
@@ -27,17 +28,18 @@ export function parseLine({ text, problem }: RawLine): ParsedLine {
     return reject('invalid_json', error instanceof Error ? error.message : String(error));
   }
   if (!isObject(value)) return reject('invalid_line', `must be a JSON object, got ${nameOf(value)}`);
-  return isFailureRecord(value) ? retake(value) : checked(value);
+  return isFailureRecord(value) ? retake(value, text) : checked(value, text);
 }
 
-function checked(object: Record<string, unknown>, key?: string): ParsedLine {
+function checked(object: Record<string, unknown>, text: string, key?: string): ParsedLine {
   const outcome = checkItem(object, key);
-  if (outcome.kind === 'item') return outcome;
+  const written = text.trim();
+  if (outcome.kind === 'item') return { kind: 'item', item: { ...outcome.item, text: written } };
   const kept = key ?? object.idempotency_key;
   return {
     kind: 'rejected',
     problem: { code: 'invalid_line', message: outcome.message },
-    input: object,
+    input: written,
     ...(typeof kept === 'string' && kept !== '' ? { idempotency_key: kept } : {}),
   };
 }
@@ -48,14 +50,15 @@ const isFailureRecord = (value: Record<string, unknown>) =>
   Object.hasOwn(value, 'input') &&
   !Object.hasOwn(value, 'data_url');
 
-function retake({ input, idempotency_key }: Record<string, unknown>): ParsedLine {
+function retake({ input, idempotency_key }: Record<string, unknown>, record: string): ParsedLine {
   const key = typeof idempotency_key === 'string' && idempotency_key !== '' ? idempotency_key : undefined;
-  if (isObject(input)) return checked(input, key);
+  const written = rawField(record, 'input') ?? 'null';
+  if (isObject(input)) return checked(input, written, key);
   const message = `input: must be a JSON object to be taken again, got ${nameOf(input)}`;
   return {
     kind: 'rejected',
     problem: { code: 'invalid_line', message },
-    input: typeof input === 'string' ? cut(input) : input,
+    input: typeof input === 'string' ? JSON.stringify(cut(input)) : written,
     ...(key === undefined ? {} : { idempotency_key: key }),
   };
 }

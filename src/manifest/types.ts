@@ -64,6 +64,8 @@ export interface LineItem {
   idempotency_key?: string;
   /** The whole object, unknown fields included. */
   input: Record<string, unknown>;
+  /** The object as it is written. */
+  text: string;
 }
 
 export type ParsedLine =
@@ -71,8 +73,8 @@ export type ParsedLine =
   | {
       kind: 'rejected';
       problem: LineProblem;
-      /** The object where the line is one, else the raw text cut at 4 KiB. */
-      input: unknown;
+      /** JSON text: the object as it is written where the line is one, else a string of the line's text, cut at 4 KiB. */
+      input: string;
       idempotency_key?: string;
     }
   | { kind: 'item'; item: LineItem };

@@ -156,5 +156,5 @@ function setRun(gauges: Gauges, { record, status, unflushed }: RunReading): void
   gauges.runBackoff.set({ run }, status.backoff_seconds);
   gauges.runCost.set({ run }, status.cost_sats);
   if (status.eta_seconds !== null) gauges.runEta.set({ run }, status.eta_seconds);
-  gauges.runUnwritten.set({ run }, unflushed.entries);
+  gauges.runUnwritten.set({ run }, unflushed.rows);
 }

@@ -4,7 +4,7 @@ import { allowedRate } from '../runs/allowed-rate.js';
 import { examplesOf, type FailureExample, type History, historyOf } from '../runs/history.js';
 import { runKeys, runsIndexKey } from '../runs/keys.js';
 import { askForRun, type RunReading, readingOf } from '../runs/read-status.js';
-import type { RunRedis } from '../runs/scripts.js';
+import type { RedisClient } from '../redis/connection.js';
 
 export interface ShownRun extends RunReading {
   /** Gateway calls per second now allowed to the run's key; null: no limit in force, or the run has ended. */
@@ -25,7 +25,7 @@ export interface ShownRuns {
 }
 
 /** The newest runs of the prefix, whoever's they are. */
-export async function readNewest(redis: RunRedis, prefix: string, most: number): Promise<ShownRuns> {
+export async function readNewest(redis: RedisClient, prefix: string, most: number): Promise<ShownRuns> {
   const [[newest, total]] = (await readTogether(redis, [
     (pipeline: ChainableCommander) => {
       pipeline.zrevrange(runsIndexKey(prefix), 0, most - 1);
@@ -49,7 +49,7 @@ export async function readNewest(redis: RunRedis, prefix: string, most: number):
 }
 
 /** One run with its history, in one round trip; null when it is not on record. */
-export async function readShown(redis: RunRedis, prefix: string, id: string): Promise<ShownHistory | null> {
+export async function readShown(redis: RedisClient, prefix: string, id: string): Promise<ShownHistory | null> {
   const keys = runKeys(prefix, id);
   const [read, nowMs] = await Promise.all([
     readTogether(redis, [

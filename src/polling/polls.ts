@@ -97,16 +97,11 @@ export function createPolls({
 
   const nextMs = (ageMs: number) => inTime(gapAt(ageMs), ageMs);
 
-  /** Shares what this process saw; what could not be shared stays for the next time. */
+  /** Shares what this process saw. */
   async function share(): Promise<Sightings> {
     const batch = fresh;
     fresh = new Map();
-    try {
-      return await learn(batch, settledIn(batch));
-    } catch (error) {
-      for (const [field, count] of batch) fresh.set(field, (fresh.get(field) ?? 0) + count);
-      throw error;
-    }
+    return learn(batch, settledIn(batch));
   }
 
   function replan(sightings: Sightings, price: Price, room: Room): void {
@@ -171,8 +166,8 @@ const gapsOf = (policy: RunPolicy, mostMs = Number.POSITIVE_INFINITY): Gaps => (
 const stretchMs = (elapsedMs: number) => Math.max(STRETCH_MS, STRETCH_SHARE * elapsedMs);
 
 /** A poll displaces a call where more calls wait than are being made: a submission that has room, or another poll. */
-function priceOf({ status, record, jobs }: RunReading, concurrency: number): Price {
+function priceOf({ status, record, tasksDue }: RunReading, concurrency: number): Price {
   const tight = status.in_flight > TIGHT * record.policy.maxInFlight;
-  const waits = (status.queued > concurrency && !tight) || jobs.pollDue > concurrency;
+  const waits = (status.queued > concurrency && !tight) || tasksDue > concurrency;
   return waits ? 'scarce' : 'spare';
 }

@@ -1,28 +1,41 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { queueKey } from '../queues/queues.js';
+import type { RedisClient } from '../redis/connection.js';
 import type { RunKeys } from '../runs/keys.js';
-import type { RunRedis } from '../runs/scripts.js';
+import type { RunPolicy } from '../runs/record.js';
 
-/** However few lines that is. */
+/** Bytes of queued lines, however few lines that is. */
 const MAX_QUEUED_BYTES = 64 << 20;
 const LOOK_AGAIN_MS = 100;
 
-/** How far the producer may run ahead of the submissions. */
-export interface Room {
-  /** Resolves to true when there is room for another chunk, to false when the signal ended the wait. */
-  wait(): Promise<boolean>;
-  /** A chunk is in; `depth` is the submit queue's length with it. */
-  added(lines: number, bytes: number, depth: number): void;
+/** How a run stands, for who adds to it. */
+export interface Depth {
+  /** Lines that wait for submission. */
+  queued: number;
+  /** Bytes of rows that are in no part yet: rejected lines are rows at once. */
+  unflushedBytes: number;
+  state: string;
 }
 
-export function createRoom(redis: RunRedis, keys: RunKeys, maxQueued: number, signal: AbortSignal): Room {
-  let depth = 0;
-  // The last chunks, newest last: what waits is the tail of what was added, so their bytes are the queue's.
+/** How far the producer may run ahead of the submissions and of the sink. */
+export interface Room {
+  /** Resolves to how many lines there is room for, at least 1; to 0 when the signal ended the wait. */
+  wait(): Promise<number>;
+  /** Lines are in; `depth` is how the run stands with them. */
+  added(lines: number, bytes: number, depth: Depth): void;
+}
+
+export function createRoom(
+  readDepth: () => Promise<Depth>,
+  { maxQueued, partSizeBytes }: Pick<RunPolicy, 'maxQueued' | 'partSizeBytes'>,
+  signal: AbortSignal,
+): Room {
+  let depth: Depth = { queued: 0, unflushedBytes: 0, state: 'running' };
+  // The last lines, newest last: what waits is the tail of what was added, so their bytes are the queue's.
   let recent: { lines: number; bytes: number }[] = [];
 
   const queuedBytes = () => {
     let [lines, bytes, kept] = [0, 0, recent.length];
-    while (kept > 0 && lines < depth) {
+    while (kept > 0 && lines < depth.queued) {
       kept -= 1;
       lines += recent[kept]?.lines ?? 0;
       bytes += recent[kept]?.bytes ?? 0;
@@ -31,22 +44,35 @@ export function createRoom(redis: RunRedis, keys: RunKeys, maxQueued: number, si
     return bytes;
   };
 
+  /** A run that stands still for its sink would fill Redis with rows. */
+  const isFull = () =>
+    depth.queued >= maxQueued ||
+    queuedBytes() >= MAX_QUEUED_BYTES ||
+    depth.unflushedBytes >= 2 * partSizeBytes ||
+    (depth.state === 'blocked' && depth.unflushedBytes >= partSizeBytes);
+
   return {
     async wait() {
-      while (depth >= maxQueued || queuedBytes() >= MAX_QUEUED_BYTES) {
+      while (isFull()) {
         await sleep(LOOK_AGAIN_MS, undefined, { signal }).catch(() => undefined);
-        if (signal.aborted) return false;
-        const [waiting, delayed] = await Promise.all([
-          redis.llen(queueKey(keys, 'submit', 'wait')),
-          redis.zcard(queueKey(keys, 'submit', 'delayed')),
-        ]);
-        depth = waiting + delayed;
+        if (signal.aborted) return 0;
+        depth = await readDepth();
       }
-      return !signal.aborted;
+      return signal.aborted ? 0 : maxQueued - depth.queued;
     },
     added(lines, bytes, now) {
       recent.push({ lines, bytes });
       depth = now;
     },
   };
+}
+
+/** Lines that were read and have neither ended nor been admitted wait for submission. */
+export async function readDepth(redis: RedisClient, keys: RunKeys): Promise<Depth> {
+  const [counts, state] = await Promise.all([
+    redis.hmget(keys.counts, 'lines', 'settled', 'failed', 'in_flight', 'unflushed_bytes'),
+    redis.hget(keys.record, 'state'),
+  ]);
+  const [lines = 0, settled = 0, failed = 0, inFlight = 0, unflushedBytes = 0] = counts.map(Number);
+  return { queued: Math.max(0, lines - settled - failed - inFlight), unflushedBytes, state: state ?? 'gone' };
 }

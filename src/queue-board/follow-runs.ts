@@ -2,7 +2,8 @@ import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import type { BaseAdapter } from '@bull-board/api/dist/queueAdapters/base.js';
 import { type ConnectionOptions, Queue } from 'bullmq';
 import { secretUrl } from '../config/secret.js';
-import { QUEUE_NAMES, type SubmitJob } from '../queues/queues.js';
+import { type ChunkData, decodeChunk, type PolledLine } from '../queues/chunk.js';
+import { QUEUE_NAMES } from '../queues/queues.js';
 import type { RedisClient } from '../redis/connection.js';
 import { runKeys, runsIndexKey } from '../runs/keys.js';
 
@@ -44,7 +45,7 @@ export function followRuns(
       });
       queue.on('error', () => undefined);
       const adapter = new BullMQAdapter(queue, { prefix: `${run}:`, delimiter: ':', readOnlyMode: readOnly });
-      adapter.setFormatter('data', withoutSignatures);
+      adapter.setFormatter('data', shownData);
       board.addQueue(adapter);
       return { adapter, queue };
     });
@@ -75,9 +76,15 @@ export function followRuns(
   };
 }
 
-/** A signed URL is a secret: its query and its user are left out. */
-function withoutSignatures(data: Partial<SubmitJob>): unknown {
-  return typeof data?.u === 'string' && URL.canParse(data.u)
-    ? { ...data, u: secretUrl(data.u).toString() }
-    : data;
+/** A job's lines as people read them. A signed URL is a secret: its query and its user are left out. */
+function shownData(data: Partial<ChunkData>): unknown {
+  if (typeof data?.n !== 'number') return data;
+  const { source, lines } = decodeChunk<PolledLine>(data as ChunkData);
+  return {
+    source,
+    lines: lines.map(({ text, ...line }) => {
+      const { data_url } = JSON.parse(text) as { data_url: string };
+      return { ...line, data_url: URL.canParse(data_url) ? secretUrl(data_url).toString() : data_url };
+    }),
+  };
 }

@@ -1,10 +1,11 @@
 import type { RunKeys } from '../runs/keys.js';
-import type { RunRedis } from '../runs/scripts.js';
-import { type PollJob, queueKey } from './queues.js';
+import type { RedisClient } from '../redis/connection.js';
+import type { ChunkData } from './chunk.js';
+import { queueKey } from './queues.js';
 
 /** BullMQ scores a delayed job with its due time (ms) times this, and a counter below. */
 const SCORES_PER_MS = 0x1000;
-const PAGE = 500;
+const PAGE = 100;
 const ONE_AT_A_TIME_MS = 10_000;
 
 /**
@@ -13,7 +14,7 @@ const ONE_AT_A_TIME_MS = 10_000;
  * wakes meanwhile is left alone (`XX`), and none is put off (`LT`).
  */
 export async function bringForward(
-  redis: RunRedis,
+  redis: RedisClient,
   keys: RunKeys,
   nextMs: (ageMs: number) => number,
 ): Promise<void> {
@@ -26,7 +27,7 @@ export async function bringForward(
     const jobs = await readJobs(redis, keys, page);
     const moves = redis.pipeline();
     for (const { id, dueMs, data } of jobs) {
-      const wanted = Math.ceil(now + nextMs(now - data.at));
+      const wanted = Math.ceil(now + nextMs(now - (data.at ?? now)));
       if (data.w || dueMs <= wanted) from += 1;
       else moves.zadd(delayed, 'XX', 'LT', wanted * SCORES_PER_MS, id);
     }
@@ -35,7 +36,7 @@ export async function bringForward(
   }
 }
 
-async function readJobs(redis: RunRedis, keys: RunKeys, page: string[]) {
+async function readJobs(redis: RedisClient, keys: RunKeys, page: string[]) {
   const reads = redis.pipeline();
   for (let i = 0; i < page.length; i += 2) reads.hget(queueKey(keys, 'poll', page[i] as string), 'data');
   const texts = (await reads.exec()) ?? [];
@@ -43,6 +44,6 @@ async function readJobs(redis: RunRedis, keys: RunKeys, page: string[]) {
     if (typeof text !== 'string') return [];
     const id = page[index * 2] as string;
     const dueMs = Number(page[index * 2 + 1]) / SCORES_PER_MS;
-    return [{ id, dueMs, data: JSON.parse(text) as PollJob }];
+    return [{ id, dueMs, data: JSON.parse(text) as ChunkData }];
   });
 }

@@ -17,8 +17,14 @@ export interface RunWorkerOptions<T> {
   name: 'submit' | 'poll' | 'flush';
   keys: RunKeys;
   connection: ConnectionOptions;
+  /** Most jobs at a time. */
   concurrency: number;
-  process: Processor<T, void>;
+  /** Lines in hand from which no further job is taken; null: jobs carry no lines. */
+  mostLines: number | null;
+  /** Does a job's work; tells with `release` how many of its lines are out of its hands. */
+  process(job: Job<T, void>, token: string | undefined, release: (lines: number) => void): Promise<void>;
+  /** How many lines a job carries. */
+  linesOf?(data: T): number;
   log: Logger;
 }
 
@@ -27,14 +33,14 @@ export interface RunWorker {
   /** Takes no new jobs; jobs that are being worked on go on. */
   hold(): void;
   unhold(): void;
-  setConcurrency(n: number): void;
   /** Waits for running jobs up to the deadline (ms), then leaves them to the stalled check of another process. */
   close(deadlineMs: number): Promise<void>;
 }
 
 export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
   const { log } = options;
-  const worker = new Worker<T, void>(options.name, keeping(options), {
+  const hand = createHand(options, () => worker);
+  const worker: Worker<T, void> = new Worker<T, void>(options.name, keeping(options, hand), {
     autorun: false,
     connection: options.connection,
     prefix: options.keys.queuePrefix,
@@ -88,9 +94,6 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
       held = false;
       apply();
     },
-    setConcurrency(n) {
-      worker.concurrency = n;
-    },
     close(deadlineMs) {
       closing ??= closeWithin(worker, deadlineMs);
       return closing;
@@ -102,10 +105,11 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
  * No job is lost to an error that nobody expected, such as one of Redis': it goes back for a while (invariant 3). Where
  * that fails too, BullMQ has the job as failed or stalled, and the sweep or another process has it in the end.
  */
-function keeping<T>({ name, process, log }: RunWorkerOptions<T>): Processor<T, void> {
+function keeping<T>({ name, process, log }: RunWorkerOptions<T>, hand: Hand<T>): Processor<T, void> {
   return async (job: Job<T, void>, token?: string) => {
+    const held = hand.take(job);
     try {
-      await process(job, token);
+      await process(job, token, held.release);
     } catch (error) {
       if (error instanceof DelayedError) throw error;
       log.error({ queue: name, job: job.id, err: error }, 'a job went wrong; it is tried again');
@@ -114,8 +118,66 @@ function keeping<T>({ name, process, log }: RunWorkerOptions<T>): Processor<T, v
         throw error;
       });
       throw new DelayedError();
+    } finally {
+      held.end();
     }
   };
+}
+
+interface Hand<T> {
+  take(job: Job<T, void>): { release(lines: number): void; end(): void };
+}
+
+/**
+ * Takes jobs by the lines that they carry: one more while fewer lines than `mostLines` are in hand. Few large jobs keep
+ * a process as busy as many small ones, and none takes more of a run than it can work on.
+ */
+function createHand<T>(
+  { concurrency, mostLines, linesOf = () => 0 }: RunWorkerOptions<T>,
+  worker: () => Worker<T, void>,
+): Hand<T> {
+  let jobs = 0;
+  let lines = 0;
+  const adapt = () => {
+    if (mostLines === null) return;
+    const most = lines < mostLines ? concurrency : Math.max(1, jobs);
+    const before = worker().concurrency;
+    worker().concurrency = most;
+    if (most > before) lookAgain(worker());
+  };
+  return {
+    take(job) {
+      let left = linesOf(job.data);
+      jobs += 1;
+      lines += left;
+      adapt();
+      const release = (some: number) => {
+        const out = Math.min(some, left);
+        left -= out;
+        lines -= out;
+        adapt();
+      };
+      return {
+        release,
+        end() {
+          jobs -= 1;
+          release(left);
+        },
+      };
+    },
+  };
+}
+
+/**
+ * A worker with all its jobs in hand looks for more only when one of them ends, however far its `concurrency` has been
+ * raised meanwhile. An empty entry in the queue of what it waits for makes it look. (BullMQ has no public way; without
+ * this, one slow line would keep the place of the whole chunk that it came with.)
+ */
+function lookAgain(worker: Worker): void {
+  const { mainLoopQueue } = worker as unknown as {
+    mainLoopQueue?: { add(entry: Promise<undefined>): void } | null;
+  };
+  mainLoopQueue?.add(Promise.resolve(undefined));
 }
 
 /** `close()` has no deadline of its own, never returns while Redis is away, and a second one with force only waits for it. */

@@ -3,14 +3,18 @@ import { pipeline, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createGzip } from 'node:zlib';
 import type { Logger } from 'pino';
+import type { RedisClient } from '../redis/connection.js';
+import { defineScript } from '../redis/scripts.js';
 import { runKeys, SUPERSEDED } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
-import type { RunRedis } from '../runs/scripts.js';
 import type { PartRecord } from '../runs/status.js';
 import { parsePartName, partName, type Sink } from './sink.js';
 
-/** Few, for a row may have a MiB and more. */
-const READ_COUNT = 100;
+const script = (name: string) => defineScript(new URL(`../runs/scripts/${name}.lua`, import.meta.url));
+const [publish, commitPlan, dropPlan] = [script('publish-plan'), script('commit-plan'), script('drop-plan')];
+
+/** Entries of the stream that are read at a time: each may have a MiB of rows, and more. */
+const READ_COUNT = 16;
 /** Rows go to the sink about so many characters at a time. */
 const CHUNK_CHARACTERS = 1 << 20;
 
@@ -21,9 +25,8 @@ const CHUNK_CHARACTERS = 1 << 20;
 interface Plan {
   first: string;
   last: string;
-  /** Entries from first to last. */
+  /** Rows from first to last, and the bytes that they were counted with. */
   count: number;
-  /** Bytes that they were counted with. */
   bytes: number;
   results: number;
   failures: number;
@@ -33,10 +36,8 @@ interface Plan {
   compress: boolean;
 }
 
-type Entry = [id: string, fields: string[]];
-
 export interface Flusher {
-  redis: RunRedis;
+  redis: RedisClient;
   prefix: string;
   sink: Sink;
 }
@@ -56,19 +57,17 @@ export async function flushOnce(flusher: Flusher, record: RunRecord): Promise<Pa
     parts.push(await writePart(flusher, record, plan, kind, name));
   }
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);
-  // Fewer entries than planned: another flusher committed this plan meanwhile. Its parts are these.
-  if (rows !== plan.count) return [];
+  if (rows !== plan.count) {
+    // Another flusher has committed this plan meanwhile, and its parts are these; or nobody can carry it out any more.
+    await dropPlan.run(flusher.redis, [keys.plan, keys.results], [published, plan.first]);
+    return [];
+  }
   const behind = after(plan.last);
   const records = parts.map((part) => JSON.stringify(part));
-  const ours = await flusher.redis.asgCommitPlan(
-    keys.plan,
-    keys.results,
-    keys.parts,
-    keys.counts,
-    published,
-    behind,
-    plan.bytes,
-    ...records,
+  const ours = await commitPlan.run(
+    flusher.redis,
+    [keys.plan, keys.results, keys.parts, keys.counts],
+    [published, behind, plan.bytes, plan.count, ...records],
   );
   return ours === 1 ? parts : [];
 }
@@ -118,12 +117,12 @@ async function publishPlan(flusher: Flusher, record: RunRecord): Promise<string 
     failuresPart: 0,
     compress: record.policy.compress,
   };
-  for await (const [id, kind, json] of entries(redis, keys.results, '-', '+')) {
+  for await (const { id, kind, rows, text } of entries(redis, keys.results, '-', '+')) {
     plan.first ||= id;
     plan.last = id;
-    plan.count += 1;
-    plan.bytes += Buffer.byteLength(json) + 1;
-    plan[kind] += 1;
+    plan.count += rows;
+    plan.bytes += Buffer.byteLength(text) + 1;
+    plan[kind] += rows;
     if (plan.bytes >= record.policy.partSizeBytes) break;
   }
   if (plan.count === 0) return null;
@@ -131,9 +130,8 @@ async function publishPlan(flusher: Flusher, record: RunRecord): Promise<string 
   plan.resultsPart = nextNumber(names, 'results');
   const superseded = Number((await redis.hget(keys.record, SUPERSEDED)) ?? 0);
   plan.failuresPart = Math.max(nextNumber(names, 'failures'), superseded + 1);
-  const published = JSON.stringify(plan);
-  await redis.set(keys.plan, published, 'NX');
-  return redis.get(keys.plan);
+  const published = await publish.run(redis, [keys.plan, keys.results], [JSON.stringify(plan), plan.first]);
+  return published as string | null;
 }
 
 const nextNumber = (names: string[], kind: 'results' | 'failures') =>
@@ -155,11 +153,11 @@ async function writePart(
   async function* rows() {
     let lines: string[] = [];
     let characters = 0;
-    for await (const [, entryKind, json] of entries(flusher.redis, keys.results, plan.first, plan.last)) {
-      if (entryKind !== kind) continue;
-      part.rows += 1;
-      lines.push(json);
-      characters += json.length;
+    for await (const entry of entries(flusher.redis, keys.results, plan.first, plan.last)) {
+      if (entry.kind !== kind) continue;
+      part.rows += entry.rows;
+      lines.push(entry.text);
+      characters += entry.text.length;
       if (characters < CHUNK_CHARACTERS) continue;
       yield Buffer.from(`${lines.join('\n')}\n`);
       [lines, characters] = [[], 0];
@@ -194,17 +192,26 @@ function gzip(source: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
   return zip;
 }
 
+/** Some rows that ended in one step. */
+interface Entry {
+  id: string;
+  kind: 'results' | 'failures';
+  rows: number;
+  /** The rows, with line breaks between them. */
+  text: string;
+}
+
 async function* entries(
-  redis: RunRedis,
+  redis: RedisClient,
   stream: string,
   first: string,
   last: string,
-): AsyncIterable<[id: string, kind: 'results' | 'failures', json: string]> {
+): AsyncIterable<Entry> {
   let from = first;
   for (;;) {
-    const page = (await redis.xrange(stream, from, last, 'COUNT', READ_COUNT)) as Entry[];
-    for (const [id, fields] of page)
-      yield [id, fields[1] === 'settled' ? 'results' : 'failures', fields[3] ?? ''];
+    const page = await redis.xrange(stream, from, last, 'COUNT', READ_COUNT);
+    for (const [id, [, kind, , rows, , text = '']] of page)
+      yield { id, kind: kind === 'settled' ? 'results' : 'failures', rows: Number(rows), text };
     const lastId = page.at(-1)?.[0];
     if (lastId === undefined || page.length < READ_COUNT) return;
     from = `(${lastId}`;

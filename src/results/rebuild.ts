@@ -4,7 +4,7 @@ import { IngestError } from '../errors.js';
 import { confidenceField, EXAMPLES, exampleField, exampleOf } from '../runs/history.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
-import type { RunRedis } from '../runs/scripts.js';
+import type { RedisClient } from '../redis/connection.js';
 import type { PartRecord } from '../runs/status.js';
 import { readRows } from './read-rows.js';
 import type { FailureRow, ResultRow } from './rows.js';
@@ -17,7 +17,7 @@ const BATCH = 500;
  * for a run that has just been put on record and has produced nothing. Resolves to how many lines had ended.
  */
 export async function rebuildFromParts(
-  redis: RunRedis,
+  redis: RedisClient,
   prefix: string,
   record: RunRecord,
   sink: Sink,
@@ -63,12 +63,12 @@ export async function rebuildFromParts(
 }
 
 /** A pipeline reports what Redis refused in its answers. */
-async function executed(pipeline: ReturnType<RunRedis['pipeline']>): Promise<void> {
+async function executed(pipeline: ReturnType<RedisClient['pipeline']>): Promise<void> {
   for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error;
 }
 
 function countRow(
-  pipeline: ReturnType<RunRedis['pipeline']>,
+  pipeline: ReturnType<RedisClient['pipeline']>,
   keys: ReturnType<typeof runKeys>,
   result: ResultRow | null,
   row: ResultRow | FailureRow,

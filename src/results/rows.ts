@@ -37,17 +37,20 @@ export interface FailureRow {
 
 export type Row = ResultRow | FailureRow;
 
+/** What a row says of its line; `metadata` as the manifest has it, character by character. */
 export interface RowLine {
   line: number;
   source: string | null;
   data_url: string;
-  metadata: unknown;
+  metadata: string;
   idempotency_key: string;
 }
 
-export function resultRow(line: RowLine, result: SettledResult, settledBy: 'poll' | 'webhook'): ResultRow {
-  return {
-    ...line,
+/** A row as text: the manifest's own text of its metadata goes in as it is. */
+export function resultRowText(line: RowLine, result: SettledResult, settledBy: 'poll' | 'webhook'): string {
+  const { metadata, idempotency_key, ...place } = line;
+  const rest = {
+    idempotency_key,
     task_id: result.task_id,
     status: result.status,
     consensus_label: result.consensus_label ?? null,
@@ -60,4 +63,9 @@ export function resultRow(line: RowLine, result: SettledResult, settledBy: 'poll
     settled_at: result.settled_at ?? null,
     settled_by: settledBy,
   };
+  return `${JSON.stringify(place).slice(0, -1)},"metadata":${metadata},${JSON.stringify(rest).slice(1)}`;
 }
+
+/** @param input JSON text */
+export const failureRowText = (row: Omit<FailureRow, 'input'>, input: string): string =>
+  `${JSON.stringify(row).slice(0, -1)},"input":${input}}`;

@@ -1,11 +1,11 @@
 import { createBudget } from '../budget/index.js';
 import { budgetKey } from './keys.js';
 import type { RunRecord } from './record.js';
-import type { RunRedis } from './scripts.js';
+import type { RedisClient } from '../redis/connection.js';
 
 /** Gateway calls per second now allowed to a run's key; null when no limit is in force. */
 export async function allowedRate(
-  redis: RunRedis,
+  redis: RedisClient,
   prefix: string,
   { keyFingerprint, gateway }: Pick<RunRecord, 'keyFingerprint' | 'gateway'>,
 ): Promise<number | null> {

@@ -1,6 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import type { RedisClient } from '../redis/connection.js';
+import { defineScript } from '../redis/scripts.js';
 import type { RunKeys } from './keys.js';
-import type { RunRedis } from './scripts.js';
+
+const attendScript = defineScript(new URL('./scripts/attend.lua', import.meta.url));
+const allTold = defineScript(new URL('./scripts/all-told.lua', import.meta.url));
 
 /** A consumer that has not been heard of for so long is taken for dead: nobody waits for its counts. */
 const ABSENT_MS = 4_000;
@@ -11,20 +15,22 @@ const ABSENT_MS = 4_000;
  */
 export interface Attendance {
   /** Says that this consumer is there; `told`: every line has ended and its counts are on record. */
-  attend(told: boolean, callsPerSecond?: number): Promise<void>;
+  attend(told: boolean, doing?: { callsPerSecond: number; submitting: number }): Promise<void>;
   /** Whether all consumers that are there have told. */
   allTold(): Promise<boolean>;
   leave(): Promise<void>;
 }
 
-export function createAttendance(redis: RunRedis, keys: RunKeys): Attendance {
+export function createAttendance(redis: RedisClient, keys: RunKeys): Attendance {
   const id = randomBytes(6).toString('hex');
   let left = false;
   return {
-    async attend(told, callsPerSecond = 0) {
-      if (!left) await redis.asgAttend(keys.consumers, id, told ? 1 : 0, callsPerSecond.toFixed(1));
+    async attend(told, { callsPerSecond, submitting } = { callsPerSecond: 0, submitting: 0 }) {
+      if (left) return;
+      const doing = `${callsPerSecond.toFixed(1)}:${submitting}`;
+      await attendScript.run(redis, [keys.consumers], [id, told ? 1 : 0, doing]);
     },
-    allTold: async () => (await redis.asgAllTold(keys.consumers, ABSENT_MS)) === 1,
+    allTold: async () => (await allTold.run(redis, [keys.consumers], [ABSENT_MS])) === 1,
     async leave() {
       left = true;
       await redis.hdel(keys.consumers, id);
@@ -32,20 +38,23 @@ export function createAttendance(redis: RunRedis, keys: RunKeys): Attendance {
   };
 }
 
-/** The consumers that have been heard of lately, and the Gateway calls per second of all of them. */
+/** The consumers that have been heard of lately, and what all of them do. */
 export interface Present {
   consumers: number;
   callsPerSecond: number;
+  /** Lines that may be bought and are not in the poll queue yet. */
+  submitting: number;
 }
 
 /** @param fields of the hash that consumers attend in */
 export function presentIn(fields: Record<string, string>, nowMs: number): Present {
-  const present: Present = { consumers: 0, callsPerSecond: 0 };
+  const present: Present = { consumers: 0, callsPerSecond: 0, submitting: 0 };
   for (const value of Object.values(fields)) {
-    const [, at, pace] = value.split(':').map(Number);
+    const [, at, pace, submitting] = value.split(':').map(Number);
     if (nowMs - (at ?? 0) > ABSENT_MS) continue;
     present.consumers += 1;
     present.callsPerSecond += pace ?? 0;
+    present.submitting += submitting ?? 0;
   }
   return present;
 }

@@ -1,8 +1,12 @@
 import type { GatewayCall } from '../gateway/types.js';
+import type { RedisClient } from '../redis/connection.js';
+import { defineScript } from '../redis/scripts.js';
 import { eventField } from './history.js';
 import type { RunKeys } from './keys.js';
+import { createMessages } from './messages.js';
 import type { RunRecord } from './record.js';
-import type { RunRedis } from './scripts.js';
+
+const addCalls = defineScript(new URL('./scripts/add-calls.lua', import.meta.url));
 
 const BACKOFF = 'backoff_ms';
 const POLLS = 'polls';
@@ -20,13 +24,15 @@ export interface CallLedger {
 }
 
 export function createCallLedger(
-  redis: RunRedis,
+  redis: RedisClient,
   keys: RunKeys,
   run: Pick<RunRecord, 'startedAt'>,
 ): CallLedger {
   let pending = new Map<string, number>();
   let events = new Map<string, number>();
   let total = 0;
+  let unsent: { number: number; args: (string | number)[] } | null = null;
+  const messages = createMessages();
   const pace = createPace();
   const add = (field: string, n: number, to = pending) => to.set(field, (to.get(field) ?? 0) + n);
   return {
@@ -40,13 +46,15 @@ export function createCallLedger(
     backoff: (ms) => add(BACKOFF, Math.round(ms)),
     pace: () => pace(total),
     async flush() {
-      if (pending.size === 0) return;
-      const [calls, happened] = [pending, events];
-      [pending, events] = [new Map(), new Map()];
-      const pipeline = redis.pipeline();
-      for (const [field, n] of calls) pipeline.hincrby(keys.calls, field, n);
-      for (const [field, n] of happened) pipeline.hincrby(keys.history, field, n);
-      await pipeline.exec();
+      if (unsent === null && pending.size > 0) {
+        unsent = { number: messages.next(), args: [pending.size, ...[...pending, ...events].flat()] };
+        [pending, events] = [new Map(), new Map()];
+      }
+      if (unsent === null) return;
+      // What could not be sent keeps its number: it may have arrived all the same.
+      const { number, args } = unsent;
+      await addCalls.run(redis, [keys.seen, keys.calls, keys.history], [messages.sender, number, ...args]);
+      unsent = null;
     },
   };
 }

@@ -1,32 +1,59 @@
 import { type ContentSeen, checkContent, type Source } from '../manifest/index.js';
 import type { RunKeys } from './keys.js';
-import type { RunRedis } from './scripts.js';
+import type { RedisClient } from '../redis/connection.js';
+import { defineScript } from '../redis/scripts.js';
+
+const checkpointScript = defineScript(new URL('./scripts/checkpoint.lua', import.meta.url));
 
 /** How far a run's manifest has been read, everything before it being in Redis. */
 export interface Cursor {
-  source: number;
-  line: number;
-  offset: number;
+  at: { source: number; line: number; offset: number };
   /** All of it has been read. */
   produced: boolean;
   /** Of a stream, what was read of it, lines that are queued but not counted yet included; null when nothing was. */
   content: ContentSeen | null;
 }
 
-export async function readCursor(redis: RunRedis, keys: RunKeys): Promise<Cursor> {
+export async function readCursor(redis: RedisClient, keys: RunKeys): Promise<Cursor> {
   const cursor = await redis.hgetall(keys.cursor);
   const [seen, digest] = cursor.content?.split(' ') ?? [];
   return {
-    source: Number(cursor.source ?? 0),
-    line: Number(cursor.line ?? 0),
-    offset: Number(cursor.offset ?? 0),
+    at: {
+      source: Number(cursor.source ?? 0),
+      line: Number(cursor.line ?? 0),
+      offset: Number(cursor.offset ?? 0),
+    },
     produced: cursor.produced === '1',
     content: digest === undefined ? null : { offset: Number(seen), digest },
   };
 }
 
+export interface Checkpoint {
+  from: Cursor['at'];
+  to: Cursor['at'];
+  /** Non-blank lines, blank lines, and bytes between the two. */
+  lines: number;
+  blank: number;
+  bytes: number;
+  /** Everything has been read. */
+  produced: boolean;
+}
+
+const placeOf = ({ source, line, offset }: Cursor['at']) => `${source}:${line}:${offset}`;
+
+/** Moves the cursor, and tells how the run stands. `moved` is false when the lease of this token is lost. */
+export async function checkpoint(redis: RedisClient, keys: RunKeys, token: string, step: Checkpoint) {
+  const { from, to, lines, blank, bytes, produced } = step;
+  const [moved, queued, unflushedBytes, state] = (await checkpointScript.run(
+    redis,
+    [keys.lease, keys.cursor, keys.counts, keys.record],
+    [token, placeOf(from), placeOf(to), lines, blank, bytes, produced ? 1 : 0],
+  )) as [number, number, number, string];
+  return { moved: moved === 1, queued, unflushedBytes, state };
+}
+
 /** Written before the lines up to there are queued: no line is bought whose content is not on record. */
-export const noteContent = (redis: RunRedis, keys: RunKeys, offset: number, digest: string) =>
+export const noteContent = (redis: RedisClient, keys: RunKeys, offset: number, digest: string) =>
   redis.hset(keys.cursor, 'content', `${offset} ${digest}`);
 
 /** What this process has found to be the same, so that it is read once. */
@@ -38,7 +65,7 @@ const checked = new WeakMap<Source, string>();
  * @throws IngestError `source_changed` when it is not what the run had read.
  */
 export async function checkStream(
-  redis: RunRedis,
+  redis: RedisClient,
   keys: RunKeys,
   source: Source,
   options: { signal?: AbortSignal | undefined },

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { LabelSpec } from '../gateway/types.js';
+import { rawPath } from '../manifest/raw-fields.js';
 
 /** The Gateway's limit is not documented; longer values of a field are hashed. */
 const MAX_LENGTH = 128;
@@ -20,15 +21,17 @@ export function contentKey(content: TaskContent): string {
   return `content-${sha256(canonical(content)).slice(0, 40)}`;
 }
 
-/** `--key <field>`: the value at a path of the line's object; undefined when the line lacks it. */
-export function fieldKey(path: string, object: Record<string, unknown>): string | undefined {
-  const value = path
-    .split('.')
-    .reduce<unknown>((at, name) => (isObject(at) && Object.hasOwn(at, name) ? at[name] : undefined), object);
-  if (value === undefined || value === null || value === '') return undefined;
-  const text = typeof value === 'string' ? value : canonical(value);
-  const key = `${path}=${text}`;
-  return key.length <= MAX_LENGTH ? key : `${path}-${sha256(text).slice(0, 40)}`.slice(-MAX_LENGTH);
+/**
+ * `--key <field>`: the value at a path of the line's object, as it is written, so that `1` and `"1"` differ and no digit
+ * of a long number is lost; and a digest of what is asked, so that another question is another task. Undefined when the
+ * line lacks the field.
+ */
+export function fieldKey(path: string, object: string, { data_url: _of, ...asked }: TaskContent): string | undefined {
+  const value = rawPath(object, path);
+  if (value === undefined || value === 'null' || value === '""') return undefined;
+  const digest = sha256(canonical(asked)).slice(0, 12);
+  const key = `${path}=${value}-${digest}`;
+  return key.length <= MAX_LENGTH ? key : `${`${path}-${sha256(value).slice(0, 40)}`.slice(-MAX_LENGTH + 13)}-${digest}`;
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

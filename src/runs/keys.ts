@@ -9,7 +9,6 @@ export interface RunKeys {
   calls: string;
   cursor: string;
   lease: string;
-  fence: string;
   /** Lease: one process at a time sums the run up, or takes its failures back. */
   tally: string;
   results: string;
@@ -25,14 +24,24 @@ export interface RunKeys {
   history: string;
   /** Hash: a few failed lines of each code. */
   examples: string;
-  /** Hash: task → its line jobs, for tasks whose settling a webhook delivery tells of. */
-  tasks: string;
+  /** Set: lines that were refused before the Gateway had accepted any. */
+  refused: string;
+  /** Hash: sender → number of its last message of counts, so that none is added twice. */
+  seen: string;
   /** Hash: task → what its delivery said, until its lines have ended. */
   hints: string;
   /** Bit n of a source's map: line n + 1 has ended as a result or a failure. */
   ended(source: number): string;
   /** Bit n of a source's map: line n + 1 may have been bought, and has not ended. */
   admitted(source: number): string;
+  /** Bit n: line n + 1 was admitted more than once, so its admission may be somebody else's too. */
+  contested(source: number): string;
+  /** Bit n: what `--budget` had reserved for line n + 1 was given back. */
+  givenBack(source: number): string;
+  /** Bit n: a second task was reserved for line n + 1, whose first the Gateway has forgotten. */
+  boughtAgain(source: number): string;
+  /** Hash: task → its poll jobs, for the tasks whose settling a webhook delivery tells of; tasks are spread over many. */
+  tasks(bucket: number): string;
 }
 
 export const RUN_ID = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/;
@@ -49,7 +58,6 @@ export function runKeys(prefix: string, runId: string): RunKeys {
     calls: key('calls'),
     cursor: key('cursor'),
     lease: key('lease'),
-    fence: key('fence'),
     tally: key('tally'),
     results: key('results'),
     plan: key('plan'),
@@ -59,17 +67,32 @@ export function runKeys(prefix: string, runId: string): RunKeys {
     consumers: key('consumers'),
     history: key('history'),
     examples: key('examples'),
-    tasks: key('tasks'),
+    refused: key('refused'),
+    seen: key('seen'),
     hints: key('hints'),
     ended: (source) => key(`ended:${source}`),
     admitted: (source) => key(`admitted:${source}`),
+    contested: (source) => key(`contested:${source}`),
+    givenBack: (source) => key(`given-back:${source}`),
+    boughtAgain: (source) => key(`bought-again:${source}`),
+    tasks: (bucket) => key(`tasks:${bucket}`),
   };
 }
 
+/** Buckets of the index of tasks: with a million tasks in flight Redis still keeps each in its compact form. */
+export const TASK_BUCKETS = 8_192;
+
+const BITS = ['ended', 'admitted', 'contested', 'givenBack', 'boughtAgain'] as const;
+
+/** A source's bit maps. */
+export const bitKeys = (keys: RunKeys, source: number): string[] => BITS.map((name) => keys[name](source));
+
 /** All of a run's keys but its queues', whose names are BullMQ's. */
-export function allKeys({ queuePrefix: _notOurs, ended, admitted, ...named }: RunKeys, sources: number) {
-  const bits = Array.from({ length: sources }, (_, source) => [ended(source), admitted(source)]);
-  return [...Object.values(named), ...bits.flat()];
+export function* allKeys(keys: RunKeys, sources: number): Generator<string> {
+  for (const [name, value] of Object.entries(keys) as [string, unknown][])
+    if (name !== 'queuePrefix' && typeof value === 'string') yield value;
+  for (let source = 0; source < sources; source += 1) yield* bitKeys(keys, source);
+  for (let bucket = 0; bucket < TASK_BUCKETS; bucket += 1) yield keys.tasks(bucket);
 }
 
 /** Field of the record: the highest number of a failures part that `retry` has set aside. */

@@ -1,6 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { RedisClient } from '../redis/connection.js';
+import { defineScript } from '../redis/scripts.js';
 import type { RunKeys } from './keys.js';
-import type { RunRedis } from './scripts.js';
+
+const renewScript = defineScript(new URL('./scripts/renew.lua', import.meta.url));
+const releaseScript = defineScript(new URL('./scripts/release.lua', import.meta.url));
 
 const LEASE_MS = 10_000;
 const WAIT_MS = 200;
@@ -18,12 +23,13 @@ export interface Lease {
  * Takes the lease (default: the producer's), or resolves to null when another process holds it. It is renewed until
  * released or lost.
  */
-export async function takeLease(redis: RunRedis, keys: RunKeys, key = keys.lease): Promise<Lease | null> {
-  const token = `${await redis.incr(keys.fence)}`;
+export async function takeLease(redis: RedisClient, keys: RunKeys, key = keys.lease): Promise<Lease | null> {
+  // Random: a counter would begin again in a Redis that was lost, and a holder from before would pass the fence.
+  const token = randomBytes(12).toString('hex');
   if ((await redis.set(key, token, 'PX', LEASE_MS, 'NX')) === null) return null;
   const lost = new AbortController();
   const renew = setInterval(async () => {
-    const ours = await redis.asgRenew(key, token, LEASE_MS).catch(() => 1);
+    const ours = await renewScript.run(redis, [key], [token, LEASE_MS]).catch(() => 1);
     if (ours !== 1) lost.abort(new Error('another process took the lease'));
   }, LEASE_MS / 4);
   return {
@@ -31,16 +37,21 @@ export async function takeLease(redis: RunRedis, keys: RunKeys, key = keys.lease
     signal: lost.signal,
     async release() {
       clearInterval(renew);
-      await redis.asgRelease(key, token);
+      await releaseLock(redis, key, token);
     },
   };
 }
 
 /** Takes the run's tally, as soon as no other process has it. */
-export async function takeTally(redis: RunRedis, keys: RunKeys): Promise<Lease> {
+export async function takeTally(redis: RedisClient, keys: RunKeys): Promise<Lease> {
   for (;;) {
     const lease = await takeLease(redis, keys, keys.tally);
     if (lease !== null) return lease;
     await sleep(WAIT_MS);
   }
+}
+
+/** Ends a lock that this token holds. */
+export async function releaseLock(redis: RedisClient, key: string, token: string): Promise<void> {
+  await releaseScript.run(redis, [key], [token]);
 }

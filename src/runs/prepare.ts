@@ -20,7 +20,7 @@ import {
   type TaskOptions,
   updatePolicy,
 } from './record.js';
-import type { RunRedis } from './scripts.js';
+import type { RedisClient } from '../redis/connection.js';
 import type { RunSummary } from './status.js';
 
 export interface RunRequest {
@@ -47,7 +47,7 @@ export type Prepared =
  * run that Redis has forgotten its memory back. Nothing has been sent when this resolves.
  */
 export async function prepareRun(
-  redis: RunRedis,
+  redis: RedisClient,
   prefix: string,
   request: RunRequest,
   log: Logger,
@@ -103,7 +103,7 @@ export async function prepareRun(
 
 /** The first of a run's processes rebuilds it from its parts, if there are any; the others wait for that. */
 async function makeReady(
-  redis: RunRedis,
+  redis: RedisClient,
   prefix: string,
   record: RunRecord,
   sink: Sink,
@@ -138,7 +138,7 @@ async function endedBefore(sink: Sink, runId: string): Promise<RunSummary | null
 
 /** With `--key line`, a changed manifest would buy every line again: the user says whether that is meant. */
 async function refuseOtherVersion(
-  redis: RunRedis,
+  redis: RedisClient,
   prefix: string,
   identity: string,
   request: RunRequest,
@@ -174,7 +174,7 @@ function refuseOtherRun(known: RunRecord, wanted: RunRecord, isStream: boolean):
 
 /** A stream has no version, so its content is read again up to where the run had read it. */
 async function refuseOtherStream(
-  redis: RunRedis,
+  redis: RedisClient,
   prefix: string,
   id: string,
   { manifest, signal }: RunRequest,

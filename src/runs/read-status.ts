@@ -4,27 +4,27 @@ import { type Present, presentIn } from './attendance.js';
 import { callCounts } from './calls.js';
 import { type RunKeys, runKeys } from './keys.js';
 import { type RunRecord, recordFrom } from './record.js';
-import type { RunRedis } from './scripts.js';
+import type { RedisClient } from '../redis/connection.js';
 import type { PartRecord, RunStatus } from './status.js';
 
 /** A run's record, and all that is counted of it, in one round trip. */
 export interface RunReading {
   record: RunRecord;
   status: RunStatus;
-  /** Bytes and entries of results that are in no part yet, and the age of the oldest in ms. */
-  unflushed: { bytes: number; entries: number; oldestMs: number };
+  /** Bytes and rows of results that are in no part yet, and the age of the oldest in ms. */
+  unflushed: { bytes: number; rows: number; oldestMs: number };
   planned: boolean;
   /** `summary.json` is written. */
   summedUp: boolean;
-  /** Jobs of the queues, all states that will still be worked on. */
+  /** Jobs of the queues, all states that will still be worked on. Each carries some lines: for looks at what is there. */
   jobs: {
     submit: number;
     /** Of those to submit, the ones that a process has in hand. */
     submitting: number;
     poll: number;
-    /** Of those to poll, the ones that do not sleep. */
-    pollDue: number;
   };
+  /** Tasks that are to be polled now, about: jobs that do not sleep, with as many tasks as jobs have on average. */
+  tasksDue: number;
   /** Tasks that count against `--budget`: bought, or reserved by a call that is out. */
   bought: number;
   /** Whether BullMQ's pause is on. */
@@ -36,7 +36,7 @@ export interface RunReading {
 const LISTS = ['wait', 'active', 'paused'] as const;
 const SETS = ['delayed', 'prioritized'] as const;
 
-export async function readRun(redis: RunRedis, prefix: string, runId: string): Promise<RunReading | null> {
+export async function readRun(redis: RedisClient, prefix: string, runId: string): Promise<RunReading | null> {
   const ask = (pipeline: ChainableCommander) => askForRun(pipeline, runKeys(prefix, runId));
   const [[answers = []], nowMs] = await Promise.all([readTogether(redis, [ask]), redisNow(redis)]);
   return readingOf(answers, nowMs);
@@ -47,7 +47,6 @@ export function askForRun(pipeline: ChainableCommander, keys: RunKeys): void {
   for (const key of [keys.record, keys.counts, keys.failures, keys.labels, keys.calls, keys.cursor])
     pipeline.hgetall(key);
   pipeline.lrange(keys.parts, 0, -1);
-  pipeline.xlen(keys.results);
   pipeline.xrange(keys.results, '-', '+', 'COUNT', 1);
   pipeline.exists(keys.plan);
   for (const queue of ['submit', 'poll'] as const) {
@@ -64,12 +63,12 @@ export function readingOf(answers: unknown[], nowMs: number): RunReading | null 
   const record = recordFrom(fields ?? {});
   if (record === null) return null;
   const parts = (answers[6] as string[]).map((part) => JSON.parse(part) as PartRecord);
-  const oldest = (answers[8] as [string, string[]][])[0]?.[0];
+  const oldest = (answers[7] as [string, string[]][])[0]?.[0];
   const perQueue = 1 + LISTS.length + SETS.length;
   const queue = (index: number) => {
     const [paused, ...lengths] = answers.slice(
-      10 + index * perQueue,
-      10 + (index + 1) * perQueue,
+      9 + index * perQueue,
+      9 + (index + 1) * perQueue,
     ) as number[];
     const sum = (some: number[]) => some.reduce((total, n) => total + n, 0);
     return {
@@ -85,7 +84,8 @@ export function readingOf(answers: unknown[], nowMs: number): RunReading | null 
   const [settled, failed, inFlight] = [count('settled'), count('failed'), Math.max(0, count('in_flight'))];
   const called = callCounts(calls ?? {});
   const ended = settled + failed;
-  const lines = record.state === 'cancelled' ? ended + inFlight : count('lines');
+  const cancelled = record.state === 'cancelled';
+  const lines = cancelled ? ended + inFlight : count('lines');
   const status: RunStatus = {
     run_id: record.id,
     manifest: { uri: record.manifest.uri, version: record.manifest.version },
@@ -103,7 +103,7 @@ export function readingOf(answers: unknown[], nowMs: number): RunReading | null 
     cost_sats: count('cost_sats'),
     labels: numbers(labels),
     parts,
-    queued: submit.jobs,
+    queued: Math.max(0, count('lines') - ended - inFlight),
     in_flight: inFlight,
     rate: null,
     eta_seconds: etaSeconds(record, lines, ended, nowMs),
@@ -116,16 +116,17 @@ export function readingOf(answers: unknown[], nowMs: number): RunReading | null 
     status,
     unflushed: {
       bytes: count('unflushed_bytes'),
-      entries: Number(answers[7]),
+      rows: count('unflushed_rows'),
       oldestMs: oldest === undefined ? 0 : nowMs - Number(oldest.split('-')[0]),
     },
-    planned: answers[9] === 1,
+    planned: answers[8] === 1,
     summedUp: fields?.summed_up === '1',
-    jobs: { submit: submit.jobs, submitting: submit.active, poll: poll.jobs, pollDue: poll.due },
+    jobs: { submit: submit.jobs, submitting: submit.active, poll: poll.jobs },
+    tasksDue: poll.jobs === 0 ? 0 : Math.round((poll.due * inFlight) / poll.jobs),
     bought: count('bought'),
     queuesPaused: { submit: submit.paused, poll: poll.paused },
     read: { lines: count('lines'), skipped: count('skipped'), bytes: count('bytes') },
-    present: presentIn(answers[10 + 2 * perQueue] as Record<string, string>, nowMs),
+    present: presentIn(answers[9 + 2 * perQueue] as Record<string, string>, nowMs),
   };
 }
 

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { LabelSpec } from '../gateway/types.js';
+import type { RedisClient } from '../redis/connection.js';
+import { defineScript } from '../redis/scripts.js';
 import { manifestsKey, runKeys, runsIndexKey } from './keys.js';
-import type { RunRedis } from './scripts.js';
 import type { BlockReason, RunState } from './status.js';
+
+const createScript = defineScript(new URL('./scripts/create.lua', import.meta.url));
 
 /** What every line of a run shares; part of the run's identity. */
 export interface TaskOptions {
@@ -93,12 +96,12 @@ export function recordFrom(fields: Record<string, string>): RunRecord | null {
   };
 }
 
-export async function loadRun(redis: RunRedis, prefix: string, id: string): Promise<RunRecord | null> {
+export async function loadRun(redis: RedisClient, prefix: string, id: string): Promise<RunRecord | null> {
   return recordFrom(await redis.hgetall(runKeys(prefix, id).record));
 }
 
 /** All runs on record, the oldest first. */
-export async function listRuns(redis: RunRedis, prefix: string): Promise<RunRecord[]> {
+export async function listRuns(redis: RedisClient, prefix: string): Promise<RunRecord[]> {
   const ids = await redis.zrange(runsIndexKey(prefix), '0', '-1');
   const records = await Promise.all(ids.map((id) => loadRun(redis, prefix, id)));
   return records.filter((record) => record !== null);
@@ -106,19 +109,19 @@ export async function listRuns(redis: RunRedis, prefix: string): Promise<RunReco
 
 /** Puts a new run on record; when another process was first, that one's record stands. */
 export async function createRun(
-  redis: RunRedis,
+  redis: RedisClient,
   prefix: string,
   record: RunRecord,
 ): Promise<{ record: RunRecord; created: boolean }> {
   const keys = runKeys(prefix, record.id);
-  const created = (await redis.asgCreate(keys.record, ...Object.entries(fieldsOf(record)).flat())) === 1;
+  const created = (await createScript.run(redis, [keys.record], Object.entries(fieldsOf(record)).flat())) === 1;
   // The index is another shard's key: written after the record, and again by every start, so a crash heals.
   await redis.zadd(runsIndexKey(prefix), 'NX', String(Date.parse(record.startedAt)), record.id);
   return { record: created ? record : ((await loadRun(redis, prefix, record.id)) ?? record), created };
 }
 
 export async function updatePolicy(
-  redis: RunRedis,
+  redis: RedisClient,
   prefix: string,
   id: string,
   policy: RunPolicy,
@@ -149,7 +152,7 @@ export interface KnownManifest {
 }
 
 export async function knownManifest(
-  redis: RunRedis,
+  redis: RedisClient,
   prefix: string,
   identity: string,
 ): Promise<KnownManifest | null> {
@@ -158,7 +161,7 @@ export async function knownManifest(
 }
 
 export async function rememberManifest(
-  redis: RunRedis,
+  redis: RedisClient,
   prefix: string,
   identity: string,
   known: KnownManifest,

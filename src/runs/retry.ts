@@ -1,18 +1,23 @@
 import { IngestError } from '../errors.js';
-import { parseLine, type RawLine } from '../manifest/index.js';
-import { prepareLine } from '../producers/lines.js';
+import { parseLine, rawField } from '../manifest/index.js';
+import { addChunks } from '../producers/enqueue.js';
+import { prepareLine } from '../producers/prepare-line.js';
 import type { Producer } from '../producers/produce.js';
-import { jobId, type SubmitJob } from '../queues/queues.js';
+import type { QueuedLine } from '../queues/chunk.js';
+import { defineScript } from '../redis/scripts.js';
 import { flushAll } from '../results/flush.js';
 import { readRows } from '../results/read-rows.js';
 import type { FailureRow } from '../results/rows.js';
 import { parsePartName, type Sink } from '../results/sink.js';
 import { EXAMPLES } from './history.js';
+import { lineKey } from './idempotency-key.js';
 import { type RunKeys, runKeys, SUPERSEDED } from './keys.js';
 import { takeTally } from './lease.js';
 import type { RunRecord } from './record.js';
 import type { PartRecord } from './status.js';
 import { reopen } from './transition.js';
+
+const unfail = defineScript(new URL('./scripts/unfail.lua', import.meta.url));
 
 /**
  * Puts a run's failures back into its queue, under the keys that they had. A failure part goes to `superseded/` only
@@ -56,18 +61,18 @@ async function putAllBack(
       continue;
     }
     let again = 0;
-    for await (const row of failureRows(sink, name)) if (row.stage !== 'manifest') again += 1;
+    for await (const { row } of failureRows(sink, name)) if (row.stage !== 'manifest') again += 1;
     // A part of rejections alone has nothing that could go better.
     if (again === 0) continue;
     if (lines === 0) {
       await sink.removeSummary();
       await reopen(producer.redis, keys);
     }
-    let number = 0;
-    for await (const row of failureRows(sink, name)) {
+    let number = 1;
+    for await (const rows of failureBlocks(sink, name)) {
       lost.throwIfAborted();
-      number += 1;
-      await putBack(producer, record, row, name, number);
+      await putBack(producer, record, rows, name, number);
+      number += rows.length;
     }
     await forgetPart(producer, keys, name);
     await sink.setAside(name);
@@ -76,33 +81,85 @@ async function putAllBack(
   return lines;
 }
 
-async function* failureRows(sink: Sink, name: string): AsyncIterable<FailureRow> {
-  for await (const text of readRows(sink, name)) yield JSON.parse(text) as FailureRow;
+/** A row, and its text: what the text says of numbers, the row may have lost. */
+interface WrittenRow {
+  row: FailureRow;
+  text: string;
 }
 
-/** Clears the line's bit and its count and queues it; a rejection moves into a new part. */
-async function putBack(producer: Producer, record: RunRecord, row: FailureRow, part: string, number: number) {
+const BLOCK_ROWS = 500;
+
+async function* failureRows(sink: Sink, name: string): AsyncIterable<WrittenRow> {
+  for await (const text of readRows(sink, name)) yield { row: JSON.parse(text) as FailureRow, text };
+}
+
+async function* failureBlocks(sink: Sink, name: string): AsyncIterable<WrittenRow[]> {
+  let block: WrittenRow[] = [];
+  for await (const row of failureRows(sink, name)) {
+    block.push(row);
+    if (block.length < BLOCK_ROWS) continue;
+    yield block;
+    block = [];
+  }
+  if (block.length > 0) yield block;
+}
+
+/** Clears the lines' bits and counts and queues them; rejections move into a new part. `first`: their place in the part. */
+async function putBack(
+  producer: Producer,
+  record: RunRecord,
+  rows: readonly WrittenRow[],
+  part: string,
+  first: number,
+): Promise<void> {
   const keys = runKeys(producer.prefix, record.id);
-  const source = row.source === null ? 0 : record.manifest.sources.indexOf(row.source);
-  const rejected = row.stage === 'manifest';
-  await producer.redis.asgUnfail(
-    ...[keys.ended(source), keys.counts, keys.failures, keys.results, keys.record, keys.examples],
-    ...[row.line - 1, row.error.code, rejected ? JSON.stringify(row) : '', part, number, EXAMPLES],
-  );
-  if (rejected) return;
-  const data = jobOf(record, source, row);
-  await producer.queues.submit.add('line', data, { jobId: jobId(source, row.line) });
+  const most = await producer.linesPerChunk();
+  let number = first;
+  for (const some of bySource(record, rows)) {
+    const { source } = some;
+    const args = some.rows.flatMap(({ row, text }) => [
+      row.line - 1,
+      row.error.code,
+      row.stage === 'manifest' ? text : '',
+    ]);
+    await unfail.run(
+      producer.redis,
+      [keys.ended(source), keys.counts, keys.failures, keys.results, keys.record, keys.examples],
+      [part, number, EXAMPLES, ...args],
+    );
+    number += some.rows.length;
+    const lines = some.rows.filter(({ row }) => row.stage !== 'manifest');
+    await addChunks(
+      producer,
+      source,
+      lines.map((written) => lineOf(record, source, written)),
+      most,
+    );
+  }
 }
 
-/** The job as the producer would make it of the row's input, with the key that the line had. */
-function jobOf(record: RunRecord, source: number, row: FailureRow): SubmitJob {
-  const text = JSON.stringify(row.input);
-  const raw: RawLine = { line: row.line, end: 0, bytes: text.length, text };
-  const parsed = parseLine(raw);
-  const line = parsed.kind === 'item' ? prepareLine(record, source, raw, parsed.item) : null;
-  if (line?.kind !== 'job')
+/** Neighbours of one source, in their order. */
+function bySource(record: RunRecord, rows: readonly WrittenRow[]) {
+  const groups: { source: number; rows: WrittenRow[] }[] = [];
+  for (const each of rows) {
+    const source = each.row.source === null ? 0 : record.manifest.sources.indexOf(each.row.source);
+    const last = groups.at(-1);
+    if (last?.source === source) last.rows.push(each);
+    else groups.push({ source, rows: [each] });
+  }
+  return groups;
+}
+
+/** The line as the producer would make it of the row's input, with the key that it had. */
+function lineOf(record: RunRecord, source: number, { row, text }: WrittenRow): QueuedLine {
+  const input = rawField(text, 'input') ?? 'null';
+  const parsed = parseLine({ line: row.line, end: 0, bytes: input.length, text: input });
+  const line = parsed.kind === 'item' ? prepareLine(record.task, row, parsed.item) : null;
+  if (line?.kind !== 'queued')
     throw new IngestError('internal', `line ${row.line} of a failures part is no longer valid`);
-  return row.idempotency_key === null ? line.data : { ...line.data, k: row.idempotency_key };
+  const { key: _asNow, ...place } = line.line;
+  const had = row.idempotency_key;
+  return had === null || had === lineKey(record.id, source, row.line) ? place : { ...place, key: had };
 }
 
 /** The part leaves the record; its number is not given again, for it names its rows in the record and in `superseded/`. */

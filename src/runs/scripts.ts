@@ -1,125 +1,166 @@
 import type { RedisClient } from '../redis/connection.js';
+import { defineScript, type RedisScript } from '../redis/scripts.js';
 import { EXAMPLES, type FailureExample } from './history.js';
 import type { RunKeys } from './keys.js';
-import * as lua from './lua.js';
 
-const SCRIPTS = {
-  asgSettle: { numberOfKeys: 8, lua: lua.SETTLE },
-  asgAdmit: { numberOfKeys: 4, lua: lua.ADMIT },
-  asgReserve: { numberOfKeys: 2, lua: lua.RESERVE },
-  asgUnadmit: { numberOfKeys: 2, lua: lua.UNADMIT },
-  asgCheckpoint: { numberOfKeys: 5, lua: lua.CHECKPOINT },
-  asgRenew: { numberOfKeys: 1, lua: lua.RENEW },
-  asgRelease: { numberOfKeys: 1, lua: lua.RELEASE },
-  asgCreate: { numberOfKeys: 1, lua: lua.CREATE },
-  asgTransition: { numberOfKeys: 1, lua: lua.TRANSITION },
-  asgUnfail: { numberOfKeys: 6, lua: lua.UNFAIL },
-  asgAttend: { numberOfKeys: 1, lua: lua.ATTEND },
-  asgAllTold: { numberOfKeys: 1, lua: lua.ALL_TOLD },
-  asgIndexTask: { numberOfKeys: 1, lua: lua.INDEX_TASK },
-  asgForgetTask: { numberOfKeys: 2, lua: lua.FORGET_TASK },
-  asgHintTask: { numberOfKeys: 2, lua: lua.HINT_TASK },
-  asgCommitPlan: { numberOfKeys: 4, lua: lua.COMMIT_PLAN },
-  asgLearn: { numberOfKeys: 1, lua: lua.LEARN },
-} as const;
+/**
+ * A run's scripts, one `.lua` file each: whatever must happen in one step. Their heads name keys, arguments and answers.
+ * The client sends a script again when the connection broke before its answer came, so each is safe to repeat: a bit, a
+ * comparison or a message's number tells what has been done already.
+ */
+const script = (name: string): RedisScript => defineScript(new URL(`./scripts/${name}.lua`, import.meta.url));
 
-type ScriptArgs = (string | number)[];
-export type RunScripts = Record<keyof typeof SCRIPTS, (...args: ScriptArgs) => Promise<unknown>>;
+const scripts = {
+  admit: script('admit'),
+  unadmit: script('unadmit'),
+  giveBack: script('give-back'),
+  reserveAgain: script('reserve-again'),
+  unreserveAgain: script('unreserve-again'),
+  endLines: script('end-lines'),
+  judgeRefusal: script('judge-refusal'),
+};
 
-/** Loads the run scripts into a client (EVALSHA, with EVAL when the server does not know them). */
-export function defineRunScripts(redis: RedisClient): RedisClient & RunScripts {
-  for (const [name, script] of Object.entries(SCRIPTS)) redis.defineCommand(name, script);
-  return redis as RedisClient & RunScripts;
-}
+/** Whether a line of a chunk may be submitted. */
+export type Verdict = 'fresh' | 'again' | 'ended' | 'full' | 'budget' | 'held' | 'cancelled';
 
-export type RunRedis = ReturnType<typeof defineRunScripts>;
+const VERDICTS: Record<string, Verdict> = {
+  f: 'fresh',
+  a: 'again',
+  e: 'ended',
+  w: 'full',
+  b: 'budget',
+  h: 'held',
+  c: 'cancelled',
+};
 
-/** A line's place: its source's index and its number in that source, from 1. */
-export interface LineRef {
-  source: number;
-  line: number;
-}
+const bitOf = (line: number) => line - 1;
 
-export type Admission =
-  | 'fresh'
-  | 'again'
-  | 'ended'
-  | 'full'
-  | 'budget'
-  | 'paused'
-  | 'blocked'
-  | 'cancelled'
-  | 'completed'
-  | 'gone';
-
-export function admit(redis: RunRedis, keys: RunKeys, at: LineRef): Promise<Admission> {
-  return redis.asgAdmit(
-    keys.record,
-    keys.ended(at.source),
-    keys.admitted(at.source),
-    keys.counts,
-    at.line - 1,
-  ) as Promise<Admission>;
-}
-
-export async function unadmit(redis: RunRedis, keys: RunKeys, at: LineRef): Promise<void> {
-  await redis.asgUnadmit(keys.admitted(at.source), keys.counts, at.line - 1);
-}
-
-/** Takes one more of `--budget`, as on record now, for a task that is to be bought anew; false when none is left. */
-export const reserve = async (redis: RunRedis, keys: RunKeys): Promise<boolean> =>
-  (await redis.asgReserve(keys.record, keys.counts)) === 1;
-
-/** Gives back what was reserved for a task that has not been bought. */
-export const giveBack = (redis: RunRedis, keys: RunKeys) => redis.hincrby(keys.counts, 'bought', -1);
-
-/** The last few thousand results weigh, so that a change of the Gateway's pace is followed. */
-const RESULTS_KEPT = 2_000;
-
-/** Adds to the sightings of a run's settle times, `settled` results among them; resolves to all of them. */
-export async function learn(
-  redis: RunRedis,
+/** One verdict for each line of a source; null when the run is gone. */
+export async function admit(
+  redis: RedisClient,
   keys: RunKeys,
-  sightings: ReadonlyMap<string, number>,
-  settled: number,
-): Promise<Map<string, number>> {
-  const added = [...sightings].flat();
-  const all = (await redis.asgLearn(keys.settleTimes, RESULTS_KEPT, settled, ...added)) as string[];
-  const seen = new Map<string, number>();
-  for (let i = 0; i < all.length; i += 2)
-    if (all[i] !== 'sum') seen.set(all[i] as string, Number(all[i + 1]));
-  return seen;
+  source: number,
+  lines: readonly number[],
+): Promise<Verdict[] | null> {
+  const [state, letters] = (await scripts.admit.run(
+    redis,
+    [
+      keys.record,
+      keys.ended(source),
+      keys.admitted(source),
+      keys.contested(source),
+      keys.counts,
+      keys.givenBack(source),
+    ],
+    lines.map(bitOf),
+  )) as [string, string];
+  return state === 'gone' ? null : [...letters].map((letter) => VERDICTS[letter] ?? 'held');
 }
 
-/** How a line ends. `record` is the row that the parts will hold, `history` the counters of its history that grow. */
-export type Ending = { record: object; history?: readonly string[] } & (
-  | { kind: 'settled'; label: string; costSats: number }
-  | { kind: 'failed'; code: string; example?: FailureExample }
+/** Takes the admissions of lines back, which the Gateway certainly has not accepted. */
+export async function unadmit(redis: RedisClient, keys: RunKeys, source: number, lines: readonly number[]) {
+  if (lines.length === 0) return;
+  const names = [keys.admitted(source), keys.contested(source), keys.counts];
+  await scripts.unadmit.run(redis, names, lines.map(bitOf));
+}
+
+/** Gives back what `--budget` had reserved for lines whose task had been bought before. */
+export async function giveBack(redis: RedisClient, keys: RunKeys, source: number, lines: readonly number[]) {
+  if (lines.length === 0) return;
+  const names = [keys.givenBack(source), keys.contested(source), keys.counts];
+  await scripts.giveBack.run(redis, names, lines.map(bitOf));
+}
+
+/** Reserves a second task for a line whose first is forgotten; false when `--budget` allows none. */
+export const reserveAgain = async (redis: RedisClient, keys: RunKeys, source: number, line: number) =>
+  (await scripts.reserveAgain.run(
+    redis,
+    [keys.record, keys.boughtAgain(source), keys.counts],
+    [bitOf(line)],
+  )) === 1;
+
+export async function unreserveAgain(redis: RedisClient, keys: RunKeys, source: number, line: number) {
+  await scripts.unreserveAgain.run(redis, [keys.boughtAgain(source), keys.counts], [bitOf(line)]);
+}
+
+/** How a line ends. `row` is what the parts will hold, `history` the counters of the run's history that grow. */
+export type Ending = { row: string; history: readonly string[] } & (
+  | {
+      kind: 'settled';
+      label: string;
+      costSats: number;
+      settledBy: 'poll' | 'webhook';
+      /** From submission to now, ms. */
+      ageMs: number;
+    }
+  | {
+      kind: 'failed';
+      stage: 'manifest' | 'submit' | 'poll';
+      code: string;
+      example: FailureExample;
+      /** Certainly no task was accepted for the line: what `--budget` reserved for it is free again. */
+      unbought?: boolean;
+    }
 );
 
-/** Ends a line, once; false when it had ended before. */
-export async function settleLine(
-  redis: RunRedis,
+export interface EndedLine {
+  line: number;
+  ending: Ending;
+}
+
+/** More satoshis than there are: an answer that says so is not believed. */
+const ALL_SATOSHIS = 2_100_000_000_000_000;
+
+const costOf = (sats: number) => (sats >= 0 && sats <= ALL_SATOSHIS ? Math.round(sats) : 0);
+
+/** Ends lines of a source, each once; for each line false when it had ended before. */
+export async function endLines(
+  redis: RedisClient,
   keys: RunKeys,
-  at: LineRef,
-  ending: Ending,
-): Promise<boolean> {
-  const ended = await redis.asgSettle(
-    keys.ended(at.source),
-    keys.counts,
-    keys.results,
-    keys.failures,
-    keys.labels,
-    keys.admitted(at.source),
-    keys.history,
-    keys.examples,
-    at.line - 1,
-    ending.kind,
-    JSON.stringify(ending.record),
+  source: number,
+  lines: readonly EndedLine[],
+): Promise<boolean[]> {
+  const args = lines.flatMap(({ line, ending }) => [
+    bitOf(line),
+    ending.kind === 'failed' && ending.unbought === true ? 'unbought' : ending.kind,
     ending.kind === 'settled' ? ending.label : ending.code,
-    ending.kind === 'settled' ? Math.round(ending.costSats) : 0,
-    ...(ending.kind === 'failed' && ending.example ? [JSON.stringify(ending.example), EXAMPLES] : ['', 0]),
-    ...(ending.history ?? []),
+    ending.kind === 'settled' ? costOf(ending.costSats) : 0,
+    ending.row,
+    ending.history.join(' '),
+    ending.kind === 'failed' ? JSON.stringify(ending.example) : '',
+  ]);
+  const digits = (await scripts.endLines.run(
+    redis,
+    [
+      keys.ended(source),
+      keys.admitted(source),
+      keys.contested(source),
+      keys.counts,
+      keys.results,
+      keys.failures,
+      keys.labels,
+      keys.history,
+      keys.examples,
+    ],
+    [EXAMPLES, ...args],
+  )) as string;
+  return [...digits].map((digit) => digit === '1');
+}
+
+/** What a refusal says while the Gateway has accepted no line: the line's fault, the endpoint's, or try again in a round. */
+export async function judgeRefusal(
+  redis: RedisClient,
+  keys: RunKeys,
+  at: { source: number; line: number },
+  refusedIn: string | undefined,
+  mostRefusals: number,
+): Promise<'line' | 'endpoint' | { round: string }> {
+  const answer = String(
+    await scripts.judgeRefusal.run(
+      redis,
+      [keys.counts, keys.refused],
+      [`${at.source}:${at.line}`, refusedIn ?? '', mostRefusals],
+    ),
   );
-  return ended === 1;
+  return answer === 'line' || answer === 'endpoint' ? answer : { round: answer };
 }

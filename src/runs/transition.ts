@@ -1,6 +1,9 @@
+import type { RedisClient } from '../redis/connection.js';
+import { defineScript } from '../redis/scripts.js';
 import type { RunKeys } from './keys.js';
-import type { RunRedis } from './scripts.js';
 import type { BlockReason, RunState } from './status.js';
+
+const transitionScript = defineScript(new URL('./scripts/transition.lua', import.meta.url));
 
 /** From which states a run may go to each; `completed` and `cancelled` are final but for `retry`. */
 const FORMER: Record<RunState, RunState[]> = {
@@ -19,18 +22,16 @@ const formerOf = (to: RunState, reason: BlockReason | undefined): RunState[] =>
  * (`gone` when there is no such run).
  */
 export async function transition(
-  redis: RunRedis,
+  redis: RedisClient,
   keys: RunKeys,
   to: RunState,
   why: { reason?: BlockReason; message?: string } = {},
 ): Promise<RunState | 'gone'> {
-  const state = await redis.asgTransition(
-    keys.record,
-    formerOf(to, why.reason).join(','),
-    to,
-    why.reason ?? '',
-    why.message ?? '',
-    new Date().toISOString(),
+  const former = formerOf(to, why.reason).join(',');
+  const state = await transitionScript.run(
+    redis,
+    [keys.record],
+    [former, to, why.reason ?? '', why.message ?? '', new Date().toISOString()],
   );
   return state as RunState | 'gone';
 }
@@ -39,7 +40,7 @@ export async function transition(
  * Opens an ended run again for the lines that `retry` puts back. A cancelled run's extent stays what had been read:
  * lines that were never read are not bought by a retry.
  */
-export async function reopen(redis: RunRedis, keys: RunKeys): Promise<void> {
+export async function reopen(redis: RedisClient, keys: RunKeys): Promise<void> {
   const [settled, failed] = await redis.hmget(keys.counts, 'settled', 'failed');
   const state = await redis.hget(keys.record, 'state');
   const transaction = redis.multi();

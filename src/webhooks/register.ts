@@ -6,6 +6,7 @@ import { ASGGatewayHTTPError, ASGNetworkError, ASGTimeoutError } from '../gatewa
 import type { CallOptions, Webhook } from '../gateway/types.js';
 import type { Pipeline } from '../pipeline.js';
 import { webhookLockKey } from '../runs/keys.js';
+import { releaseLock } from '../runs/lease.js';
 
 const EVENT = 'task.settled';
 const LOCK_MS = 60_000;
@@ -49,7 +50,7 @@ export async function ensureRegistered(
     );
     log.info({ webhook: made.webhook_id, callback_url: callbackUrl }, 'webhook registered');
   } finally {
-    await redis.asgRelease(key, token);
+    await releaseLock(redis, key, token);
   }
 }
 

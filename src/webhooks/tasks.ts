@@ -1,24 +1,47 @@
-import type { RunKeys } from '../runs/keys.js';
-import type { RunRedis } from '../runs/scripts.js';
+import type { RedisClient } from '../redis/connection.js';
+import { defineScript } from '../redis/scripts.js';
+import { type RunKeys, TASK_BUCKETS } from '../runs/keys.js';
 
 /**
- * Which of a run's line jobs wait for which task's delivery, and what deliveries said of them. Entries leave when
- * their lines end, so that there are never more than tasks in flight.
+ * Which of a run's poll jobs wait for which task's delivery, and what deliveries said of them. Entries leave when their
+ * lines end, so that there are never more than tasks in flight.
  */
+const indexScript = defineScript(new URL('../runs/scripts/index-tasks.lua', import.meta.url));
+const forgetScript = defineScript(new URL('../runs/scripts/forget-tasks.lua', import.meta.url));
+const hintScript = defineScript(new URL('../runs/scripts/hint-task.lua', import.meta.url));
 
 /** What a delivery said: the result's fields as JSON when deliveries are trusted, else nothing. */
 export type Hint = string;
 
-export async function indexTask(redis: RunRedis, keys: RunKeys, task: string, job: string): Promise<void> {
-  await redis.asgIndexTask(keys.tasks, task, job);
+/** FNV-1a, 32 bits: spreads task ids evenly. */
+function bucketOf(task: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < task.length; i += 1) hash = Math.imul(hash ^ task.charCodeAt(i), 0x01000193);
+  return (hash >>> 0) % TASK_BUCKETS;
 }
 
-export async function forgetTask(redis: RunRedis, keys: RunKeys, task: string, job: string): Promise<void> {
-  await redis.asgForgetTask(keys.tasks, keys.hints, task, job);
+const bucketsOf = (keys: RunKeys, tasks: readonly string[]) => tasks.map((task) => keys.tasks(bucketOf(task)));
+
+export async function indexTasks(redis: RedisClient, keys: RunKeys, job: string, tasks: readonly string[]) {
+  if (tasks.length > 0) await indexScript.run(redis, bucketsOf(keys, tasks), [job, ...tasks]);
 }
 
-export const hintOf = (redis: RunRedis, keys: RunKeys, task: string): Promise<Hint | null> =>
-  redis.hget(keys.hints, task);
+export async function forgetTasks(redis: RedisClient, keys: RunKeys, job: string, tasks: readonly string[]) {
+  if (tasks.length > 0) await forgetScript.run(redis, [keys.hints, ...bucketsOf(keys, tasks)], [job, ...tasks]);
+}
+
+/** What deliveries said of these tasks, of each that one spoke of. */
+export async function hintsOf(
+  redis: RedisClient,
+  keys: RunKeys,
+  tasks: readonly string[],
+): Promise<Map<string, Hint>> {
+  const hints = new Map<string, Hint>();
+  if (tasks.length === 0) return hints;
+  for (const [index, hint] of (await redis.hmget(keys.hints, ...tasks)).entries())
+    if (hint !== null) hints.set(tasks[index] ?? '', hint);
+  return hints;
+}
 
 export interface Hinted {
   jobs: string[];
@@ -28,12 +51,13 @@ export interface Hinted {
 
 /** Leaves a hint for the task's lines; null when the run does not know the task, and then nothing is left. */
 export async function hintTask(
-  redis: RunRedis,
+  redis: RedisClient,
   keys: RunKeys,
   task: string,
   hint: Hint,
 ): Promise<Hinted | null> {
-  const answer = (await redis.asgHintTask(keys.tasks, keys.hints, task, hint)) as [string, number] | null;
+  const names = [keys.hints, keys.tasks(bucketOf(task))];
+  const answer = (await hintScript.run(redis, names, [task, hint])) as [string, number] | null;
   return answer === null ? null : { jobs: answer[0].split(' '), first: answer[1] === 1 };
 }
 

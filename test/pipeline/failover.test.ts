@@ -8,7 +8,6 @@ import { connectRedis } from '../../src/redis/connection.js';
 import { createReleasers } from '../../src/releasers.js';
 import { runManifest } from '../../src/run.js';
 import { readRun } from '../../src/runs/read-status.js';
-import { defineRunScripts } from '../../src/runs/scripts.js';
 import { type RedisCluster, startRedisCluster } from '../setup/redis-cluster.js';
 import { startRedisServer } from '../setup/redis-server.js';
 import {
@@ -81,7 +80,7 @@ test('a failover in the middle of a run: its shard moves, the old master dies, n
   const dir = await tempDir();
   const running = runOn(cluster, gateway.url, dir, 'moved', numbered(300));
   await until(() => gateway.stats().tasks >= 60, 'a fifth of the tasks');
-  const idle = defineRunScripts(connectRedis({ url: cluster.url }));
+  const idle = connectRedis({ url: cluster.url });
   onTestFinished(() => idle.disconnect());
   await readRun(idle, 'c', 'moved');
   const killOldMaster = await cluster.handOver('{c:moved}');

@@ -15,7 +15,6 @@ import type { FailureRow, ResultRow } from '../../src/results/rows.js';
 import { type RunOutcome, runManifest, runPolicy } from '../../src/run.js';
 import { budgetKey } from '../../src/runs/keys.js';
 import { keyFingerprint } from '../../src/runs/record.js';
-import { defineRunScripts } from '../../src/runs/scripts.js';
 import { type SandboxOptions, startSandbox } from '../../src/sandbox/index.js';
 import { testRedis, uniquePrefix } from '../setup/redis-target.js';
 
@@ -66,7 +65,7 @@ export async function pipelineTo(
 ) {
   const { prefix = uniquePrefix(), apiKey = API_KEY } = options;
   const target = testRedis();
-  const redis = defineRunScripts(connectRedis(target));
+  const redis = connectRedis(target);
   const log = pino({ level: process.env.TEST_LOG ?? 'silent' });
   const client = new ASGGatewayClient({ apiKey, baseUrl: url, retry: false });
   const key = budgetKey(prefix, keyFingerprint(apiKey), url);

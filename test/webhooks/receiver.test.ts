@@ -8,7 +8,6 @@ import { expect, onTestFinished, test } from 'vitest';
 import { openHttpServer } from '../../src/http/server.js';
 import { findRedisServer } from '../../src/redis/binary.js';
 import { connectRedis } from '../../src/redis/connection.js';
-import { defineRunScripts } from '../../src/runs/scripts.js';
 import { createDeliverer } from '../../src/webhooks/deliver.js';
 import { receiver } from '../../src/webhooks/receiver.js';
 import { pipelineTo, sandbox } from '../pipeline/harness.js';
@@ -101,7 +100,7 @@ test('503 while Redis is away, and taken when the Gateway tries again', async ()
   const start = () => spawn(binary, ['--port', '0', '--unixsocket', socketPath, '--save', '', '--dir', dir]);
   let server = start();
   const gateway = await sandbox();
-  const redis = defineRunScripts(connectRedis({ socketPath }));
+  const redis = connectRedis({ socketPath });
   const pipeline = { ...(await pipelineTo(gateway.url)), redis };
   const deliverer = createDeliverer(pipeline, false);
   const receiving = receiver(pipeline, { path: '/hook', secret: SECRET, deliverer });

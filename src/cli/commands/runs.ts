@@ -46,6 +46,19 @@ export const runs: CommandDefinition = {
     }),
 };
 
+const UNLINKED_AT_ONCE = 1_000;
+
+async function unlinkAll(redis: Store['redis'], names: Iterable<string>): Promise<void> {
+  let some: string[] = [];
+  for (const name of names) {
+    some.push(name);
+    if (some.length < UNLINKED_AT_ONCE) continue;
+    await redis.unlink(...some);
+    some = [];
+  }
+  if (some.length > 0) await redis.unlink(...some);
+}
+
 /** Forgets what ended and is summed up. */
 async function prune({ redis, connection }: Store, prefix: string): Promise<RunRecord[]> {
   const ended = [];
@@ -58,7 +71,7 @@ async function prune({ redis, connection }: Store, prefix: string): Promise<RunR
     const queues = openQueues(keys, connection, () => undefined);
     for (const queue of [queues.submit, queues.poll, queues.flush]) await queue.obliterate({ force: true });
     await queues.close();
-    await redis.del(...allKeys(keys, record.manifest.sources.length));
+    await unlinkAll(redis, allKeys(keys, record.manifest.sources.length));
     await redis.zrem(runsIndexKey(prefix), record.id);
   }
   const known = await redis.hgetall(manifestsKey(prefix));

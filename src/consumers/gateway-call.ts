@@ -1,10 +1,9 @@
-import type { Job } from 'bullmq';
-import { DelayedError } from 'bullmq';
 import { BudgetPausedError, type CallKind } from '../budget/index.js';
 import type { CallOptions } from '../gateway/types.js';
 import type { Pipeline } from '../pipeline.js';
 import type { Polls } from '../polling/polls.js';
-import type { Backoff, SubmitJob } from '../queues/queues.js';
+import type { Backoff } from '../queues/chunk.js';
+import type { Recorder } from '../results/recorder.js';
 import type { CallLedger } from '../runs/calls.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
@@ -22,6 +21,9 @@ export interface ConsumedRun {
   record: RunRecord;
   ledger: CallLedger;
   polls: Polls;
+  recorder: Recorder;
+  /** Lines of this process that may be bought and are not in the poll queue yet. */
+  submitting: number;
   /** Stops all fetching in this process until then (epoch ms): the fleet is paused. */
   holdUntil(time: number): void;
   /** Aborts when this process stops consuming the run. */
@@ -70,46 +72,25 @@ export async function callGateway<T>(
   }
 }
 
-/** Puts the job back for later: one atomic step, no attempt spent. Never returns. */
-export async function delayJob(job: Job, token: string | undefined, ms: number): Promise<never> {
-  await job.moveToDelayed(Date.now() + Math.max(1, Math.round(ms)), token);
-  throw new DelayedError();
-}
-
-/** A job whose call may not be made now goes back without holding its slot. */
-export async function delayPaused(
-  run: ConsumedRun,
-  job: Job,
-  token: string | undefined,
-  error: BudgetPausedError | CallHeldError,
-): Promise<never> {
-  if (error instanceof CallHeldError) return delayJob(job, token, HELD_MS);
-  run.holdUntil(error.resumeAt);
-  return delayJob(job, token, error.resumeAt - Date.now() + Math.random() * 250);
-}
-
 /**
- * A call that failed for a reason not its line's own is made again after a backoff, until `--retry-for` has been
- * waited for in all, pauses and open circuits not counted. Returns (does not throw) when that time is over.
+ * The next wait of a line whose call failed for a reason not its own: a backoff, until `--retry-for` has been waited for
+ * in all, pauses and open circuits not counted. Null when that time is over.
  */
-export async function delayTrouble(
+export async function nextBackoff(
   pipeline: Pipeline,
   run: ConsumedRun,
-  job: Job<SubmitJob>,
-  token: string | undefined,
+  before: Backoff | undefined,
   trouble: Extract<Trouble, { kind: 'again' }>,
-): Promise<void> {
-  const before = job.data.trouble;
+): Promise<Backoff | null> {
   const { heldMs } = await pipeline.budget.snapshot();
   const at = Date.now();
   const waitedMs = before === undefined ? 0 : before.waitedMs + lastWait(before, at, heldMs);
-  if (waitedMs >= run.record.policy.retryForMs) return;
+  if (waitedMs >= run.record.policy.retryForMs) return null;
   const calls = (before?.calls ?? 0) + 1;
   const ms = Math.max(1, backoffMs(calls));
-  await job.updateData({ ...job.data, trouble: { calls, waitedMs, at, ms, heldMs } });
   run.ledger.backoff(ms);
   pipeline.metrics.backoffSeconds.inc({ reason: trouble.metric }, ms / 1000);
-  await delayJob(job, token, ms);
+  return { calls, waitedMs, at, ms, heldMs };
 }
 
 /** What was waited of the last backoff: it may have been cut short, or the fleet held meanwhile. */
@@ -132,5 +113,13 @@ export async function blockRun(
   return state === 'cancelled' ? { kind: 'again', metric: 'server_error', message } : null;
 }
 
+/** The call may not be made now. */
 export const isHeld = (error: unknown): error is BudgetPausedError | CallHeldError =>
   error instanceof BudgetPausedError || error instanceof CallHeldError;
+
+/** How long a line waits whose call may not be made now, without holding its slot; ms. */
+export function heldForMs(run: ConsumedRun, error: BudgetPausedError | CallHeldError): number {
+  if (error instanceof CallHeldError) return HELD_MS;
+  run.holdUntil(error.resumeAt);
+  return error.resumeAt - Date.now() + Math.random() * 250;
+}

@@ -1,0 +1,38 @@
+import type { LabelSpec, SubmitTaskParams } from '../gateway/types.js';
+import type { QueuedLine } from '../queues/chunk.js';
+import { idempotencyKey } from '../results/endings.js';
+import type { RunRecord } from '../runs/record.js';
+
+/** What of a line's object the Gateway is asked. */
+interface LineObject {
+  data_url: string;
+  type?: string | null;
+  label_spec?: LabelSpec | null;
+  consensus_threshold?: number | null;
+}
+
+/** The label spec of a line: its own, or the run's. */
+export const labelSpecOf = (record: RunRecord, line: QueuedLine): LabelSpec | null =>
+  (JSON.parse(line.text) as LineObject).label_spec ?? record.task.labelSpec;
+
+/** The task of a line. With a `callbackUrl` the Gateway tells there when it has settled. */
+export function taskOf(
+  record: RunRecord,
+  source: number,
+  line: QueuedLine,
+  callbackUrl?: string,
+): SubmitTaskParams {
+  const { task } = record;
+  const object = JSON.parse(line.text) as LineObject;
+  const spec = object.label_spec ?? task.labelSpec;
+  if (spec === null) throw new Error(`line ${line.line} was queued without a label_spec`);
+  const threshold = object.consensus_threshold ?? task.consensusThreshold;
+  return {
+    task_type: object.type ?? task.taskType,
+    data_url: object.data_url,
+    label_spec: spec,
+    ...(threshold === null ? {} : { consensus_threshold: threshold }),
+    ...(callbackUrl === undefined ? {} : { callback_url: callbackUrl }),
+    idempotency_key: idempotencyKey(record, source, line),
+  };
+}

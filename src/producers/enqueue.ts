@@ -1,0 +1,93 @@
+import { parseLine, type RawLine } from '../manifest/index.js';
+import { encodeChunk, intoChunks, type QueuedLine } from '../queues/chunk.js';
+import { rejectedEnding } from '../results/endings.js';
+import { endedBits } from '../runs/bits.js';
+import { runKeys } from '../runs/keys.js';
+import type { RunRecord } from '../runs/record.js';
+import { type EndedLine, endLines } from '../runs/scripts.js';
+import { prepareLine } from './prepare-line.js';
+import type { Producer } from './produce.js';
+
+export interface Enqueued {
+  /** Non-blank lines. */
+  lines: number;
+  blank: number;
+  bytes: number;
+  /** Blank lines, and those that have ended already, are skipped. */
+  outcomes: Record<'enqueued' | 'rejected' | 'skipped', number>;
+}
+
+/** Everything of these lines is in Redis when this resolves: chunks in the queue, rejections ended. */
+export async function enqueue(
+  producer: Producer,
+  record: RunRecord,
+  source: number,
+  raws: readonly RawLine[],
+  isWanted: (line: number) => boolean = () => true,
+): Promise<Enqueued> {
+  const { redis } = producer;
+  const keys = runKeys(producer.prefix, record.id);
+  const [ended, most] = await Promise.all([
+    endedBits(redis, keys, source, raws),
+    producer.linesPerChunk(),
+  ]);
+  const queued: QueuedLine[] = [];
+  const rejected: EndedLine[] = [];
+  let [blank, bytes] = [0, 0];
+  for (const raw of raws) {
+    bytes += raw.bytes;
+    const parsed = parseLine(raw);
+    if (parsed.kind === 'blank') blank += 1;
+    if (parsed.kind === 'blank' || ended(raw.line) || !isWanted(raw.line)) continue;
+    const line = parsed.kind === 'rejected' ? parsed : prepareLine(record.task, raw, parsed.item);
+    if (line.kind === 'queued') queued.push(line.line);
+    else
+      rejected.push({
+        line: raw.line,
+        ending: rejectedEnding(record, source, { line: raw.line, ...line }),
+      });
+  }
+  await Promise.all([endRejected(producer, record, source, rejected), addChunks(producer, source, queued, most)]);
+  const skipped = raws.length - queued.length - rejected.length;
+  return {
+    lines: raws.length - blank,
+    blank,
+    bytes,
+    outcomes: { enqueued: queued.length, rejected: rejected.length, skipped },
+  };
+}
+
+/** A script holds Redis up for as long as it writes rows: not too many at a time. */
+const REJECTED_AT_ONCE = 100;
+
+async function endRejected(
+  { redis, prefix, metrics }: Producer,
+  record: RunRecord,
+  source: number,
+  lines: readonly EndedLine[],
+): Promise<void> {
+  const keys = runKeys(prefix, record.id);
+  for (let from = 0; from < lines.length; from += REJECTED_AT_ONCE) {
+    const some = lines.slice(from, from + REJECTED_AT_ONCE);
+    const ended = await endLines(redis, keys, source, some);
+    for (const [index, { ending }] of some.entries())
+      if (ended[index] && ending.kind === 'failed')
+        metrics.failed.inc({ stage: ending.stage, code: ending.code });
+  }
+}
+
+/** Adds lines to the submit queue, up to `most` in a job. A chunk that is added twice is one job. */
+export async function addChunks(
+  { queues }: Pick<Producer, 'queues'>,
+  source: number,
+  lines: readonly QueuedLine[],
+  most: number,
+): Promise<void> {
+  if (lines.length === 0) return;
+  const jobs = [...intoChunks(lines, most)].map((chunk) => ({
+    name: 'submit',
+    data: encodeChunk(source, chunk),
+    opts: { jobId: `${source}-${chunk[0]?.line}-${chunk.at(-1)?.line}-${chunk.length}` },
+  }));
+  await queues.submit.addBulk(jobs);
+}

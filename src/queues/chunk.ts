@@ -1,0 +1,147 @@
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+
+/** Most lines that travel in one job. Ten give nearly all of the speed, a hundred the least memory. */
+export const CHUNK_LINES = 100;
+/** Most characters of them: a chunk is read and written whole. A longer line travels alone. */
+export const CHUNK_CHARACTERS = 256 << 10;
+/** Shorter texts do not shrink. */
+const WORTH_DEFLATING = 300;
+
+export interface Backoff {
+  calls: number;
+  /** What was waited for in all before the wait that began at `at` (epoch ms) and was to be `ms` long. */
+  waitedMs: number;
+  at: number;
+  ms: number;
+  /** The budget's `heldMs` at its beginning. */
+  heldMs: number;
+}
+
+/** A line that waits to be submitted. What all lines of a run share is in the run's record. */
+export interface QueuedLine {
+  /** Its number in its source, from 1. */
+  line: number;
+  /** The line's object as the manifest has it, character by character. */
+  text: string;
+  /** Its idempotency key; absent when that follows from the line's place (`--key line`). */
+  key?: string;
+  /** Another line of the run has the same key, and the task's cost is counted there. */
+  shares?: true;
+  /** Calls in a row that failed for reasons not the line's own. */
+  backoff?: Backoff;
+  /** Refused before the Gateway had accepted any line: in which round (see `judgeRefusal`). */
+  refusedIn?: string;
+}
+
+/** A line whose task is to be polled. */
+export interface PolledLine extends QueuedLine {
+  task: string;
+  /** When the task was submitted (epoch ms). */
+  at: number;
+  /** Its age (ms) when a poll last found it in progress, 0 at first; of the tasks that settle times are learned from. */
+  seen?: number;
+  /** The task was unknown to the Gateway once, and was submitted again. */
+  resubmitted?: true;
+  /** A webhook delivery will tell when the task has settled; the run's index of tasks holds this line's job. */
+  awaitsDelivery?: true;
+}
+
+/** A job's data. Names are short, and the lines are deflated where that pays: there are millions. */
+export interface ChunkData {
+  /** The source's place in the manifest, from 0. */
+  s: number;
+  /** How many lines. */
+  n: number;
+  /** Of lines that are polled: when the first of them was submitted (epoch ms). */
+  at?: number;
+  /** Deliveries tell of them. */
+  w?: true;
+  /** When they are to be polled (epoch ms): a delivery may wake the job before. */
+  due?: number;
+  /** The lines' texts … */
+  t?: string;
+  /** … or the same deflated, in base64. */
+  z?: string;
+}
+
+export interface Chunk<L extends QueuedLine> {
+  source: number;
+  lines: L[];
+}
+
+/** The names that a line's fields have in a job. */
+const SHORT = {
+  key: 'k',
+  shares: 'd',
+  backoff: 'b',
+  refusedIn: 'r',
+  task: 't',
+  at: 'a',
+  seen: 's',
+  resubmitted: 'g',
+  awaitsDelivery: 'w',
+} as const;
+type Field = keyof typeof SHORT;
+const FIELDS = Object.entries(SHORT) as [Field, string][];
+
+/** One row a line: number, fields as JSON (or nothing), the line's text. JSON text has neither tabs nor line breaks. */
+function packed(line: QueuedLine & Partial<PolledLine>): string {
+  const fields: Record<string, unknown> = {};
+  let some = false;
+  for (const [name, short] of FIELDS) {
+    const value = line[name];
+    if (value === undefined) continue;
+    fields[short] = value;
+    some = true;
+  }
+  return `${line.line}\t${some ? JSON.stringify(fields) : ''}\t${line.text}`;
+}
+
+function unpacked(row: string): QueuedLine & Partial<PolledLine> {
+  const first = row.indexOf('\t');
+  const second = row.indexOf('\t', first + 1);
+  const line: Record<string, unknown> = { line: Number(row.slice(0, first)), text: row.slice(second + 1) };
+  if (second > first + 1) {
+    const fields = JSON.parse(row.slice(first + 1, second)) as Record<string, unknown>;
+    for (const [name, short] of FIELDS) if (fields[short] !== undefined) line[name] = fields[short];
+  }
+  return line as unknown as QueuedLine & Partial<PolledLine>;
+}
+
+export function encodeChunk<L extends QueuedLine>(source: number, lines: readonly L[]): ChunkData {
+  const text = lines.map(packed).join('\n');
+  const polled = lines as readonly (L & Partial<PolledLine>)[];
+  const at = polled[0]?.at;
+  return {
+    s: source,
+    n: lines.length,
+    ...(at === undefined ? {} : { at: polled.reduce((least, line) => Math.min(least, line.at ?? at), at) }),
+    ...(polled.some((line) => line.awaitsDelivery) ? { w: true } : {}),
+    ...(text.length < WORTH_DEFLATING
+      ? { t: text }
+      : { z: deflateRawSync(text, { level: 1 }).toString('base64') }),
+  };
+}
+
+/** The lines of a job; none when it is no chunk, but of a version from before: a sweep finds its lines. */
+export function decodeChunk<L extends QueuedLine>(data: ChunkData): Chunk<L> {
+  const text =
+    data.z === undefined ? data.t : inflateRawSync(Buffer.from(data.z, 'base64')).toString('utf8');
+  const rows = text === undefined || text === '' ? [] : text.split('\n');
+  return { source: data.s, lines: rows.map(unpacked) as L[] };
+}
+
+/** Cuts lines into chunks: at most so many lines, and no more characters than one should have. */
+export function* intoChunks<L extends QueuedLine>(lines: readonly L[], most: number): Generator<L[]> {
+  let chunk: L[] = [];
+  let characters = 0;
+  for (const line of lines) {
+    if (chunk.length > 0 && (chunk.length >= most || characters + line.text.length > CHUNK_CHARACTERS)) {
+      yield chunk;
+      [chunk, characters] = [[], 0];
+    }
+    chunk.push(line);
+    characters += line.text.length;
+  }
+  if (chunk.length > 0) yield chunk;
+}

@@ -1,0 +1,117 @@
+import type { SettledResult } from '../gateway/types.js';
+import { rawField } from '../manifest/index.js';
+import type { PolledLine, QueuedLine } from '../queues/chunk.js';
+import { confidenceField, eventField, exampleOf, settleTimeField } from '../runs/history.js';
+import { lineKey } from '../runs/idempotency-key.js';
+import type { RunRecord } from '../runs/record.js';
+import type { Ending } from '../runs/scripts.js';
+import { type FailureRow, type FailureStage, failureRowText, resultRowText } from './rows.js';
+
+/** The `source` of a row: null for a manifest of one source. */
+export const sourceName = (record: RunRecord, source: number): string | null =>
+  record.manifest.sources.length > 1 ? (record.manifest.sources[source] ?? null) : null;
+
+export const idempotencyKey = (record: RunRecord, source: number, { key, line }: QueuedLine): string =>
+  key ?? lineKey(record.id, source, line);
+
+/** A line that has its label. */
+export function settledEnding(
+  record: RunRecord,
+  source: number,
+  line: PolledLine,
+  result: SettledResult,
+  settledBy: 'poll' | 'webhook',
+  ageMs: number,
+): Ending {
+  const rowLine = {
+    line: line.line,
+    source: sourceName(record, source),
+    data_url: (JSON.parse(line.text) as { data_url: string }).data_url,
+    metadata: rawField(line.text, 'metadata') ?? 'null',
+    idempotency_key: idempotencyKey(record, source, line),
+  };
+  return {
+    kind: 'settled',
+    label: result.consensus_label ?? '(none)',
+    // What a task costs is counted where it was bought.
+    costSats: line.shares ? 0 : (result.cost_sats ?? 0),
+    settledBy,
+    ageMs,
+    row: resultRowText(rowLine, result, settledBy),
+    history: [
+      eventField('settled', record),
+      confidenceField(result.confidence ?? null),
+      settleTimeField(ageMs),
+    ],
+  };
+}
+
+export interface Failure {
+  stage: FailureStage;
+  code: string;
+  status?: number;
+  message: string;
+  taskId?: string;
+  /** Calls made for the line's present step. */
+  attempts: number;
+}
+
+export const CANCELLED: Failure = {
+  stage: 'submit',
+  code: 'cancelled',
+  message: 'the run was cancelled',
+  attempts: 0,
+};
+
+/** A line of the queues that will not settle. `unbought`: certainly no task was accepted for it. */
+export function failedEnding(
+  record: RunRecord,
+  source: number,
+  line: QueuedLine,
+  failure: Failure,
+  unbought = false,
+): Ending {
+  const { stage, code, status, message, taskId, attempts } = failure;
+  const row = {
+    line: line.line,
+    source: sourceName(record, source),
+    stage,
+    error: { code, ...(status === undefined ? {} : { status }), message },
+    attempts,
+    idempotency_key: idempotencyKey(record, source, line),
+    ...(taskId === undefined ? {} : { task_id: taskId }),
+  };
+  return { ...failing(record, row, line.text), unbought };
+}
+
+export interface Rejection {
+  line: number;
+  problem: { code: string; message: string };
+  /** JSON text. */
+  input: string;
+  idempotency_key?: string | undefined;
+}
+
+/** A line that is not sent at all. */
+export function rejectedEnding(record: RunRecord, source: number, rejection: Rejection): Ending {
+  const row = {
+    line: rejection.line,
+    source: sourceName(record, source),
+    stage: 'manifest' as const,
+    error: rejection.problem,
+    attempts: 0,
+    idempotency_key: rejection.idempotency_key ?? null,
+  };
+  return failing(record, row, rejection.input);
+}
+
+function failing(record: RunRecord, row: Omit<FailureRow, 'input'>, input: string) {
+  return {
+    kind: 'failed' as const,
+    stage: row.stage,
+    code: row.error.code,
+    row: failureRowText(row, input),
+    example: exampleOf(row),
+    history: [eventField('failed', record)],
+  };
+}

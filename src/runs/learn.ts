@@ -1,0 +1,31 @@
+import type { RedisClient } from '../redis/connection.js';
+import { defineScript } from '../redis/scripts.js';
+import type { RunKeys } from './keys.js';
+import { createMessages } from './messages.js';
+
+const learnScript = defineScript(new URL('./scripts/learn.lua', import.meta.url));
+
+/** The last few thousand results weigh, so that a change of the Gateway's pace is followed. */
+const RESULTS_KEPT = 2_000;
+
+/** Adds to the sightings of a run's settle times, `settled` results among them; resolves to all of them. */
+export type Learn = (sightings: ReadonlyMap<string, number>, settled: number) => Promise<Map<string, number>>;
+
+export function createLearn(redis: RedisClient, keys: RunKeys): Learn {
+  const messages = createMessages();
+  // What could not be sent keeps its number: it may have arrived all the same.
+  const unsent: { number: number; args: (string | number)[] }[] = [];
+  return async (sightings, settled) => {
+    unsent.push({ number: messages.next(), args: [RESULTS_KEPT, settled, ...[...sightings].flat()] });
+    let all: string[] = [];
+    for (let next = unsent[0]; next !== undefined; next = unsent[0]) {
+      const args = [messages.sender, next.number, ...next.args];
+      all = (await learnScript.run(redis, [keys.seen, keys.settleTimes], args)) as string[];
+      unsent.shift();
+    }
+    const seen = new Map<string, number>();
+    for (let i = 0; i < all.length; i += 2)
+      if (all[i] !== 'sum') seen.set(all[i] as string, Number(all[i + 1]));
+    return seen;
+  };
+}

@@ -1,0 +1,68 @@
+-- Ends lines as results or failures. The only place where a line ends (invariant 1): its bit decides, and only the call
+-- that sets the bit adds the line's row to the results stream and counts it. A second call adds nothing.
+--
+-- KEYS ended bits, admitted bits, contested bits, counts, results stream, failures, labels, history, examples
+-- ARGV most examples of a failure code, then for each line:
+--   bit; kind ('settled', 'failed', or 'unbought': failed, and certainly no task was accepted for it);
+--   label or failure code; cost in sats; the row; fields of the history that count it, with spaces between;
+--   the failure's example as JSON, or ''
+-- Returns one digit for each line: 1 when this call ended it.
+--
+-- SETBIT comes first: a Redis that is out of memory refuses it before anything is written.
+local mostExamples = tonumber(ARGV[1])
+local ended, out, bytes, left, unbought, cost = {}, 0, 0, 0, 0, 0
+local rows = {settled = {}, failed = {}}
+local labels, failures, history, examples = {}, {}, {}, {}
+local function count(tally, name) tally[name] = (tally[name] or 0) + 1 end
+
+for i = 2, #ARGV, 7 do
+  local bit, kind, name = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  if redis.call('SETBIT', KEYS[1], bit, 1) == 1 then
+    ended[#ended + 1] = '0'
+  else
+    ended[#ended + 1] = '1'
+    out = out + 1
+    bytes = bytes + #ARGV[i + 4] + 1
+    if redis.call('GETBIT', KEYS[2], bit) == 1 then
+      redis.call('SETBIT', KEYS[2], bit, 0)
+      left = left + 1
+      if kind == 'unbought' and redis.call('GETBIT', KEYS[3], bit) == 0 then unbought = unbought + 1 end
+    end
+    for field in string.gmatch(ARGV[i + 5], '%S+') do count(history, field) end
+    if kind == 'settled' then
+      table.insert(rows.settled, ARGV[i + 4])
+      count(labels, name)
+      cost = cost + tonumber(ARGV[i + 3])
+    else
+      table.insert(rows.failed, ARGV[i + 4])
+      count(failures, name)
+      if ARGV[i + 6] ~= '' then
+        examples[name] = examples[name] or {}
+        table.insert(examples[name], ARGV[i + 6])
+      end
+    end
+  end
+end
+if out == 0 then return table.concat(ended) end
+
+for kind, some in pairs(rows) do
+  if #some > 0 then
+    redis.call('XADD', KEYS[5], '*', 'k', kind, 'n', #some, 'd', table.concat(some, '\n'))
+    redis.call('HINCRBY', KEYS[4], kind, #some)
+  end
+end
+redis.call('HINCRBY', KEYS[4], 'unflushed_rows', out)
+redis.call('HINCRBY', KEYS[4], 'unflushed_bytes', bytes)
+if left > 0 then redis.call('HINCRBY', KEYS[4], 'in_flight', -left) end
+if unbought > 0 then redis.call('HINCRBY', KEYS[4], 'bought', -unbought) end
+for label, n in pairs(labels) do redis.call('HINCRBY', KEYS[7], label, n) end
+for code, n in pairs(failures) do
+  local all = redis.call('HINCRBY', KEYS[6], code, n)
+  for at, example in ipairs(examples[code] or {}) do
+    local number = all - n + at
+    if number <= mostExamples then redis.call('HSET', KEYS[9], number .. ':' .. code, example) end
+  end
+end
+for field, n in pairs(history) do redis.call('HINCRBY', KEYS[8], field, n) end
+if cost > 0 then redis.call('HINCRBY', KEYS[4], 'cost_sats', string.format('%.0f', cost)) end
+return table.concat(ended)
