@@ -5,8 +5,8 @@ import type { Permits } from './consumers/permits.js';
 import type { ASGGatewayClient } from './gateway/client.js';
 import type { Metrics } from './metrics/metrics.js';
 import type { ObjectStores } from './object-stores/index.js';
-import type { Sink } from './results/sink.js';
 import type { RedisClient } from './redis/connection.js';
+import type { Sink } from './results/sink.js';
 
 /** What a process shares between its runs. Made by `openPipeline`; every stage takes what it needs of it. */
 export interface Pipeline {

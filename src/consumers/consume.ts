@@ -92,7 +92,13 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   };
   const submit = createWorker({ ...lines, name: 'submit', process: submitProcessor(pipeline, run, queues) });
   const poll = createWorker({ ...lines, name: 'poll', process: pollProcessor(pipeline, run, queues) });
-  const flush = createWorker({ ...shared, name: 'flush', concurrency: 1, mostLines: null, process: flushRun });
+  const flush = createWorker({
+    ...shared,
+    name: 'flush',
+    concurrency: 1,
+    mostLines: null,
+    process: flushRun,
+  });
   const workers: RunWorker[] = [submit, poll, flush];
 
   let wake: NodeJS.Timeout | undefined;

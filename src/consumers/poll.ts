@@ -47,29 +47,36 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
     /** A job that a delivery has woken before its time: its other tasks sleep on. */
     const restMs = (job.data.due ?? 0) - Date.now();
     const done: string[] = [];
-    const work = processChunk(job, token, { source, lines }, {
-      recorder: run.recorder,
-      release,
-      async handle(line) {
-        const hint = line.awaitsDelivery ? (hints.get(line.task) ?? null) : null;
-        let outcome: Outcome = { kind: 'gone' };
-        if (!ended(line.line)) {
-          const early = line.awaitsDelivery && hint === null && restMs > 0;
-          outcome = early ? { kind: 'later', line, delayMs: restMs } : await pollLine(source, line, hint);
-        }
-        if (line.awaitsDelivery && leavesTask(outcome, line)) done.push(line.task);
-        return outcome;
+    const work = processChunk(
+      job,
+      token,
+      { source, lines },
+      {
+        recorder: run.recorder,
+        release,
+        async handle(line) {
+          const hint = line.awaitsDelivery ? (hints.get(line.task) ?? null) : null;
+          let outcome: Outcome = { kind: 'gone' };
+          if (!ended(line.line)) {
+            const early = line.awaitsDelivery && hint === null && restMs > 0;
+            outcome = early ? { kind: 'later', line, delayMs: restMs } : await pollLine(source, line, hint);
+          }
+          if (line.awaitsDelivery && leavesTask(outcome, line)) done.push(line.task);
+          return outcome;
+        },
+        async requeue(from, leaving) {
+          await addPolls(redis, keys, queues, from, leaving);
+          const moved = leaving.filter(({ line }) => line.awaitsDelivery).map(({ line }) => line.task);
+          await forgetTasks(redis, keys, id, moved);
+        },
       },
-      async requeue(from, leaving) {
-        await addPolls(redis, keys, queues, from, leaving);
-        const moved = leaving.filter(({ line }) => line.awaitsDelivery).map(({ line }) => line.task);
-        await forgetTasks(redis, keys, id, moved);
-      },
-    });
-    await work.finally(() => forgetTasks(redis, keys, id, done)).catch(async (error: unknown) => {
-      if (awaiting.length > 0) await wakeIfTold(job, awaiting);
-      throw error;
-    });
+    );
+    await work
+      .finally(() => forgetTasks(redis, keys, id, done))
+      .catch(async (error: unknown) => {
+        if (awaiting.length > 0) await wakeIfTold(job, awaiting);
+        throw error;
+      });
   };
 
   /** A delivery that came while the job was being worked on could not wake it; what it said is there by now. */
@@ -131,12 +138,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
     };
   }
 
-  function settled(
-    source: number,
-    line: PolledLine,
-    result: SettledResult,
-    by: 'poll' | 'webhook',
-  ): Outcome {
+  function settled(source: number, line: PolledLine, result: SettledResult, by: 'poll' | 'webhook'): Outcome {
     const ageMs = Date.now() - line.at;
     run.polls.settled(line, result, ageMs);
     const wrong = line.key === undefined ? null : wrongLabel(source, line, result);

@@ -1,5 +1,11 @@
 import { DelayedError, type Job } from 'bullmq';
-import { type Chunk, type ChunkData, encodeChunk, type PolledLine, type QueuedLine } from '../queues/chunk.js';
+import {
+  type Chunk,
+  type ChunkData,
+  encodeChunk,
+  type PolledLine,
+  type QueuedLine,
+} from '../queues/chunk.js';
 import { type DueLine, groupByDue } from '../queues/deal.js';
 import type { Recorder } from '../results/recorder.js';
 import type { Ending } from '../runs/scripts.js';

@@ -1,7 +1,13 @@
 import type { Job } from 'bullmq';
 import type { SubmitTaskResult } from '../gateway/types.js';
 import type { Pipeline } from '../pipeline.js';
-import { type ChunkData, decodeChunk, encodeChunk, type PolledLine, type QueuedLine } from '../queues/chunk.js';
+import {
+  type ChunkData,
+  decodeChunk,
+  encodeChunk,
+  type PolledLine,
+  type QueuedLine,
+} from '../queues/chunk.js';
 import { createDealer } from '../queues/deal.js';
 import { queueKey, type RunQueues } from '../queues/queues.js';
 import { CANCELLED, type Failure, failedEnding } from '../results/endings.js';
@@ -81,7 +87,10 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     for (;;) {
       try {
         const answer = await callGateway(pipeline, run, 'submit', (options) =>
-          pipeline.client.submitTask(taskOf(run.record, source, line, pipeline.webhooks?.callbackUrl), options),
+          pipeline.client.submitTask(
+            taskOf(run.record, source, line, pipeline.webhooks?.callbackUrl),
+            options,
+          ),
         );
         return await submitted(source, line, fresh, answer);
       } catch (error) {
@@ -118,7 +127,11 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     if (pipeline.webhooks === null) return { kind: 'submitted', line: polled, delayMs: run.polls.nextMs(0) };
     polled.awaitsDelivery = true;
     // A replayed task may have been bought without a callback, or be delivered long since: its first poll is soon.
-    return { kind: 'submitted', line: polled, delayMs: replayed ? run.polls.nextMs(0) : run.polls.safetyMs(0) };
+    return {
+      kind: 'submitted',
+      line: polled,
+      delayMs: replayed ? run.polls.nextMs(0) : run.polls.safetyMs(0),
+    };
   }
 
   async function deal(source: number, line: PolledLine, delayMs: number): Promise<void> {
@@ -136,7 +149,12 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     return (await redis.exists(...lists)) > 0;
   }
 
-  async function handle(trouble: Trouble, source: number, line: QueuedLine, fresh: boolean): Promise<Outcome> {
+  async function handle(
+    trouble: Trouble,
+    source: number,
+    line: QueuedLine,
+    fresh: boolean,
+  ): Promise<Outcome> {
     switch (trouble.kind) {
       case 'rate_limited':
         return { kind: 'later', line, delayMs: WAIT_FOR_STATE_MS };
@@ -214,7 +232,8 @@ async function counted<T>(run: ConsumedRun, work: () => Promise<T>): Promise<T> 
 }
 
 /** Which try of a line a job of its own is for. */
-const stepOf = ({ backoff, refusedIn }: QueuedLine) => `${backoff?.calls ?? 0}.${refusedIn ?? ''}.${backoff?.at ?? 0}`;
+const stepOf = ({ backoff, refusedIn }: QueuedLine) =>
+  `${backoff?.calls ?? 0}.${refusedIn ?? ''}.${backoff?.at ?? 0}`;
 
 const refusedAll = (last: string): Trouble =>
   wrongEndpoint(

@@ -1,10 +1,10 @@
 import type { ChainableCommander } from 'ioredis';
+import type { RedisClient } from '../redis/connection.js';
 import { readTogether, redisNow } from '../redis/together.js';
 import { allowedRate } from '../runs/allowed-rate.js';
 import { examplesOf, type FailureExample, type History, historyOf } from '../runs/history.js';
 import { runKeys, runsIndexKey } from '../runs/keys.js';
 import { askForRun, type RunReading, readingOf } from '../runs/read-status.js';
-import type { RedisClient } from '../redis/connection.js';
 
 export interface ShownRun extends RunReading {
   /** Gateway calls per second now allowed to the run's key; null: no limit in force, or the run has ended. */
@@ -49,7 +49,11 @@ export async function readNewest(redis: RedisClient, prefix: string, most: numbe
 }
 
 /** One run with its history, in one round trip; null when it is not on record. */
-export async function readShown(redis: RedisClient, prefix: string, id: string): Promise<ShownHistory | null> {
+export async function readShown(
+  redis: RedisClient,
+  prefix: string,
+  id: string,
+): Promise<ShownHistory | null> {
   const keys = runKeys(prefix, id);
   const [read, nowMs] = await Promise.all([
     readTogether(redis, [

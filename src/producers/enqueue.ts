@@ -27,10 +27,7 @@ export async function enqueue(
 ): Promise<Enqueued> {
   const { redis } = producer;
   const keys = runKeys(producer.prefix, record.id);
-  const [ended, most] = await Promise.all([
-    endedBits(redis, keys, source, raws),
-    producer.linesPerChunk(),
-  ]);
+  const [ended, most] = await Promise.all([endedBits(redis, keys, source, raws), producer.linesPerChunk()]);
   const queued: QueuedLine[] = [];
   const rejected: EndedLine[] = [];
   let [blank, bytes] = [0, 0];
@@ -47,7 +44,10 @@ export async function enqueue(
         ending: rejectedEnding(record, source, { line: raw.line, ...line }),
       });
   }
-  await Promise.all([endRejected(producer, record, source, rejected), addChunks(producer, source, queued, most)]);
+  await Promise.all([
+    endRejected(producer, record, source, rejected),
+    addChunks(producer, source, queued, most),
+  ]);
   const skipped = raws.length - queued.length - rejected.length;
   return {
     lines: raws.length - blank,

@@ -15,7 +15,7 @@ import { type Cursor, checkpoint, checkStream, noteContent, readCursor } from '.
 import { type RunKeys, runKeys } from '../runs/keys.js';
 import type { Lease } from '../runs/lease.js';
 import type { RunRecord } from '../runs/record.js';
-import { enqueue, type Enqueued } from './enqueue.js';
+import { type Enqueued, enqueue } from './enqueue.js';
 import { createRoom, type Depth, readDepth } from './room.js';
 
 /** Most lines that are read, queued and counted in one step. */
@@ -68,7 +68,8 @@ export async function produce(
     step = undefined;
     const done = await queued;
     metrics.manifestBytes.inc(done.bytes);
-    for (const [outcome, n] of Object.entries(done.outcomes)) if (n > 0) metrics.manifestLines.inc({ outcome }, n);
+    for (const [outcome, n] of Object.entries(done.outcomes))
+      if (n > 0) metrics.manifestLines.inc({ outcome }, n);
     const depth = await moveCursor(producer, keys, lease, { from, to, ...done });
     if (depth !== null) room.added(done.lines, done.bytes, depth);
     return depth !== null;

@@ -1,5 +1,5 @@
-import type { RunKeys } from '../runs/keys.js';
 import type { RedisClient } from '../redis/connection.js';
+import type { RunKeys } from '../runs/keys.js';
 import type { ChunkData } from './chunk.js';
 import { queueKey } from './queues.js';
 

@@ -125,8 +125,7 @@ export function encodeChunk<L extends QueuedLine>(source: number, lines: readonl
 
 /** The lines of a job; none when it is no chunk, but of a version from before: a sweep finds its lines. */
 export function decodeChunk<L extends QueuedLine>(data: ChunkData): Chunk<L> {
-  const text =
-    data.z === undefined ? data.t : inflateRawSync(Buffer.from(data.z, 'base64')).toString('utf8');
+  const text = data.z === undefined ? data.t : inflateRawSync(Buffer.from(data.z, 'base64')).toString('utf8');
   const rows = text === undefined || text === '' ? [] : text.split('\n');
   return { source: data.s, lines: rows.map(unpacked) as L[] };
 }

@@ -44,7 +44,7 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
     autorun: false,
     connection: options.connection,
     prefix: options.keys.queuePrefix,
-    concurrency: options.concurrency,
+    concurrency: options.mostLines === null ? options.concurrency : 1,
     lockDuration: LOCK_MS,
     stalledInterval: STALLED_CHECK_MS,
     maxStalledCount: MAX_STALLED,
@@ -140,7 +140,8 @@ function createHand<T>(
   let lines = 0;
   const adapt = () => {
     if (mostLines === null) return;
-    const most = lines < mostLines ? concurrency : Math.max(1, jobs);
+    // One more at a time: BullMQ fetches all that it may have before it begins with the first.
+    const most = lines < mostLines ? Math.min(concurrency, jobs + 1) : Math.max(1, jobs);
     const before = worker().concurrency;
     worker().concurrency = most;
     if (most > before) lookAgain(worker());

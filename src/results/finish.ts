@@ -47,8 +47,7 @@ export async function finishRun(flusher: Flusher, runId: string, log: Logger): P
   if (tally === null) return false;
   try {
     const reading = await readRun(redis, prefix, runId);
-    if (reading === null || !toSumUp(reading) || reading.unflushed.rows > 0 || reading.planned)
-      return false;
+    if (reading === null || !toSumUp(reading) || reading.unflushed.rows > 0 || reading.planned) return false;
     await sumUp(flusher, reading, keys, log);
     return true;
   } finally {

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import { IngestError } from '../errors.js';
+import type { RedisClient } from '../redis/connection.js';
 import { confidenceField, EXAMPLES, exampleField, exampleOf } from '../runs/history.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
-import type { RedisClient } from '../redis/connection.js';
 import type { PartRecord } from '../runs/status.js';
 import { readRows } from './read-rows.js';
 import type { FailureRow, ResultRow } from './rows.js';

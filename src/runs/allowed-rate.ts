@@ -1,7 +1,7 @@
 import { createBudget } from '../budget/index.js';
+import type { RedisClient } from '../redis/connection.js';
 import { budgetKey } from './keys.js';
 import type { RunRecord } from './record.js';
-import type { RedisClient } from '../redis/connection.js';
 
 /** Gateway calls per second now allowed to a run's key; null when no limit is in force. */
 export async function allowedRate(

@@ -1,7 +1,7 @@
 import { type ContentSeen, checkContent, type Source } from '../manifest/index.js';
-import type { RunKeys } from './keys.js';
 import type { RedisClient } from '../redis/connection.js';
 import { defineScript } from '../redis/scripts.js';
+import type { RunKeys } from './keys.js';
 
 const checkpointScript = defineScript(new URL('./scripts/checkpoint.lua', import.meta.url));
 

@@ -26,12 +26,18 @@ export function contentKey(content: TaskContent): string {
  * of a long number is lost; and a digest of what is asked, so that another question is another task. Undefined when the
  * line lacks the field.
  */
-export function fieldKey(path: string, object: string, { data_url: _of, ...asked }: TaskContent): string | undefined {
+export function fieldKey(
+  path: string,
+  object: string,
+  { data_url: _of, ...asked }: TaskContent,
+): string | undefined {
   const value = rawPath(object, path);
   if (value === undefined || value === 'null' || value === '""') return undefined;
   const digest = sha256(canonical(asked)).slice(0, 12);
   const key = `${path}=${value}-${digest}`;
-  return key.length <= MAX_LENGTH ? key : `${`${path}-${sha256(value).slice(0, 40)}`.slice(-MAX_LENGTH + 13)}-${digest}`;
+  return key.length <= MAX_LENGTH
+    ? key
+    : `${`${path}-${sha256(value).slice(0, 40)}`.slice(-MAX_LENGTH + 13)}-${digest}`;
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

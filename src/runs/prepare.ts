@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { IngestError } from '../errors.js';
 import type { Manifest } from '../manifest/index.js';
+import type { RedisClient } from '../redis/connection.js';
 import { rebuildFromParts } from '../results/rebuild.js';
 import type { Sink } from '../results/sink.js';
 import { checkStream } from './cursor.js';
@@ -20,7 +21,6 @@ import {
   type TaskOptions,
   updatePolicy,
 } from './record.js';
-import type { RedisClient } from '../redis/connection.js';
 import type { RunSummary } from './status.js';
 
 export interface RunRequest {

@@ -1,10 +1,10 @@
 import type { ChainableCommander } from 'ioredis';
+import type { RedisClient } from '../redis/connection.js';
 import { readTogether, redisNow } from '../redis/together.js';
 import { type Present, presentIn } from './attendance.js';
 import { callCounts } from './calls.js';
 import { type RunKeys, runKeys } from './keys.js';
 import { type RunRecord, recordFrom } from './record.js';
-import type { RedisClient } from '../redis/connection.js';
 import type { PartRecord, RunStatus } from './status.js';
 
 /** A run's record, and all that is counted of it, in one round trip. */
@@ -66,10 +66,7 @@ export function readingOf(answers: unknown[], nowMs: number): RunReading | null 
   const oldest = (answers[7] as [string, string[]][])[0]?.[0];
   const perQueue = 1 + LISTS.length + SETS.length;
   const queue = (index: number) => {
-    const [paused, ...lengths] = answers.slice(
-      9 + index * perQueue,
-      9 + (index + 1) * perQueue,
-    ) as number[];
+    const [paused, ...lengths] = answers.slice(9 + index * perQueue, 9 + (index + 1) * perQueue) as number[];
     const sum = (some: number[]) => some.reduce((total, n) => total + n, 0);
     return {
       paused: paused === 1,

@@ -114,7 +114,8 @@ export async function createRun(
   record: RunRecord,
 ): Promise<{ record: RunRecord; created: boolean }> {
   const keys = runKeys(prefix, record.id);
-  const created = (await createScript.run(redis, [keys.record], Object.entries(fieldsOf(record)).flat())) === 1;
+  const created =
+    (await createScript.run(redis, [keys.record], Object.entries(fieldsOf(record)).flat())) === 1;
   // The index is another shard's key: written after the record, and again by every start, so a crash heals.
   await redis.zadd(runsIndexKey(prefix), 'NX', String(Date.parse(record.startedAt)), record.id);
   return { record: created ? record : ((await loadRun(redis, prefix, record.id)) ?? record), created };

@@ -20,14 +20,16 @@ function bucketOf(task: string): number {
   return (hash >>> 0) % TASK_BUCKETS;
 }
 
-const bucketsOf = (keys: RunKeys, tasks: readonly string[]) => tasks.map((task) => keys.tasks(bucketOf(task)));
+const bucketsOf = (keys: RunKeys, tasks: readonly string[]) =>
+  tasks.map((task) => keys.tasks(bucketOf(task)));
 
 export async function indexTasks(redis: RedisClient, keys: RunKeys, job: string, tasks: readonly string[]) {
   if (tasks.length > 0) await indexScript.run(redis, bucketsOf(keys, tasks), [job, ...tasks]);
 }
 
 export async function forgetTasks(redis: RedisClient, keys: RunKeys, job: string, tasks: readonly string[]) {
-  if (tasks.length > 0) await forgetScript.run(redis, [keys.hints, ...bucketsOf(keys, tasks)], [job, ...tasks]);
+  if (tasks.length > 0)
+    await forgetScript.run(redis, [keys.hints, ...bucketsOf(keys, tasks)], [job, ...tasks]);
 }
 
 /** What deliveries said of these tasks, of each that one spoke of. */
