@@ -141,24 +141,23 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
   function settled(source: number, line: PolledLine, result: SettledResult, by: 'poll' | 'webhook'): Outcome {
     const ageMs = Date.now() - line.at;
     run.polls.settled(line, result, ageMs);
-    const wrong = line.key === undefined ? null : wrongLabel(source, line, result);
+    const wrong = line.key === undefined ? null : wrongLabel(line, result);
     if (wrong !== null) return failed(source, line, { code: 'key_conflict', message: wrong });
     return { kind: 'ended', ending: settledEnding(run.record, source, line, result, by, ageMs) };
   }
 
   /** A key that is not the line's own may stand for another question's task at the Gateway. */
-  function wrongLabel(_source: number, line: PolledLine, { consensus_label: label }: SettledResult) {
+  function wrongLabel(line: PolledLine, { consensus_label: label }: SettledResult) {
     const spec = labelSpecOf(run.record, line);
     if (label == null || spec === null || spec.options.includes(label)) return null;
     return `the task under key ${JSON.stringify(line.key)} has the label ${JSON.stringify(label)}, which is none of the options: the key stands for another question`;
   }
 
   /** Until its next poll, which may be over `--result-timeout` by now: no answer says so, and it is not made at once. */
-  const waitRefused = (line: PolledLine): Outcome => ({
-    kind: 'later',
-    line,
-    delayMs: Math.max(WAIT_FOR_STATE_MS, run.polls.nextMs(Date.now() - line.at)),
-  });
+  function waitRefused(line: PolledLine): Outcome {
+    const delayMs = Math.max(WAIT_FOR_STATE_MS, run.polls.nextMs(Date.now() - line.at));
+    return { kind: 'later', line, delayMs };
+  }
 
   async function handle(trouble: Trouble, source: number, line: PolledLine): Promise<Outcome> {
     switch (trouble.kind) {

@@ -182,8 +182,9 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     }
   }
 
-  const judge = (source: number, line: QueuedLine) =>
-    judgeRefusal(redis, keys, { source, line: line.line }, line.refusedIn, REFUSALS_OF_A_WRONG_ENDPOINT);
+  function judge(source: number, { line, refusedIn }: QueuedLine) {
+    return judgeRefusal(redis, keys, { source, line }, refusedIn, REFUSALS_OF_A_WRONG_ENDPOINT);
+  }
 
   /**
    * Until the Gateway has accepted a line, refusals prove nothing against the lines: each is submitted once more, and
@@ -215,10 +216,9 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     return ended(source, line, { ...why, stage: 'submit', attempts }, unbought);
   }
 
-  const ended = (source: number, line: QueuedLine, failure: Failure, unbought: boolean): Outcome => ({
-    kind: 'ended',
-    ending: failedEnding(run.record, source, line, failure, unbought),
-  });
+  function ended(source: number, line: QueuedLine, failure: Failure, unbought: boolean): Outcome {
+    return { kind: 'ended', ending: failedEnding(run.record, source, line, failure, unbought) };
+  }
 }
 
 /** Counts a line as being submitted while something is done with it. */
