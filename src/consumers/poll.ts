@@ -2,7 +2,7 @@ import type { Job } from 'bullmq';
 import type { ResultAnswer, SettledResult } from '../gateway/types.js';
 import type { Pipeline } from '../pipeline.js';
 import { type ChunkData, decodeChunk, type PolledLine } from '../queues/chunk.js';
-import { addPolls } from '../queues/deal.js';
+import { addPolls, groupByDue } from '../queues/deal.js';
 import type { RunQueues } from '../queues/queues.js';
 import { failedEnding, settledEnding } from '../results/endings.js';
 import { endedBits } from '../runs/bits.js';
@@ -64,6 +64,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
           if (line.awaitsDelivery && leavesTask(outcome, line)) done.push(line.task);
           return outcome;
         },
+        group: (later) => groupByDue(later, Date.now()),
         async requeue(from, leaving) {
           await addPolls(redis, keys, queues, from, leaving);
           const moved = leaving.filter(({ line }) => line.awaitsDelivery).map(({ line }) => line.task);

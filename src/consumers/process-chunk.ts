@@ -6,7 +6,7 @@ import {
   type PolledLine,
   type QueuedLine,
 } from '../queues/chunk.js';
-import { type DueLine, groupByDue } from '../queues/deal.js';
+import type { DueGroup, DueLine } from '../queues/deal.js';
 import type { Recorder } from '../results/recorder.js';
 import type { Ending } from '../runs/scripts.js';
 
@@ -16,7 +16,7 @@ export type LineOutcome<L extends QueuedLine> =
   | { kind: 'gone' }
   | { kind: 'ended'; ending: Ending }
   | { kind: 'submitted'; line: PolledLine; delayMs: number }
-  /** Back into its queue, with the lines of its chunk that are due at about the same time. */
+  /** Back into its queue, with other lines of its chunk. */
   | { kind: 'later'; line: L; delayMs: number }
   /** Back into its queue in a job of its own: whatever keeps it is not to keep its neighbours. */
   | { kind: 'alone'; line: L; delayMs: number };
@@ -28,7 +28,9 @@ export interface ChunkHandlers<L extends QueuedLine> {
   /** The line's Gateway call is over: another line may be taken in hand. */
   release(lines: number): void;
   submitted?(source: number, line: PolledLine, delayMs: number): Promise<void>;
-  /** Puts lines into the queue that this job is from, in jobs of their own. */
+  /** Lines that go back into their queue together; the first group keeps the job. */
+  group(lines: DueLine<L>[]): DueGroup<L>[];
+  /** Puts lines into the queue that this job is from, in other jobs. */
   requeue(source: number, lines: DueLine<L>[]): Promise<void>;
 }
 
@@ -71,7 +73,7 @@ export async function processChunk<L extends QueuedLine>(
   const failed = ends.find((end) => end.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
 
-  const [stays, ...others] = groupByDue(left, Date.now());
+  const [stays, ...others] = handlers.group(left);
   const leave = [...alone, ...others.flatMap(({ lines: some, due }) => some.map((line) => ({ line, due })))];
   if (leave.length > 0) await handlers.requeue(source, leave);
   if (stays === undefined) return;

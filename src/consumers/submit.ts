@@ -56,6 +56,11 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
         return counted(run, () => submitLine(source, line, verdict));
       },
       submitted: (from, line, delayMs) => counted(run, () => deal(from, line, delayMs)),
+      // Whatever keeps them, they may be looked at again together.
+      group: (lines) =>
+        lines.length === 0
+          ? []
+          : [{ lines: lines.map(({ line }) => line), due: Math.min(...lines.map(({ due }) => due)) }],
       async requeue(from, lines) {
         const now = Date.now();
         await queues.submit.addBulk(
