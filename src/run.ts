@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { BudgetSnapshot } from './budget/index.js';
 import type { Settings } from './config/index.js';
 import { createConsumer } from './consumers/consume.js';
 import { openManifest, removeOrphanSpools, removeSpools, spoolDirOf } from './manifest/index.js';
@@ -10,7 +11,8 @@ import type { Producer } from './producers/produce.js';
 import { refuseUnasked } from './producers/unasked.js';
 import { openQueues } from './queues/queues.js';
 import { redisNow } from './redis/together.js';
-import { summaryOf } from './results/finish.js';
+import { throughWeather } from './redis/weather.js';
+import { summaryNow } from './results/finish.js';
 import { flushOnLeaving } from './results/flush.js';
 import { openSink, resolveOut } from './results/sink.js';
 import { presentIn } from './runs/attendance.js';
@@ -22,6 +24,9 @@ import type { BlockReason, RunStatus, RunSummary } from './runs/status.js';
 import { transition } from './runs/transition.js';
 
 const LOOK_MS = 250;
+/** Shorter pauses come and go unseen. */
+const SHOWN_PAUSE_MS = 1_000;
+const SHOWN_LATENESS_MS = 30_000;
 const QUOTA_GRACE_MS = 60_000;
 
 export interface RunOutcome {
@@ -44,6 +49,7 @@ export const taskOptions = (settings: Settings): TaskOptions => ({
   labelSpec: settings.labelSpec,
   consensusThreshold: settings.consensusThreshold,
   key: settings.key,
+  ...(settings.onSameKey === 'share' ? { onSameKey: 'share' as const } : {}),
 });
 
 export const runPolicy = (settings: Settings): RunPolicy => ({
@@ -88,7 +94,10 @@ export async function prepare(
       openSink: pipeline.openSink ?? ((out: string) => openSink(out, objectStores)),
       ...(signal === undefined ? {} : { signal }),
     };
-    const prepared = await prepareRun(pipeline.redis, pipeline.prefix, request, log);
+    const prepared = await throughWeather(() => prepareRun(pipeline.redis, pipeline.prefix, request, log), {
+      signal,
+      onWait: (error) => log.warn({ err: error }, 'Redis refuses, and is waited for'),
+    });
     if (prepared.kind === 'ended') await removeSpools(manifest.sources);
     if (prepared.kind === 'go' && settings.out !== null) {
       const { id, out } = prepared.record;
@@ -178,10 +187,11 @@ export async function followRun(
 ): Promise<RunOutcome> {
   const { record } = prepared;
   const keys = runKeys(pipeline.prefix, record.id);
-  const before = await readRun(pipeline.redis, pipeline.prefix, record.id);
-  if (before?.summedUp) return outcomeOf(before);
+  const before = await throughWeather(() => readRun(pipeline.redis, pipeline.prefix, record.id), options);
+  if (before?.summedUp) return outcomeOf(pipeline, before);
   // The same command again is how a blocked run goes on.
-  if (record.state === 'blocked') await transition(pipeline.redis, keys, 'running');
+  if (record.state === 'blocked')
+    await throughWeather(() => transition(pipeline.redis, keys, 'running'), options);
   options.onStart?.(record);
   const consumer = createConsumer(pipeline, record);
   const stop = new AbortController();
@@ -202,13 +212,12 @@ export async function followRun(
     await producing;
     await consumer.close();
   }
-  const outcome = outcomeOf(reading);
+  const outcome = await outcomeOf(pipeline, reading);
   if (outcome.blocked === null || outcome.blocked.reason === 'sink' || options.signal.aborted) return outcome;
   // What has ended up to now is in parts when the user reads why the run stands still.
   const sink = pipeline.openSink?.(record.out) ?? openSink(record.out, pipeline.objectStores);
-  await flushOnLeaving({ ...pipeline, sink }, reading.record, pipeline.log);
-  const after = (await readRun(pipeline.redis, pipeline.prefix, record.id)) ?? reading;
-  return { ...outcome, summary: summaryOf(after) };
+  await flushOnLeaving({ ...pipeline, sink }, record, pipeline.log);
+  return { ...outcome, summary: await summaryNow(pipeline, reading) };
 }
 
 async function watch(
@@ -218,12 +227,26 @@ async function watch(
   { onStatus, quotaGraceMs = QUOTA_GRACE_MS }: RunWatch,
 ): Promise<RunReading> {
   let blockedSince: number | null = null;
+  let last: RunReading | null = null;
+  const show = (status: RunStatus, read: number) =>
+    onStatus?.({ ...status, calls_per_second: consumer.callsPerSecond(), read });
   for (;;) {
-    const reading = await consumer.tick();
+    const reading = await throughWeather(() => consumer.tick(), {
+      signal,
+      onWait({ message }) {
+        if (last !== null)
+          show(
+            { ...last.status, waiting_for: 'redis', message: `Redis refuses: ${message}` },
+            last.read.lines,
+          );
+      },
+    });
     if (reading === null) throw new Error('the run is gone from Redis');
+    last = reading;
     const budget = await pipeline.budget.snapshot();
     reading.status.rate = budget.rate;
-    onStatus?.({ ...reading.status, calls_per_second: consumer.callsPerSecond(), read: reading.read.lines });
+    Object.assign(reading.status, waitOf(reading, budget));
+    show(reading.status, reading.read.lines);
     if (signal.aborted) return reading;
     if (reading.summedUp) return reading;
     if (consumer.failure !== null) throw consumer.failure;
@@ -238,11 +261,28 @@ async function watch(
   }
 }
 
-function outcomeOf(reading: RunReading): RunOutcome {
+/** What keeps a run from going on that is neither paused nor blocked. */
+function waitOf(
+  { record, unflushed }: RunReading,
+  { circuitOpen, pausedForMs }: BudgetSnapshot,
+): Pick<RunStatus, 'waiting_for' | 'message'> | null {
+  if (record.state !== 'running') return null;
+  if (circuitOpen) return { waiting_for: 'gateway', message: 'the Gateway answers nothing but errors' };
+  if (pausedForMs > SHOWN_PAUSE_MS)
+    return {
+      waiting_for: 'rate',
+      message: `the Gateway asks for a pause of ${Math.ceil(pausedForMs / 1000)} s`,
+    };
+  if (unflushed.oldestMs > record.policy.partAgeMs + SHOWN_LATENESS_MS)
+    return { waiting_for: 'sink', message: `results wait for ${record.out}` };
+  return null;
+}
+
+async function outcomeOf(pipeline: Pipeline, reading: RunReading): Promise<RunOutcome> {
   const { record } = reading;
   const blocked =
     record.state === 'blocked' && record.reason !== null
       ? { reason: record.reason, message: record.message ?? record.reason }
       : null;
-  return { summary: summaryOf(reading), out: record.out, blocked };
+  return { summary: await summaryNow(pipeline, reading), out: record.out, blocked };
 }

@@ -7,7 +7,7 @@ import { reopenManifest } from './producers/reopen-manifest.js';
 import { openProducer } from './run.js';
 import { runKeys } from './runs/keys.js';
 import { liveRuns } from './runs/live.js';
-import type { RunRecord } from './runs/record.js';
+import { loadRun, type RunRecord } from './runs/record.js';
 import { transition } from './runs/transition.js';
 
 const LOOK_MS = 1_000;
@@ -42,7 +42,9 @@ export async function workRuns(
         }
         for (const record of live) {
           if (open.has(record.id)) continue;
-          open.set(record.id, await workOne(pipeline, record, sweepAgainMs));
+          const whole = await loadRun(pipeline.redis, pipeline.prefix, record.id);
+          if (whole === null) continue;
+          open.set(record.id, await workOne(pipeline, whole, sweepAgainMs));
           log.info({ run: record.id }, 'run opened');
         }
       } catch (error) {
@@ -114,7 +116,7 @@ async function lookForQuota(pipeline: Pipeline, everyMs: number, signal: AbortSi
       const left = waiting.length > 0 ? await quotaLeft(pipeline, signal) : 0;
       if (left <= 0) continue;
       for (const { id } of waiting) {
-        await transition(pipeline.redis, runKeys(pipeline.prefix, id), 'running');
+        await transition(pipeline.redis, runKeys(pipeline.prefix, id), 'running', { onlyFrom: 'quota' });
         pipeline.log.info({ run: id, label_quota: left }, 'quota is back; the run goes on');
       }
     } catch (error) {

@@ -41,7 +41,8 @@ export const withStore = <T>(
 
 /** The run of this name; without a name the latest one. */
 export async function findRun({ redis }: Store, prefix: string, id: string | undefined): Promise<RunRecord> {
-  const record = id === undefined ? (await listRuns(redis, prefix)).at(-1) : await loadRun(redis, prefix, id);
+  const name = id ?? (await listRuns(redis, prefix)).at(-1)?.id;
+  const record = name === undefined ? null : await loadRun(redis, prefix, name);
   if (record) return record;
   const what = id === undefined ? 'no run is on record' : `no run ${id} is on record`;
   throw new IngestError('usage', what, {

@@ -99,6 +99,11 @@ export const options = {
     pattern: /^[^\s.]+(\.[^\s.]+)*$/,
     expected: "line, content, or a field's path such as metadata.sku",
   }),
+  onSameKey: choice(['fail', 'share'], {
+    describe:
+      'lines of one key that ask different things: fail all but the first, or give all the same label',
+    default: 'fail',
+  }),
 
   rate: positive({
     describe: 'Gateway calls per second allowed to this key, all processes together (default: found out)',

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RedisClient } from '../redis/connection.js';
+import { throughWeather } from '../redis/weather.js';
 import type { RunKeys } from '../runs/keys.js';
 import { admit, type Verdict } from '../runs/scripts.js';
 
@@ -44,7 +45,7 @@ export function admitChunk(
     const began = Date.now();
     while (waiting.size > 0) {
       const asked = [...waiting.keys()];
-      const answers = await admit(redis, keys, source, asked);
+      const answers = await throughWeather(() => admit(redis, keys, source, asked), { signal });
       let lacks: 'full' | 'budget' | null = null;
       for (const [index, line] of asked.entries()) {
         const verdict = answers?.[index] ?? 'gone';

@@ -6,6 +6,7 @@ import { bringForward } from '../queues/bring-forward.js';
 import type { ChunkData } from '../queues/chunk.js';
 import { openQueues, requestFlush } from '../queues/queues.js';
 import { createWorker, type RunWorker } from '../queues/worker.js';
+import { throughWeather } from '../redis/weather.js';
 import { allEnded, finishRun, tooManyFailures, toSumUp } from '../results/finish.js';
 import { flushOnce } from '../results/flush.js';
 import { createRecorder } from '../results/recorder.js';
@@ -157,7 +158,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
 
   async function act(reading: RunReading): Promise<void> {
     const { state: before } = run.record;
-    run.record = reading.record;
+    run.record = { ...reading.record, manifest: record.manifest };
     const { state, reason, policy } = reading.record;
     const want = pausedQueues(state, reason);
     // Submissions that wait for a slot look anew whether they may still be made.
@@ -227,7 +228,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     async start() {
       // The sink's sight decides over flushes; until the first look this process takes none.
       flush.hold();
-      await attendance.attend(false);
+      await throughWeather(() => attendance.attend(false));
       for (const each of workers) each.start();
       await tickOn();
     },

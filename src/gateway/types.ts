@@ -59,8 +59,11 @@ const stamp = z.union([z.string(), z.number()]);
 const text = z.string();
 const maybe = <T extends z.ZodType>(type: T) => type.nullish();
 
+/** A task is asked for by its id in a path: one that would lead elsewhere is no id. */
+const taskId = text.refine((id) => id.trim() !== '' && id !== '.' && id !== '..', 'is no id of a task');
+
 export const submitAnswer = z.looseObject({
-  task_id: text,
+  task_id: taskId,
   status: text,
   created_at: maybe(stamp),
   idempotent: maybe(z.boolean()),

@@ -58,7 +58,7 @@ export async function readShown(
   const [read, nowMs] = await Promise.all([
     readTogether(redis, [
       (pipeline) => void pipeline.hgetall(keys.history).hgetall(keys.examples),
-      (pipeline) => askForRun(pipeline, keys),
+      (pipeline) => askForRun(pipeline, keys, true),
     ]),
     redisNow(redis),
   ]);

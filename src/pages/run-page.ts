@@ -100,7 +100,7 @@ function facts({ status, record }: ShownHistory): Html {
   const bytes = sum(status.parts.map((part) => part.bytes));
   const rows: [string, Html | string | false][] = [
     ['Manifest', user(status.manifest.uri)],
-    ['Sources', record.manifest.sources.length > 1 && number(record.manifest.sources.length)],
+    ['Sources', record.manifest.count > 1 && number(record.manifest.count)],
     ['Question', labelSpec !== null && user(labelSpec.question)],
     ['Options', labelSpec !== null && html`${user(labelSpec.options.join(', '))}`],
     ['Task type', user(taskType)],

@@ -1,11 +1,13 @@
+import { IngestError } from '../errors.js';
 import { parseLine, type RawLine } from '../manifest/index.js';
 import { encodeChunk, intoChunks, type QueuedLine } from '../queues/chunk.js';
-import { rejectedEnding } from '../results/endings.js';
+import { type Rejection, rejectedEnding } from '../results/endings.js';
 import { endedBits } from '../runs/bits.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import { type EndedLine, endLines } from '../runs/scripts.js';
-import { prepareLine } from './prepare-line.js';
+import { withoutConflicts } from './key-conflicts.js';
+import { type PreparedLine, prepareLine } from './prepare-line.js';
 import type { Producer } from './produce.js';
 
 export interface Enqueued {
@@ -17,6 +19,9 @@ export interface Enqueued {
   outcomes: Record<'enqueued' | 'rejected' | 'skipped', number>;
 }
 
+/** A source's bit maps have no more bits: Redis' longest string. */
+const MOST_LINES = 2 ** 32;
+
 /** Everything of these lines is in Redis when this resolves: chunks in the queue, rejections ended. */
 export async function enqueue(
   producer: Producer,
@@ -27,23 +32,34 @@ export async function enqueue(
 ): Promise<Enqueued> {
   const { redis } = producer;
   const keys = runKeys(producer.prefix, record.id);
+  if ((raws.at(-1)?.line ?? 0) > MOST_LINES)
+    throw new IngestError(
+      'manifest',
+      `${record.manifest.sources[source]} has more than ${MOST_LINES} lines`,
+      {
+        hint: 'split it into several sources',
+      },
+    );
   const [ended, most] = await Promise.all([endedBits(redis, keys, source, raws), producer.linesPerChunk()]);
-  const queued: QueuedLine[] = [];
+  const prepared: PreparedLine[] = [];
   const rejected: EndedLine[] = [];
+  const reject = (rejection: Rejection) =>
+    rejected.push({ line: rejection.line, ending: rejectedEnding(record, source, rejection) });
+  const isOpen = ({ line }: { line: number }) => !ended(line) && isWanted(line);
   let [blank, bytes] = [0, 0];
   for (const raw of raws) {
     bytes += raw.bytes;
     const parsed = parseLine(raw);
     if (parsed.kind === 'blank') blank += 1;
-    if (parsed.kind === 'blank' || ended(raw.line) || !isWanted(raw.line)) continue;
+    if (parsed.kind === 'blank') continue;
     const line = parsed.kind === 'rejected' ? parsed : prepareLine(record.task, raw, parsed.item);
-    if (line.kind === 'queued') queued.push(line.line);
-    else
-      rejected.push({
-        line: raw.line,
-        ending: rejectedEnding(record, source, { line: raw.line, ...line }),
-      });
+    // A line that has ended still has its key.
+    if (line.kind === 'queued') prepared.push(line);
+    else if (isOpen(raw)) reject({ line: raw.line, ...line });
   }
+  const { queued: all, rejections } = await withoutConflicts(redis, keys, record, source, prepared);
+  const queued = all.filter(isOpen);
+  rejections.filter(isOpen).forEach(reject);
   await Promise.all([
     endRejected(producer, record, source, rejected),
     addChunks(producer, source, queued, most),

@@ -1,16 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IngestError } from '../errors.js';
 import type { Manifest } from '../manifest/index.js';
+import { isWeather } from '../redis/weather.js';
 import { runKeys } from '../runs/keys.js';
 import { type Lease, takeLease } from '../runs/lease.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import type { RunRecord } from '../runs/record.js';
+import { recount } from '../runs/recount.js';
 import { transition } from '../runs/transition.js';
 import { type Producer, produce } from './produce.js';
 import { sweep } from './sweep.js';
 
 const LOOK_MS = 500;
-/** Looks in a row that must find the queues empty and lines missing: jobs on their way are not lost jobs. */
+/** Looks in a row that must find the queues empty and the counts not right: jobs on their way are not lost jobs. */
 const LOOKS_BEFORE_SWEEP = 4;
 
 export interface KeepProducingOptions {
@@ -31,66 +33,77 @@ export async function keepProducing(
   openManifest: () => Promise<Manifest>,
   { until, mayProduce, signal }: KeepProducingOptions,
 ): Promise<void> {
-  const keys = runKeys(producer.prefix, record.id);
   let emptyLooks = 0;
-  while (!signal.aborted) {
+
+  /** True when there is nothing more to do. */
+  async function look(): Promise<boolean> {
     const reading = await readRun(producer.redis, producer.prefix, record.id);
-    if (reading === null || reading.summedUp) return;
+    if (reading === null || reading.summedUp) return true;
     const { produced } = reading.status;
-    if (produced && until === 'produced') return;
-    emptyLooks = linesAreMissing(reading) ? emptyLooks + 1 : 0;
-    const job = emptyLooks >= LOOKS_BEFORE_SWEEP ? sweepMissing : mayProduce && !produced ? produce : null;
-    if (job !== null && (reading.record.state === 'running' || job === sweepMissing)) {
-      await withLease(producer, keys, async (lease) => {
-        const watch = watchState(producer, reading.record);
-        try {
-          await job(
-            producer,
-            reading.record,
-            await openManifest(),
-            lease,
-            AbortSignal.any([signal, watch.signal]),
-          );
-        } finally {
-          watch.end();
-        }
-      });
+    if (produced && until === 'produced') return true;
+    emptyLooks = countsAreWrong(reading) ? emptyLooks + 1 : 0;
+    const now = { ...reading.record, manifest: record.manifest };
+    if (emptyLooks >= LOOKS_BEFORE_SWEEP) {
       emptyLooks = 0;
+      await underLease(producer, now, (lease, stop) => mend(now, lease, stop));
+    } else if (mayProduce && !produced && now.state === 'running')
+      await underLease(producer, now, async (lease, stop) => {
+        await produce(producer, now, await openManifest(), lease, stop);
+      });
+    return false;
+  }
+
+  /** Lines that are missing are queued again; when none is, it is the counts that are wrong. */
+  async function mend(now: RunRecord, lease: Lease, stop: AbortSignal): Promise<void> {
+    const { found, lines, whole } = await sweep(producer, now, await openManifest(), lease, stop);
+    if (found > 0)
+      producer.log.warn({ run: now.id, lines: found }, 'lines were missing and are queued again');
+    else if (whole && now.state === 'running') {
+      await recount(producer.redis, runKeys(producer.prefix, now.id), lease.token, lines);
+      producer.log.warn({ run: now.id, lines }, 'the counts were wrong and have been counted anew');
+    }
+  }
+
+  async function underLease(
+    { redis, prefix }: Producer,
+    now: RunRecord,
+    work: (lease: Lease, stop: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    const keys = runKeys(prefix, now.id);
+    const lease = await takeLease(redis, keys);
+    if (lease === null) return;
+    const watch = watchState(producer, now);
+    try {
+      await work(lease, AbortSignal.any([signal, watch.signal]));
+    } catch (error) {
+      if (!(error instanceof IngestError) || error.code !== 'source_changed') throw error;
+      await transition(redis, keys, 'blocked', { reason: 'source_changed', message: error.message });
+    } finally {
+      watch.end();
+      await lease.release().catch(() => undefined);
+    }
+  }
+
+  while (!signal.aborted) {
+    try {
+      if (await look()) return;
+    } catch (error) {
+      // What was under way is done again from the checkpoint.
+      if (!isWeather(error)) throw error;
+      producer.log.warn({ run: record.id, err: error }, 'Redis refuses, and is waited for');
     }
     await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
   }
 }
 
-/** Jobs can be lost for all our care; then nothing waits any more and lines have not ended. */
-function linesAreMissing({ record, status, jobs }: RunReading): boolean {
+/**
+ * Jobs can be lost for all our care: then nothing waits any more, and lines have not ended. Or, by a Redis that lost its
+ * last second, the counts disagree with what has ended.
+ */
+function countsAreWrong({ record, status, jobs }: RunReading): boolean {
   if (jobs.submit + jobs.poll > 0) return false;
   if (record.state === 'cancelled') return status.in_flight > 0;
-  return record.state === 'running' && status.produced && status.lines > status.settled + status.failed;
-}
-
-async function withLease(
-  producer: Producer,
-  keys: ReturnType<typeof runKeys>,
-  work: (lease: Lease) => Promise<void>,
-): Promise<void> {
-  const lease = await takeLease(producer.redis, keys);
-  if (lease === null) return;
-  try {
-    await work(lease);
-  } catch (error) {
-    if (!(error instanceof IngestError) || error.code !== 'source_changed') throw error;
-    await transition(producer.redis, keys, 'blocked', { reason: 'source_changed', message: error.message });
-  } finally {
-    await lease.release();
-  }
-}
-
-async function sweepMissing(
-  ...[producer, record, manifest, lease, stop]: Parameters<typeof sweep>
-): Promise<void> {
-  const found = await sweep(producer, record, manifest, lease, stop);
-  if (found > 0)
-    producer.log.warn({ run: record.id, lines: found }, 'lines were missing and are queued again');
+  return record.state === 'running' && status.produced && status.lines !== status.settled + status.failed;
 }
 
 /** Aborts when the run ends, is cancelled, or has too many failures: the lines that are read next may be more of them. */
@@ -99,10 +112,10 @@ function watchState(producer: Producer, record: RunRecord): { signal: AbortSigna
   const timer = setInterval(async () => {
     const [state, reason] = await producer.redis
       .hmget(runKeys(producer.prefix, record.id).record, 'state', 'reason')
-      .catch(() => []);
+      .catch(() => [record.state, null]);
     if (state === record.state) return;
-    if (state === 'cancelled' || state === 'completed' || reason === 'failures')
-      over.abort(new Error(`the run is ${state}`));
+    if (state === 'cancelled' || state === 'completed' || state === null || reason === 'failures')
+      over.abort(new Error(`the run is ${state ?? 'gone'}`));
   }, LOOK_MS);
   return { signal: over.signal, end: () => clearInterval(timer) };
 }

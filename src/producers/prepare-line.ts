@@ -1,11 +1,13 @@
 import type { LineItem, LineProblem, RawLine } from '../manifest/index.js';
 import type { QueuedLine } from '../queues/chunk.js';
-import { contentKey, fieldKey } from '../runs/idempotency-key.js';
+import { contentKey, fieldKey, type TaskContent } from '../runs/idempotency-key.js';
 import type { TaskOptions } from '../runs/record.js';
 
 export interface PreparedLine {
   kind: 'queued';
   line: QueuedLine;
+  /** What decides the line's label, where its key is one that other lines may have. */
+  asks?: TaskContent;
 }
 
 export interface RejectedLine {
@@ -30,25 +32,23 @@ export function prepareLine(
   });
   if (spec === null)
     return reject('label_spec: neither the line nor the run has one (--question and --options)');
-  const key = keyOf(task, item, {
+  const asks: TaskContent = {
     type: item.type ?? task.taskType,
     data_url: item.data_url,
     label_spec: spec,
     consensus_threshold: item.consensus_threshold ?? task.consensusThreshold,
-  });
+  };
+  const key = keyOf(task, item, asks);
   if (key === null) return reject(`${task.key}: missing, and --key makes the idempotency key of it`);
   return {
     kind: 'queued',
     line: { line: raw.line, text: item.text, ...(key === undefined ? {} : { key }) },
+    ...(key === undefined ? {} : { asks }),
   };
 }
 
 /** The line's own key first, then `--key`'s; undefined for the key that follows from the line's place. */
-function keyOf(
-  { key }: TaskOptions,
-  item: LineItem,
-  content: Parameters<typeof contentKey>[0],
-): string | undefined | null {
+function keyOf({ key }: TaskOptions, item: LineItem, content: TaskContent): string | undefined | null {
   if (item.idempotency_key !== undefined) return item.idempotency_key;
   if (key === 'line') return undefined;
   if (key === 'content') return contentKey(content);

@@ -13,10 +13,19 @@ const STEP_LINES = 1_000;
 const MOST_JOBS = 200;
 const LOOK_AGAIN_MS = 100;
 
+export interface Swept {
+  /** Lines that are queued again. */
+  found: number;
+  /** Non-blank lines that were read. */
+  lines: number;
+  /** Everything up to the cursor was read. */
+  whole: boolean;
+}
+
 /**
  * Reads the manifest again up to the run's cursor, and enqueues the lines that have not ended. For a run whose queues
  * are empty and which still misses lines: jobs can be lost, by a failover or by BullMQ. Of a cancelled run, only the
- * lines that may have been bought. Resolves to how many.
+ * lines that may have been bought.
  */
 export async function sweep(
   producer: Producer,
@@ -24,7 +33,7 @@ export async function sweep(
   manifest: Manifest,
   lease: Lease,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<Swept> {
   const { redis, queues } = producer;
   const keys = runKeys(producer.prefix, record.id);
   const stop = AbortSignal.any([signal, lease.signal]);
@@ -32,24 +41,27 @@ export async function sweep(
   await queues.submit.clean(0, 0, 'failed');
   await queues.poll.clean(0, 0, 'failed');
   const { at: end } = await readCursor(redis, keys);
-  let found = 0;
+  const swept: Swept = { found: 0, lines: 0, whole: false };
   for (const source of manifest.sources.slice(0, end.source + 1)) {
-    if (!(await sameStream(producer, keys, source, stop))) return found;
+    if (!(await sameStream(producer, keys, source, stop))) return swept;
     for await (const batch of readUntil(producer, source, { line: 0, offset: 0 }, stop)) {
       for (let i = 0; i < batch.length; i += STEP_LINES) {
         const read = (line: number) => source.index < end.source || line <= end.line;
         const raws = batch.slice(i, i + STEP_LINES).filter(({ line }) => read(line));
-        if (raws.length === 0) return found;
+        if (raws.length === 0) break;
         const admitted = await lineBits(redis, keys.admitted(source.index), raws);
         const wanted = (line: number) => record.state !== 'cancelled' || admitted(line);
         while ((await queues.submit.getJobCountByTypes('wait', 'delayed')) >= MOST_JOBS) {
           await sleep(LOOK_AGAIN_MS, undefined, { signal: stop }).catch(() => undefined);
-          if (stop.aborted) return found;
+          if (stop.aborted) return swept;
         }
-        const { outcomes } = await enqueue(producer, record, source.index, raws, wanted);
-        found += outcomes.enqueued + outcomes.rejected;
+        const { outcomes, lines } = await enqueue(producer, record, source.index, raws, wanted);
+        swept.found += outcomes.enqueued + outcomes.rejected;
+        swept.lines += lines;
       }
+      if (source.index === end.source && (batch.at(-1)?.line ?? 0) >= end.line) break;
     }
   }
-  return found;
+  swept.whole = !stop.aborted;
+  return swept;
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { RedisClient } from '../redis/connection.js';
+import { throughWeather } from '../redis/weather.js';
 import type { RunKeys } from '../runs/keys.js';
 import { indexTasks } from '../webhooks/tasks.js';
 import { CHUNK_LINES, encodeChunk, intoChunks, type PolledLine } from './chunk.js';
@@ -80,25 +81,22 @@ export async function addPolls(
   const jobs = groupByDue(lines, now).flatMap(({ lines: together, due }) =>
     [...intoChunks(together, CHUNK_LINES)].map((chunk) => ({ chunk, due, id: pollJobId(source, chunk) })),
   );
-  // A delivery that comes at once has to find the job: the index first.
-  await Promise.all(
-    jobs.map(({ chunk, id }) =>
-      indexTasks(
-        redis,
-        keys,
-        id,
-        chunk.filter((line) => line.awaitsDelivery).map(({ task }) => task),
-      ),
-    ),
-  );
-  await queues.poll.addBulk(
-    jobs.map(({ chunk, due, id }) => ({
-      name: 'poll',
-      data: { ...encodeChunk(source, chunk), due },
-      opts: { jobId: id, delay: Math.max(1, Math.round(due - now)) },
-    })),
-  );
+  // A delivery that comes at once has to find the job: the index first. The tasks are paid for: a Redis that refuses is
+  // waited for, and the jobs keep their ids.
+  await throughWeather(async () => {
+    await Promise.all(jobs.map(({ chunk, id }) => indexTasks(redis, keys, id, awaited(chunk))));
+    await queues.poll.addBulk(
+      jobs.map(({ chunk, due, id }) => ({
+        name: 'poll',
+        data: { ...encodeChunk(source, chunk), due },
+        opts: { jobId: id, delay: Math.max(1, Math.round(due - now)) },
+      })),
+    );
+  });
 }
+
+const awaited = (lines: readonly PolledLine[]) =>
+  lines.filter((line) => line.awaitsDelivery).map(({ task }) => task);
 
 /** Never used before: a job that is there already would swallow the lines. */
 const pollJobId = (source: number, [first]: readonly PolledLine[]): string =>

@@ -14,7 +14,11 @@ const BESIDE =
 export function createDirSink(dir: string): Sink {
   const at = (name: string) => path.join(dir, name);
 
-  async function writeWhole(name: string, bytes: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<void> {
+  async function writeWhole(
+    name: string,
+    bytes: AsyncIterable<Buffer> | Iterable<Buffer>,
+    stands: () => Promise<void> = async () => {},
+  ): Promise<void> {
     const beside = at(besideName(name));
     try {
       const file = await open(beside, 'w');
@@ -24,6 +28,7 @@ export function createDirSink(dir: string): Sink {
       } finally {
         await file.close();
       }
+      await stands();
       await rename(beside, at(name));
     } catch (error) {
       // A full disk would only get fuller with every try.
@@ -46,15 +51,16 @@ export function createDirSink(dir: string): Sink {
 
   return {
     kind: 'dir',
-    async claim(run) {
+    readMarker: () => marker(),
+    async claim(mark) {
       try {
         await mkdir(dir, { recursive: true });
-        const owner = (await marker())?.run_id ?? ownerOf(await readdir(dir), run.id);
-        if (owner !== null && owner !== run.id)
+        const owner = (await marker())?.run_id ?? ownerOf(await readdir(dir), mark.run_id);
+        if (owner !== null && owner !== mark.run_id)
           throw new IngestError('usage', `--out: ${dir} holds the results of another run, ${owner}`, {
             hint: 'give this run a directory of its own',
           });
-        await writeWhole(MARKER, [Buffer.from(JSON.stringify({ run_id: run.id, sink_id: run.sinkId }))]);
+        await writeWhole(MARKER, [Buffer.from(JSON.stringify(mark))]);
       } catch (error) {
         if (error instanceof IngestError) throw error;
         throw new IngestError('usage', `--out: cannot write to ${dir}: ${(error as Error).message}`, {

@@ -12,7 +12,7 @@ export const sourceName = (record: RunRecord, source: number): string | null =>
   record.manifest.sources.length > 1 ? (record.manifest.sources[source] ?? null) : null;
 
 export const idempotencyKey = (record: RunRecord, source: number, { key, line }: QueuedLine): string =>
-  key ?? lineKey(record.id, source, line);
+  key ?? lineKey(record, source, line);
 
 /** A line that has its label. */
 export function settledEnding(

@@ -45,12 +45,17 @@ export async function finishRun(flusher: Flusher, runId: string, log: Logger): P
   const keys = runKeys(prefix, runId);
   const tally = await takeLease(redis, keys, keys.tally);
   if (tally === null) return false;
+  // A cancel stops the producer within a second: what it had under way is queued, and ends as cancelled, before the sum.
+  const cancelled = (await redis.hget(keys.record, 'state')) === 'cancelled';
+  const lease = cancelled ? await takeLease(redis, keys) : null;
   try {
-    const reading = await readRun(redis, prefix, runId);
+    if (cancelled && lease === null) return false;
+    const reading = await readRun(redis, prefix, runId, { withParts: true });
     if (reading === null || !toSumUp(reading) || reading.unflushed.rows > 0 || reading.planned) return false;
     await sumUp(flusher, reading, keys, log);
     return true;
   } finally {
+    await lease?.release();
     await tally.release();
   }
 }
@@ -78,10 +83,12 @@ async function sumUp(
     log.warn({ run: runId, part: name }, 'a part that the run has no record of is set aside');
     await sink.setAside(name);
   }
+  if (reading.record.state === 'cancelled') await redis.hset(keys.counts, 'lines', ended);
   const endedAt = new Date().toISOString();
   await redis.hsetnx(keys.record, 'ended_at', endedAt);
   const summary: RunSummary = {
     ...summaryOf(reading),
+    lines: ended,
     state: reading.record.state === 'cancelled' ? 'cancelled' : 'completed',
     ended_at: (await redis.hget(keys.record, 'ended_at')) ?? endedAt,
   };
@@ -91,8 +98,16 @@ async function sumUp(
   await redis.hset(keys.record, 'summed_up', 1);
 }
 
+/** The summary as of now, with its parts. */
+export async function summaryNow(
+  { redis, prefix }: Pick<Flusher, 'redis' | 'prefix'>,
+  before: RunReading,
+): Promise<RunSummary> {
+  return summaryOf((await readRun(redis, prefix, before.record.id, { withParts: true })) ?? before);
+}
+
 /** The summary so far, in the order of `summary.json`. */
-export function summaryOf({ status }: RunReading): RunSummary {
+function summaryOf({ status }: RunReading): RunSummary {
   const {
     queued: _q,
     in_flight: _i,
@@ -100,6 +115,7 @@ export function summaryOf({ status }: RunReading): RunSummary {
     eta_seconds: _e,
     reason: _w,
     message: _m,
+    waiting_for: _f,
     produced: _p,
     ...summary
   } = status;

@@ -54,7 +54,7 @@ export async function flushOnce(flusher: Flusher, record: RunRecord): Promise<Pa
     if (plan[kind] === 0) continue;
     const number = kind === 'results' ? plan.resultsPart : plan.failuresPart;
     const name = partName(kind, record.id, number, plan.compress);
-    parts.push(await writePart(flusher, record, plan, kind, name));
+    parts.push(await writePart(flusher, record, plan, kind, name, published));
   }
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);
   if (rows !== plan.count) {
@@ -72,9 +72,11 @@ export async function flushOnce(flusher: Flusher, record: RunRecord): Promise<Pa
   return ours === 1 ? parts : [];
 }
 
-/** Moves all that waits in the results stream into the sink, but for what another flusher is at. */
+/** Moves all that waits in the results stream into the sink; what another flusher is at, together with it. */
 export async function flushAll(flusher: Flusher, record: RunRecord): Promise<void> {
-  while ((await flushOnce(flusher, record)).length > 0);
+  const { plan, results } = runKeys(flusher.prefix, record.id);
+  do await flushOnce(flusher, record);
+  while ((await flusher.redis.exists(plan)) === 1 || (await flusher.redis.xlen(results)) > 0);
 }
 
 const LEAVE_AFTER_MS = 20_000;
@@ -146,6 +148,7 @@ async function writePart(
   plan: Plan,
   kind: 'results' | 'failures',
   name: string,
+  published: string,
 ): Promise<PartRecord> {
   const keys = runKeys(flusher.prefix, record.id);
   const hash = createHash('sha256');
@@ -174,9 +177,14 @@ async function writePart(
     }
   }
   try {
-    await flusher.sink.writePart(name, counted(plan.compress ? gzip(rows()) : rows()));
+    const bytes = counted(plan.compress ? gzip(rows()) : rows());
+    // A flusher that slept while another took over must not write over that one's part of the same name.
+    const stands = async () => {
+      if ((await flusher.redis.get(keys.plan)) !== published) throw new StalePlanError();
+    };
+    await flusher.sink.writePart(name, bytes, stands);
   } catch (error) {
-    if (error instanceof StalePlanError) return part;
+    if (error instanceof StalePlanError) return { ...part, rows: 0 };
     throw error;
   }
   part.sha256 = hash.digest('hex');

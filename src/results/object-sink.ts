@@ -56,17 +56,16 @@ export function createObjectSink(out: string, stores: ObjectStores): Sink {
   return {
     kind: scheme,
 
+    readMarker: () => nothingSent(async () => marker(await open())),
+
     claim: (run) =>
       nothingSent(async () => {
         const store = await open();
         const known = await marker(store);
         const parts =
           known === null ? [...(await names(store, 'results-')), ...(await names(store, 'failures-'))] : [];
-        const owner = known?.run_id ?? ownerOf(parts, run.id);
-        const other =
-          owner !== null && owner !== run.id
-            ? owner
-            : (await mark(store, { run_id: run.id, sink_id: run.sinkId }))?.run_id;
+        const owner = known?.run_id ?? ownerOf(parts, run.run_id);
+        const other = owner !== null && owner !== run.run_id ? owner : (await mark(store, run))?.run_id;
         if (other !== undefined)
           throw new IngestError('usage', `--out: ${out} holds the results of another run, ${other}`, {
             hint: 'give this run a prefix of its own',
@@ -87,7 +86,14 @@ export function createObjectSink(out: string, stores: ObjectStores): Sink {
       return seen;
     },
 
-    writePart: async (name, bytes) => (await open()).write(at(name), bytes),
+    async writePart(name, bytes, stands = async () => {}) {
+      // An upload appears with its last byte: the question is asked before that one is sent.
+      async function* checked() {
+        yield* bytes;
+        await stands();
+      }
+      await (await open()).write(at(name), checked());
+    },
     writeSummary: async (json) => (await open()).write(at(SUMMARY), once(json)),
     readSummary: () => nothingSent(async () => readText(await open(), at(SUMMARY))),
     removeSummary: async () => (await open()).remove(at(SUMMARY)),

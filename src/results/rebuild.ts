@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { IngestError } from '../errors.js';
 import type { RedisClient } from '../redis/connection.js';
 import { confidenceField, EXAMPLES, exampleField, exampleOf } from '../runs/history.js';
+import { lineKey } from '../runs/idempotency-key.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import type { PartRecord } from '../runs/status.js';
@@ -10,11 +11,13 @@ import { readRows } from './read-rows.js';
 import type { FailureRow, ResultRow } from './rows.js';
 import { parsePartName, type Sink } from './sink.js';
 
-const BATCH = 500;
+/** Bytes of a bit map that are written at a time. */
+const BITS_AT_ONCE = 256 << 10;
 
 /**
  * Gives a run that Redis has lost its memory back from the parts that it left: bits, counts and part numbers. Only
- * for a run that has just been put on record and has produced nothing. Resolves to how many lines had ended.
+ * for a run that has just been put on record and has produced nothing. Resolves to how many lines had ended. What is
+ * counted is written once for each part, and a bit map in blocks: the cost in Redis does not follow the rows.
  */
 export async function rebuildFromParts(
   redis: RedisClient,
@@ -22,20 +25,25 @@ export async function rebuildFromParts(
   record: RunRecord,
   sink: Sink,
   log: Logger,
+  signal?: AbortSignal,
 ) {
   const keys = runKeys(prefix, record.id);
   const sourceIndex = new Map(record.manifest.sources.map((name, index) => [name, index]));
+  const bits = record.manifest.sources.map(() => createBits());
+  /** Tasks that several lines may share: what each costs is counted once. */
+  const shared = new Set<string>();
   const failed = new Map<string, number>();
   let lines = 0;
   for (const name of await sink.listParts(record.id)) {
-    const kind = parsePartName(name)?.kind;
+    signal?.throwIfAborted();
+    const isResults = parsePartName(name)?.kind === 'results';
     const part: PartRecord = { name, rows: 0, bytes: 0, sha256: '' };
     const hash = createHash('sha256');
+    const tally = createTally();
     const rows = readRows(sink, name, (chunk) => {
       hash.update(chunk);
       part.bytes += chunk.length;
     });
-    let pipeline = redis.pipeline();
     for await (const text of rows) {
       const row = JSON.parse(text) as ResultRow | FailureRow;
       const source = row.source === null ? 0 : sourceIndex.get(row.source);
@@ -45,20 +53,49 @@ export async function rebuildFromParts(
           `${name} holds a line of ${row.source}, which the manifest does not have`,
         );
       part.rows += 1;
-      pipeline.setbit(keys.ended(source), row.line - 1, 1);
-      countRow(pipeline, keys, kind === 'results' ? (row as ResultRow) : null, row, failed);
-      if (part.rows % BATCH === 0) {
-        await executed(pipeline);
-        pipeline = redis.pipeline();
-      }
+      bits[source]?.set(row.line - 1);
+      // What has a task was bought, as far as --budget can still know: tasks in flight when Redis was lost are not here.
+      if (row.task_id !== undefined) tally.add(keys.counts, 'bought');
+      if (isResults) countResult(row as ResultRow, source);
+      else countFailure(row as FailureRow);
     }
     part.sha256 = hash.digest('hex');
+    const pipeline = redis.pipeline();
+    for (const { key, field, n } of tally.all()) pipeline.hincrby(key, field, n);
     pipeline.rpush(keys.parts, JSON.stringify(part));
     await executed(pipeline);
     lines += part.rows;
+
+    function countResult(row: ResultRow, source: number): void {
+      const ownKey = row.idempotency_key === lineKey(record, source, row.line);
+      const counted = shared.has(row.task_id);
+      if (!ownKey) shared.add(row.task_id);
+      tally.add(keys.counts, 'settled');
+      tally.add(keys.counts, 'cost_sats', counted ? 0 : Math.round(row.cost_sats ?? 0));
+      tally.add(keys.labels, row.consensus_label ?? '(none)');
+      tally.add(keys.history, confidenceField(row.confidence));
+    }
+
+    function countFailure(row: FailureRow): void {
+      const { code } = row.error;
+      const n = (failed.get(code) ?? 0) + 1;
+      failed.set(code, n);
+      tally.add(keys.counts, 'failed');
+      tally.add(keys.failures, code);
+      if (n <= EXAMPLES) tally.example(exampleField(code, n), JSON.stringify(exampleOf(row)));
+    }
+
+    if (tally.examples.size > 0) await redis.hset(keys.examples, Object.fromEntries(tally.examples));
   }
-  if (lines > 0)
+  for (const [source, map] of bits.entries()) {
+    const bytes = map.bytes();
+    for (let from = 0; from < bytes.length; from += BITS_AT_ONCE)
+      await redis.setrange(keys.ended(source), from, bytes.subarray(from, from + BITS_AT_ONCE));
+  }
+  if (lines > 0) {
+    await redis.hset(keys.counts, 'accepted', 1);
     log.warn({ run: record.id, lines }, 'Redis had lost this run; it goes on from the parts in --out');
+  }
   return lines;
 }
 
@@ -67,29 +104,35 @@ async function executed(pipeline: ReturnType<RedisClient['pipeline']>): Promise<
   for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error;
 }
 
-function countRow(
-  pipeline: ReturnType<RedisClient['pipeline']>,
-  keys: ReturnType<typeof runKeys>,
-  result: ResultRow | null,
-  row: ResultRow | FailureRow,
-  failed: Map<string, number>,
-): void {
-  // What has a task was bought, as far as --budget can still know: tasks in flight when Redis was lost are not here.
-  if (row.task_id !== undefined)
-    for (const name of ['bought', 'accepted']) pipeline.hincrby(keys.counts, name, 1);
-  if (result) {
-    pipeline.hincrby(keys.counts, 'settled', 1);
-    pipeline.hincrby(keys.counts, 'cost_sats', Math.round(result.cost_sats ?? 0));
-    pipeline.hincrby(keys.labels, result.consensus_label ?? '(none)', 1);
-    pipeline.hincrby(keys.history, confidenceField(result.confidence), 1);
-  } else {
-    const failure = row as FailureRow;
-    const { code } = failure.error;
-    const n = (failed.get(code) ?? 0) + 1;
-    failed.set(code, n);
-    pipeline.hincrby(keys.counts, 'failed', 1);
-    pipeline.hincrby(keys.failures, code, 1);
-    if (n <= EXAMPLES)
-      pipeline.hset(keys.examples, exampleField(code, n), JSON.stringify(exampleOf(failure)));
-  }
+function createTally() {
+  const counts = new Map<string, Map<string, number>>();
+  const examples = new Map<string, string>();
+  return {
+    examples,
+    add(key: string, field: string, n = 1) {
+      const fields = counts.get(key) ?? new Map<string, number>();
+      counts.set(key, fields.set(field, (fields.get(field) ?? 0) + n));
+    },
+    example: (field: string, json: string) => examples.set(field, json),
+    *all() {
+      for (const [key, fields] of counts)
+        for (const [field, n] of fields) if (n !== 0) yield { key, field, n };
+    },
+  };
+}
+
+/** A bit map that grows, in the order of Redis' own. */
+function createBits() {
+  let map = Buffer.alloc(0);
+  let used = 0;
+  return {
+    set(bit: number) {
+      const byte = Math.floor(bit / 8);
+      if (byte >= map.length)
+        map = Buffer.concat([map, Buffer.alloc(Math.max(1_024, 2 * byte - map.length))]);
+      map[byte] = (map[byte] ?? 0) | (0x80 >> (bit % 8));
+      used = Math.max(used, byte + 1);
+    },
+    bytes: () => map.subarray(0, used),
+  };
 }

@@ -1,5 +1,6 @@
 import type { Metrics } from '../metrics/metrics.js';
 import type { RedisClient } from '../redis/connection.js';
+import { throughWeather } from '../redis/weather.js';
 import type { RunKeys } from '../runs/keys.js';
 import { type EndedLine, type Ending, endLines } from '../runs/scripts.js';
 
@@ -27,7 +28,8 @@ export function createRecorder(redis: RedisClient, keys: RunKeys, metrics: Metri
   const groups = new Map<number, Group>();
 
   async function record(source: number, lines: readonly EndedLine[]): Promise<void> {
-    const ended = await endLines(redis, keys, source, lines);
+    // The lines are in hand, and what they cost is paid: a Redis that refuses is waited for.
+    const ended = await throughWeather(() => endLines(redis, keys, source, lines));
     for (const [index, { ending }] of lines.entries()) if (ended[index]) count(metrics, ending);
   }
 

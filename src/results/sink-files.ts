@@ -5,11 +5,16 @@ export interface Sink {
   /** `custom` for those that are not this package's. */
   readonly kind: 'dir' | 's3' | 'gs' | 'custom';
   /** Proves that the place can be written, and marks it as this run's; refuses one that holds another run's parts. */
-  claim(run: Pick<RunRecord, 'id' | 'sinkId'>): Promise<void>;
+  claim(marker: Marker): Promise<void>;
+  /** Whose the place is, as its marker says; null when it has none. */
+  readMarker(): Promise<Marker | null>;
   /** Whether this process sees the place that was claimed for the run. */
   sees(run: Pick<RunRecord, 'id' | 'sinkId'>): Promise<boolean>;
-  /** Writes a whole part, durably, under its name: it is there with all its bytes or not at all. */
-  writePart(name: string, bytes: AsyncIterable<Buffer>): Promise<void>;
+  /**
+   * Writes a whole part, durably, under its name: it is there with all its bytes or not at all. `stands` is asked last,
+   * before the part appears; what it throws leaves nothing behind.
+   */
+  writePart(name: string, bytes: AsyncIterable<Buffer>, stands?: () => Promise<void>): Promise<void>;
   writeSummary(json: string): Promise<void>;
   readSummary(): Promise<string | null>;
   removeSummary(): Promise<void>;
@@ -24,9 +29,13 @@ export interface Sink {
 export const MARKER = '.asg-ingest.json';
 export const SUMMARY = 'summary.json';
 
+/** Tells a run's place from that of another run, and from that of a run of this name over something else. */
 export interface Marker {
   run_id: string;
   sink_id: string;
+  /** Names and versions of the sources: of the first thousand, and a digest of all. */
+  manifest?: { uris: string[]; versions: string[]; digest: string };
+  spec_digest?: string;
 }
 
 const PART = /^(results|failures)-(.+)-(\d{5,})\.jsonl(\.gz)?$/;

@@ -13,13 +13,20 @@ export interface TaskContent {
   consensus_threshold: number | null;
 }
 
-/** `--key line`: depends on the run, the source and the line, and on nothing else (invariant 2). */
-export const lineKey = (runId: string, source: number, line: number) => `${runId}-${source}-${line}`;
+/**
+ * `--key line`: depends on the run, the source and the line, and on nothing else (invariant 2). A run of a given name
+ * takes in what it is made of, so that the name can be used again for another manifest.
+ */
+export const lineKey = ({ id, scope }: { id: string; scope: string }, source: number, line: number) =>
+  `${scope === '' || scope === id ? id : `${id}.${scope}`}-${source}-${line}`;
 
 /** `--key content`: the task without the run. Object keys are sorted, so that their order does not matter. */
 export function contentKey(content: TaskContent): string {
   return `content-${sha256(canonical(content)).slice(0, 40)}`;
 }
+
+/** Tells apart what lines ask. */
+export const contentDigest = (content: TaskContent): string => sha256(canonical(content)).slice(0, 12);
 
 /**
  * `--key <field>`: the value at a path of the line's object, as it is written, so that `1` and `"1"` differ and no digit

@@ -3,6 +3,8 @@ export interface RunKeys {
   /** BullMQ's key prefix for the run's queues. */
   queuePrefix: string;
   record: string;
+  /** Names of the sources, apart from the record: it is read often, and there may be 100,000. */
+  sources: string;
   counts: string;
   failures: string;
   labels: string;
@@ -42,6 +44,8 @@ export interface RunKeys {
   boughtAgain(source: number): string;
   /** Hash: task → its poll jobs, for the tasks whose settling a webhook delivery tells of; tasks are spread over many. */
   tasks(bucket: number): string;
+  /** Hash: idempotency key → the line it belongs to, for keys that lines may share; keys are spread over many. */
+  sharedKeys(bucket: number): string;
 }
 
 export const RUN_ID = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/;
@@ -52,6 +56,7 @@ export function runKeys(prefix: string, runId: string): RunKeys {
   return {
     queuePrefix: tag,
     record: key('run'),
+    sources: key('sources'),
     counts: key('counts'),
     failures: key('failures'),
     labels: key('labels'),
@@ -76,11 +81,15 @@ export function runKeys(prefix: string, runId: string): RunKeys {
     givenBack: (source) => key(`given-back:${source}`),
     boughtAgain: (source) => key(`bought-again:${source}`),
     tasks: (bucket) => key(`tasks:${bucket}`),
+    sharedKeys: (bucket) => key(`keys:${bucket}`),
   };
 }
 
 /** Buckets of the index of tasks: with a million tasks in flight Redis still keeps each in its compact form. */
 export const TASK_BUCKETS = 8_192;
+
+/** The same for the index of keys: eight million of them. */
+export const KEY_BUCKETS = 65_536;
 
 const BITS = ['ended', 'admitted', 'contested', 'givenBack', 'boughtAgain'] as const;
 
@@ -93,6 +102,7 @@ export function* allKeys(keys: RunKeys, sources: number): Generator<string> {
     if (name !== 'queuePrefix' && typeof value === 'string') yield value;
   for (let source = 0; source < sources; source += 1) yield* bitKeys(keys, source);
   for (let bucket = 0; bucket < TASK_BUCKETS; bucket += 1) yield keys.tasks(bucket);
+  for (let bucket = 0; bucket < KEY_BUCKETS; bucket += 1) yield keys.sharedKeys(bucket);
 }
 
 /** Field of the record: the highest number of a failures part that `retry` has set aside. */

@@ -1,9 +1,9 @@
 import type { Pipeline } from '../pipeline.js';
 import { runKeys } from './keys.js';
-import { listRuns, type RunRecord } from './record.js';
+import { listRuns, type RunHead } from './record.js';
 
 /** The runs of the pipeline's Gateway and key that are ready and have not been summed up. */
-export async function liveRuns(pipeline: Pipeline): Promise<RunRecord[]> {
+export async function liveRuns(pipeline: Pipeline): Promise<RunHead[]> {
   const { redis, prefix } = pipeline;
   const ours = (await listRuns(redis, prefix)).filter(
     (record) => record.gateway === pipeline.origin && record.keyFingerprint === pipeline.keyFingerprint,

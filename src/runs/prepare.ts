@@ -1,27 +1,35 @@
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { IngestError } from '../errors.js';
 import type { Manifest } from '../manifest/index.js';
 import type { RedisClient } from '../redis/connection.js';
+import { defineScript } from '../redis/scripts.js';
 import { rebuildFromParts } from '../results/rebuild.js';
-import type { Sink } from '../results/sink.js';
-import { checkStream } from './cursor.js';
-import { runKeys } from './keys.js';
+import type { Marker, Sink } from '../results/sink.js';
+import { bitKeys, runKeys } from './keys.js';
 import { takeLease } from './lease.js';
 import {
   createRun,
   defaultRunId,
+  type KnownManifest,
   knownManifest,
   loadRun,
+  manifestDigestOf,
   manifestIdentity,
   type RunPolicy,
   type RunRecord,
   rememberManifest,
+  specDigestOf,
   type TaskOptions,
+  updateKey,
   updatePolicy,
 } from './record.js';
+import { hasBoughtNothing, refuseOtherPlace, refuseOtherRun, refuseOtherStream } from './refuse.js';
 import type { RunSummary } from './status.js';
+
+const forgetProgress = defineScript(new URL('./scripts/forget-progress.lua', import.meta.url));
 
 export interface RunRequest {
   manifest: Manifest;
@@ -55,19 +63,71 @@ export async function prepareRun(
   const { manifest, task, gateway } = request;
   const isStream = manifest.uri === '-';
   const identity = manifestIdentity(manifest.uri, task, gateway);
-  const id =
-    request.runId ??
-    (isStream
-      ? `stdin-${randomBytes(4).toString('hex')}`
-      : defaultRunId(manifest.uri, manifest.version, task, gateway));
-  if (!isStream && request.runId === null) await refuseOtherVersion(redis, prefix, identity, request, id);
+  const onRecord = isStream ? null : await knownRun(redis, prefix, identity);
+  const id = request.runId ?? idOf(request, onRecord, isStream);
+  const wanted = recordOf(id, request, isStream);
+  const known = await loadRun(redis, prefix, id);
+  if (known !== null) {
+    const rekeyed = known.keyFingerprint !== wanted.keyFingerprint;
+    const mayRekey = rekeyed && (await hasBoughtNothing(redis, runKeys(prefix, id)));
+    refuseOtherRun(mayRekey ? { ...known, keyFingerprint: wanted.keyFingerprint } : known, wanted, isStream);
+    if (isStream) await refuseOtherStream(redis, prefix, id, manifest, request.signal);
+    if (mayRekey) await updateKey(redis, prefix, id, wanted.keyFingerprint);
+  }
+  const sink = request.openSink(known?.out ?? wanted.out);
+  const marker = await sink.readMarker().catch(() => null);
+  refuseOtherPlace(marker, wanted, known?.out ?? wanted.out);
+  if (known === null) {
+    const summary = await endedBefore(sink, id);
+    if (summary !== null) return { kind: 'ended', summary, out: wanted.out };
+  }
+  // Claimed before anything is on record: a sink that cannot be written costs nothing.
+  if (mayClaim(known, marker)) await sink.claim(markerOf(known ?? wanted, manifest));
+  const { record } = await createRun(redis, prefix, wanted);
+  if (record.sinkId !== wanted.sinkId && known === null) await sink.claim(markerOf(record, manifest));
+  if (!(await updatePolicy(redis, prefix, id, request.policy)))
+    return prepareRun(redis, prefix, request, log);
+  await makeReady(redis, prefix, record, sink, log);
+  if (!isStream) await rememberManifest(redis, prefix, identity, { run: id, version: manifest.version });
+  return { kind: 'go', record: { ...record, keyFingerprint: wanted.keyFingerprint, policy: request.policy } };
+}
 
-  const wanted: RunRecord = {
+/** The run that was made of this manifest with these options, if it is still on record. */
+async function knownRun(redis: RedisClient, prefix: string, identity: string): Promise<KnownManifest | null> {
+  const known = await knownManifest(redis, prefix, identity);
+  return known !== null && (await loadRun(redis, prefix, known.run)) !== null ? known : null;
+}
+
+/**
+ * The same command is the same run: also when that was begun under a name of its own. With `--key line`, a changed
+ * manifest would buy every line again: the user says whether that is meant.
+ */
+function idOf(
+  { manifest, task, gateway }: RunRequest,
+  known: KnownManifest | null,
+  isStream: boolean,
+): string {
+  if (isStream) return `stdin-${randomBytes(4).toString('hex')}`;
+  const id = defaultRunId(manifest.uri, manifest.version, task, gateway);
+  if (known === null || known.run === id || task.key !== 'line') return id;
+  if (known.version === manifest.version) return known.run;
+  throw new IngestError(
+    'manifest_changed',
+    `${manifest.uri} has changed since run ${known.run} was made of it (version ${known.version}, now ${manifest.version}); nothing was sent`,
+    { hint: '--run-id <new> buys every line again; --key content buys only what is new' },
+  );
+}
+
+function recordOf(id: string, request: RunRequest, isStream: boolean): RunRecord {
+  const { manifest, task, gateway } = request;
+  return {
     id,
     manifest: {
       uri: manifest.uri,
       version: manifest.version,
       sources: manifest.sources.map((source) => source.name),
+      digest: manifestDigestOf(manifest.sources, isStream),
+      count: manifest.sources.length,
     },
     task,
     policy: request.policy,
@@ -75,30 +135,41 @@ export async function prepareRun(
     keyFingerprint: request.keyFingerprint,
     out: request.out(id),
     sinkId: randomBytes(8).toString('hex'),
+    sinkHost: hostname(),
+    specDigest: specDigestOf(task),
+    scope: defaultRunId(manifest.uri, isStream ? '' : manifest.version, task, gateway),
     state: 'running',
     reason: null,
     message: null,
     startedAt: new Date().toISOString(),
     endedAt: null,
   };
-  const known = await loadRun(redis, prefix, id);
-  if (known !== null) {
-    refuseOtherRun(known, wanted, isStream);
-    if (isStream) await refuseOtherStream(redis, prefix, id, request);
-  }
-  const sink = request.openSink(known?.out ?? wanted.out);
-  if (known === null) {
-    const summary = await endedBefore(sink, id);
-    if (summary !== null) return { kind: 'ended', summary, out: wanted.out };
-  }
-  // Claimed before anything is on record: a sink that cannot be written costs nothing.
-  if (known === null || known.endedAt === null) await sink.claim(known ?? wanted);
-  const { record } = await createRun(redis, prefix, wanted);
-  if (record.sinkId !== wanted.sinkId && known === null) await sink.claim(record);
-  await updatePolicy(redis, prefix, id, request.policy);
-  await makeReady(redis, prefix, record, sink, log);
-  if (!isStream) await rememberManifest(redis, prefix, identity, { run: id, version: manifest.version });
-  return { kind: 'go', record: { ...record, policy: request.policy } };
+}
+
+const SHOWN_SOURCES = 1_000;
+
+function markerOf(record: RunRecord, { sources }: Manifest): Marker {
+  const shown = sources.slice(0, SHOWN_SOURCES);
+  return {
+    run_id: record.id,
+    sink_id: record.sinkId,
+    manifest: {
+      uris: shown.map(({ name }) => name),
+      versions: shown.map(({ version }) => version),
+      digest: record.manifest.digest,
+    },
+    spec_digest: record.specDigest,
+  };
+}
+
+/**
+ * A run claims its place once. A directory of that path on another host is another place: parts there would scatter; one
+ * that was removed on its own host is made again.
+ */
+function mayClaim(known: RunRecord | null, marker: Marker | null): boolean {
+  if (known === null) return true;
+  if (known.endedAt !== null || marker?.sink_id === known.sinkId) return false;
+  return marker === null && (known.sinkHost === hostname() || /^[a-z0-9]+:\/\//i.test(known.out));
 }
 
 /** The first of a run's processes rebuilds it from its parts, if there are any; the others wait for that. */
@@ -117,11 +188,13 @@ async function makeReady(
       continue;
     }
     try {
-      // A rebuild that was cut off counted some rows: it starts over.
-      const bits = record.manifest.sources.map((_name, index) => keys.ended(index));
+      const bits = record.manifest.sources.flatMap((_name, index) => bitKeys(keys, index));
       const { counts, failures, labels, parts, history, examples } = keys;
-      await redis.del(counts, failures, labels, parts, history, examples, ...bits);
-      await rebuildFromParts(redis, prefix, record, sink, log);
+      const progress = [counts, failures, labels, parts, history, examples, ...bits];
+      for (let from = 0; from < progress.length; from += 1_000)
+        await forgetProgress.run(redis, [keys.lease, ...progress.slice(from, from + 1_000)], [lease.token]);
+      await rebuildFromParts(redis, prefix, record, sink, log, lease.signal);
+      lease.signal.throwIfAborted();
       await redis.hset(keys.record, 'ready', 1);
     } finally {
       await lease.release();
@@ -134,58 +207,4 @@ async function endedBefore(sink: Sink, runId: string): Promise<RunSummary | null
   if (text === null) return null;
   const summary = JSON.parse(text) as RunSummary;
   return summary.run_id === runId ? summary : null;
-}
-
-/** With `--key line`, a changed manifest would buy every line again: the user says whether that is meant. */
-async function refuseOtherVersion(
-  redis: RedisClient,
-  prefix: string,
-  identity: string,
-  request: RunRequest,
-  id: string,
-) {
-  const known = await knownManifest(redis, prefix, identity);
-  if (known === null || known.run === id || request.task.key !== 'line') return;
-  if ((await loadRun(redis, prefix, known.run)) === null) return;
-  throw new IngestError(
-    'manifest_changed',
-    `${request.manifest.uri} has changed since run ${known.run} was made of it (version ${known.version}, now ${request.manifest.version}); nothing was sent`,
-    { hint: '--run-id <new> buys every line again; --key content buys only what is new' },
-  );
-}
-
-function refuseOtherRun(known: RunRecord, wanted: RunRecord, isStream: boolean): void {
-  const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
-  const differs =
-    (known.manifest.uri !== wanted.manifest.uri && 'another manifest') ||
-    (!same(known.task, wanted.task) && 'other task options') ||
-    (known.gateway !== wanted.gateway && 'another Gateway') ||
-    (known.keyFingerprint !== wanted.keyFingerprint && 'another API key') ||
-    (!isStream && known.manifest.version !== wanted.manifest.version && 'another version of its manifest');
-  if (!differs) return;
-  throw new IngestError(
-    'manifest_changed',
-    `run ${known.id} is on record with ${differs}; nothing was sent`,
-    {
-      hint: '--run-id <new> makes a run of its own; --key content buys only what is new',
-    },
-  );
-}
-
-/** A stream has no version, so its content is read again up to where the run had read it. */
-async function refuseOtherStream(
-  redis: RedisClient,
-  prefix: string,
-  id: string,
-  { manifest, signal }: RunRequest,
-): Promise<void> {
-  try {
-    for (const source of manifest.sources) await checkStream(redis, runKeys(prefix, id), source, { signal });
-  } catch (error) {
-    if (!(error instanceof IngestError) || error.code !== 'source_changed') throw error;
-    throw new IngestError('manifest_changed', `run ${id}: ${error.message}; nothing was sent`, {
-      ...(error.hint === undefined ? {} : { hint: error.hint }),
-      cause: error,
-    });
-  }
 }

@@ -4,12 +4,12 @@ import { readTogether, redisNow } from '../redis/together.js';
 import { type Present, presentIn } from './attendance.js';
 import { callCounts } from './calls.js';
 import { type RunKeys, runKeys } from './keys.js';
-import { type RunRecord, recordFrom } from './record.js';
+import { headFrom, type RunHead } from './record.js';
 import type { PartRecord, RunStatus } from './status.js';
 
 /** A run's record, and all that is counted of it, in one round trip. */
 export interface RunReading {
-  record: RunRecord;
+  record: RunHead;
   status: RunStatus;
   /** Bytes and rows of results that are in no part yet, and the age of the oldest in ms. */
   unflushed: { bytes: number; rows: number; oldestMs: number };
@@ -36,17 +36,23 @@ export interface RunReading {
 const LISTS = ['wait', 'active', 'paused'] as const;
 const SETS = ['delayed', 'prioritized'] as const;
 
-export async function readRun(redis: RedisClient, prefix: string, runId: string): Promise<RunReading | null> {
-  const ask = (pipeline: ChainableCommander) => askForRun(pipeline, runKeys(prefix, runId));
+/** @param withParts also the list of parts, which grows with the run; without it the list is empty */
+export async function readRun(
+  redis: RedisClient,
+  prefix: string,
+  runId: string,
+  { withParts = false } = {},
+): Promise<RunReading | null> {
+  const keys = runKeys(prefix, runId);
+  const ask = (pipeline: ChainableCommander) => askForRun(pipeline, keys, withParts);
   const [[answers = []], nowMs] = await Promise.all([readTogether(redis, [ask]), redisNow(redis)]);
   return readingOf(answers, nowMs);
 }
 
 /** Adds the commands whose answers `readingOf` takes. */
-export function askForRun(pipeline: ChainableCommander, keys: RunKeys): void {
+export function askForRun(pipeline: ChainableCommander, keys: RunKeys, withParts = false): void {
   for (const key of [keys.record, keys.counts, keys.failures, keys.labels, keys.calls, keys.cursor])
     pipeline.hgetall(key);
-  pipeline.lrange(keys.parts, 0, -1);
   pipeline.xrange(keys.results, '-', '+', 'COUNT', 1);
   pipeline.exists(keys.plan);
   for (const queue of ['submit', 'poll'] as const) {
@@ -55,18 +61,18 @@ export function askForRun(pipeline: ChainableCommander, keys: RunKeys): void {
     for (const set of SETS) pipeline.zcard(`${keys.queuePrefix}:${queue}:${set}`);
   }
   pipeline.hgetall(keys.consumers);
+  if (withParts) pipeline.lrange(keys.parts, 0, -1);
 }
 
 /** Null when there is no such run. `nowMs` is Redis' time. */
 export function readingOf(answers: unknown[], nowMs: number): RunReading | null {
   const [fields, counts, failures, labels, calls, cursor] = answers as Record<string, string>[];
-  const record = recordFrom(fields ?? {});
+  const record = headFrom(fields ?? {});
   if (record === null) return null;
-  const parts = (answers[6] as string[]).map((part) => JSON.parse(part) as PartRecord);
-  const oldest = (answers[7] as [string, string[]][])[0]?.[0];
+  const oldest = (answers[6] as [string, string[]][])[0]?.[0];
   const perQueue = 1 + LISTS.length + SETS.length;
   const queue = (index: number) => {
-    const [paused, ...lengths] = answers.slice(9 + index * perQueue, 9 + (index + 1) * perQueue) as number[];
+    const [paused, ...lengths] = answers.slice(8 + index * perQueue, 8 + (index + 1) * perQueue) as number[];
     const sum = (some: number[]) => some.reduce((total, n) => total + n, 0);
     return {
       paused: paused === 1,
@@ -76,6 +82,8 @@ export function readingOf(answers: unknown[], nowMs: number): RunReading | null 
     };
   };
   const [submit, poll] = [queue(0), queue(1)];
+  const listed = (answers[9 + 2 * perQueue] ?? []) as string[];
+  const parts = listed.map((part) => JSON.parse(part) as PartRecord);
 
   const count = (name: string) => Number(counts?.[name] ?? 0);
   const [settled, failed, inFlight] = [count('settled'), count('failed'), Math.max(0, count('in_flight'))];
@@ -106,6 +114,7 @@ export function readingOf(answers: unknown[], nowMs: number): RunReading | null 
     eta_seconds: etaSeconds(record, lines, ended, nowMs),
     reason: record.reason,
     message: record.message,
+    waiting_for: null,
     produced: cursor?.produced === '1',
   };
   return {
@@ -116,19 +125,19 @@ export function readingOf(answers: unknown[], nowMs: number): RunReading | null 
       rows: count('unflushed_rows'),
       oldestMs: oldest === undefined ? 0 : nowMs - Number(oldest.split('-')[0]),
     },
-    planned: answers[8] === 1,
+    planned: answers[7] === 1,
     summedUp: fields?.summed_up === '1',
     jobs: { submit: submit.jobs, submitting: submit.active, poll: poll.jobs },
     tasksDue: poll.jobs === 0 ? 0 : Math.round((poll.due * inFlight) / poll.jobs),
     bought: count('bought'),
     queuesPaused: { submit: submit.paused, poll: poll.paused },
     read: { lines: count('lines'), skipped: count('skipped'), bytes: count('bytes') },
-    present: presentIn(answers[9 + 2 * perQueue] as Record<string, string>, nowMs),
+    present: presentIn(answers[8 + 2 * perQueue] as Record<string, string>, nowMs),
   };
 }
 
 /** What is left of the lines known so far, at the pace of the run up to now. */
-function etaSeconds(record: RunRecord, lines: number, ended: number, nowMs: number): number | null {
+function etaSeconds(record: RunHead, lines: number, ended: number, nowMs: number): number | null {
   if (record.state !== 'running' || ended === 0) return record.state === 'completed' ? 0 : null;
   const elapsed = (nowMs - Date.parse(record.startedAt)) / 1000;
   return Math.max(0, Math.round((Math.max(0, lines - ended) * elapsed) / ended));

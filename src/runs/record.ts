@@ -5,6 +5,7 @@ import { defineScript } from '../redis/scripts.js';
 import { manifestsKey, runKeys, runsIndexKey } from './keys.js';
 import type { BlockReason, RunState } from './status.js';
 
+const updateScript = defineScript(new URL('./scripts/update.lua', import.meta.url));
 const createScript = defineScript(new URL('./scripts/create.lua', import.meta.url));
 
 /** What every line of a run shares; part of the run's identity. */
@@ -14,6 +15,8 @@ export interface TaskOptions {
   consensusThreshold: number | null;
   /** `line`, `content`, or a field's path such as `metadata.sku`. */
   key: string;
+  /** Whether lines of one key that ask different things share a task; else all but the first fail. */
+  onSameKey?: 'share';
 }
 
 /** How a run is to go; the latest `run` or `produce` of it decides. Durations in ms, sizes in bytes. */
@@ -36,16 +39,24 @@ export interface RunPolicy {
   weight: number;
 }
 
-export interface ManifestRecord {
+export interface ManifestHead {
   uri: string;
   version: string;
+  /** Digest of all sources' names and versions; of a stream, whose version is new each time, of its name. */
+  digest: string;
+  /** How many sources. */
+  count: number;
+}
+
+export interface ManifestRecord extends ManifestHead {
   /** Source names, in the order of their numbers. */
   sources: string[];
 }
 
-export interface RunRecord {
+/** A run's record without what may be long: what is looked at several times a second. */
+export interface RunHead {
   id: string;
-  manifest: ManifestRecord;
+  manifest: ManifestHead;
   task: TaskOptions;
   policy: RunPolicy;
   /** The Gateway's origin, `sandbox` for the local one. */
@@ -54,6 +65,12 @@ export interface RunRecord {
   out: string;
   /** Tells this run's sink apart from one of the same path on another host. */
   sinkId: string;
+  /** The host that claimed the sink. */
+  sinkHost: string;
+  /** Digest of what is asked of every line. */
+  specDigest: string;
+  /** What the run is made of; part of its lines' idempotency keys, see `lineKey`. */
+  scope: string;
   state: RunState;
   reason: BlockReason | null;
   message: string | null;
@@ -61,33 +78,45 @@ export interface RunRecord {
   endedAt: string | null;
 }
 
+export interface RunRecord extends RunHead {
+  manifest: ManifestRecord;
+}
+
+const headOf = ({ sources: _apart, ...head }: ManifestRecord): ManifestHead => head;
+
 const fieldsOf = (record: RunRecord): Record<string, string> => ({
   id: record.id,
-  manifest: JSON.stringify(record.manifest),
+  manifest: JSON.stringify(headOf(record.manifest)),
   task: JSON.stringify(record.task),
   policy: JSON.stringify(record.policy),
   gateway: record.gateway,
   key_fingerprint: record.keyFingerprint,
   out: record.out,
   sink_id: record.sinkId,
+  sink_host: record.sinkHost,
+  spec_digest: record.specDigest,
+  scope: record.scope,
   state: record.state,
   reason: record.reason ?? '',
   message: record.message ?? '',
   started_at: record.startedAt,
 });
 
-export function recordFrom(fields: Record<string, string>): RunRecord | null {
+export function headFrom(fields: Record<string, string>): RunHead | null {
   const { id, manifest, task, policy, gateway, out, state } = fields;
   if (!id || !manifest || !task || !policy || !gateway || !out || !state) return null;
   return {
     id,
-    manifest: JSON.parse(manifest) as ManifestRecord,
+    manifest: JSON.parse(manifest) as ManifestHead,
     task: JSON.parse(task) as TaskOptions,
     policy: JSON.parse(policy) as RunPolicy,
     gateway,
     keyFingerprint: fields.key_fingerprint ?? '',
     out,
     sinkId: fields.sink_id ?? '',
+    sinkHost: fields.sink_host ?? '',
+    specDigest: fields.spec_digest ?? '',
+    scope: fields.scope ?? '',
     state: state as RunState,
     reason: (fields.reason || null) as BlockReason | null,
     message: fields.message || null,
@@ -97,14 +126,20 @@ export function recordFrom(fields: Record<string, string>): RunRecord | null {
 }
 
 export async function loadRun(redis: RedisClient, prefix: string, id: string): Promise<RunRecord | null> {
-  return recordFrom(await redis.hgetall(runKeys(prefix, id).record));
+  const keys = runKeys(prefix, id);
+  const [fields, sources] = await Promise.all([redis.hgetall(keys.record), redis.get(keys.sources)]);
+  const head = headFrom(fields);
+  if (head === null) return null;
+  return { ...head, manifest: { ...head.manifest, sources: JSON.parse(sources ?? '[]') as string[] } };
 }
 
 /** All runs on record, the oldest first. */
-export async function listRuns(redis: RedisClient, prefix: string): Promise<RunRecord[]> {
+export async function listRuns(redis: RedisClient, prefix: string): Promise<RunHead[]> {
   const ids = await redis.zrange(runsIndexKey(prefix), '0', '-1');
-  const records = await Promise.all(ids.map((id) => loadRun(redis, prefix, id)));
-  return records.filter((record) => record !== null);
+  const heads = await Promise.all(
+    ids.map(async (id) => headFrom(await redis.hgetall(runKeys(prefix, id).record))),
+  );
+  return heads.filter((head) => head !== null);
 }
 
 /** Puts a new run on record; when another process was first, that one's record stands. */
@@ -115,20 +150,27 @@ export async function createRun(
 ): Promise<{ record: RunRecord; created: boolean }> {
   const keys = runKeys(prefix, record.id);
   const created =
-    (await createScript.run(redis, [keys.record], Object.entries(fieldsOf(record)).flat())) === 1;
+    (await createScript.run(
+      redis,
+      [keys.record, keys.sources],
+      [JSON.stringify(record.manifest.sources), ...Object.entries(fieldsOf(record)).flat()],
+    )) === 1;
   // The index is another shard's key: written after the record, and again by every start, so a crash heals.
   await redis.zadd(runsIndexKey(prefix), 'NX', String(Date.parse(record.startedAt)), record.id);
   return { record: created ? record : ((await loadRun(redis, prefix, record.id)) ?? record), created };
 }
 
-export async function updatePolicy(
-  redis: RedisClient,
-  prefix: string,
-  id: string,
-  policy: RunPolicy,
-): Promise<void> {
-  await redis.hset(runKeys(prefix, id).record, 'policy', JSON.stringify(policy));
+/** Changes fields of a record; false when it is gone. */
+async function update(redis: RedisClient, prefix: string, id: string, fields: Record<string, string>) {
+  return (await updateScript.run(redis, [runKeys(prefix, id).record], Object.entries(fields).flat())) === 1;
 }
+
+export const updatePolicy = (redis: RedisClient, prefix: string, id: string, policy: RunPolicy) =>
+  update(redis, prefix, id, { policy: JSON.stringify(policy) });
+
+/** The run is another key's from now on. */
+export const updateKey = (redis: RedisClient, prefix: string, id: string, fingerprint: string) =>
+  update(redis, prefix, id, { key_fingerprint: fingerprint });
 
 const digest = (value: unknown, length: number) =>
   createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, length);
@@ -137,6 +179,16 @@ const digest = (value: unknown, length: number) =>
 export function manifestIdentity(uri: string, task: TaskOptions, origin: string): string {
   return digest([uri, task.taskType, task.labelSpec, task.consensusThreshold, task.key, origin], 32);
 }
+
+/** What decides a line's label, beside the line itself. */
+export const specDigestOf = (task: TaskOptions): string =>
+  digest([task.taskType, task.labelSpec, task.consensusThreshold], 16);
+
+export const manifestDigestOf = (sources: readonly { name: string; version: string }[], isStream: boolean) =>
+  digest(
+    sources.map(({ name, version }) => [name, isStream ? null : version]),
+    32,
+  );
 
 export function defaultRunId(uri: string, version: string, task: TaskOptions, origin: string): string {
   return digest([manifestIdentity(uri, task, origin), version], 12);

@@ -35,6 +35,9 @@ export async function retryFailures(producer: Producer, record: RunRecord, sink:
   // Between the first line taken back and the last one queued, the run must not be summed up.
   const tally = await takeTally(producer.redis, keys);
   try {
+    // First: lines of a cancelled run that are still queued are submitted, and do not fail any more.
+    const cancelled = (await producer.redis.hget(keys.record, 'state')) === 'cancelled';
+    if (cancelled && (await reopen(producer.redis, keys))) await sink.removeSummary();
     // What a flush has begun is finished, and what has failed since is in parts.
     await flushAll({ ...producer, sink }, record);
     return await putAllBack(producer, record, sink, tally.signal);
@@ -64,10 +67,7 @@ async function putAllBack(
     for await (const { row } of failureRows(sink, name)) if (row.stage !== 'manifest') again += 1;
     // A part of rejections alone has nothing that could go better.
     if (again === 0) continue;
-    if (lines === 0) {
-      await sink.removeSummary();
-      await reopen(producer.redis, keys);
-    }
+    if (await reopen(redis, keys)) await sink.removeSummary();
     let number = 1;
     for await (const rows of failureBlocks(sink, name)) {
       lost.throwIfAborted();
@@ -159,7 +159,7 @@ function lineOf(record: RunRecord, source: number, { row, text }: WrittenRow): Q
     throw new IngestError('internal', `line ${row.line} of a failures part is no longer valid`);
   const { key: _asNow, ...place } = line.line;
   const had = row.idempotency_key;
-  return had === null || had === lineKey(record.id, source, row.line) ? place : { ...place, key: had };
+  return had === null || had === lineKey(record, source, row.line) ? place : { ...place, key: had };
 }
 
 /** The part leaves the record; its number is not given again, for it names its rows in the record and in `superseded/`. */

@@ -8,6 +8,9 @@ export type BlockReason =
   | 'source_changed'
   | 'wrong_endpoint';
 
+/** What a running run may wait for. `day` and `hours` are limits of the user's own. */
+export type WaitingFor = 'rate' | 'day' | 'hours' | 'redis' | 'sink' | 'gateway' | 'source';
+
 export type RunState = 'running' | 'paused' | 'blocked' | 'completed' | 'cancelled';
 
 export interface PartRecord {
@@ -54,8 +57,10 @@ export interface RunStatus extends RunSummary {
   rate: number | null;
   eta_seconds: number | null;
   reason: BlockReason | null;
-  /** What blocked the run, and the next step, in a sentence. */
+  /** What blocked the run, and the next step, in a sentence; or what it waits for. */
   message: string | null;
+  /** What a run that is running waits for; null when it goes on. */
+  waiting_for: WaitingFor | null;
   /** True once every line of the manifest has been read. */
   produced: boolean;
 }

@@ -3,6 +3,7 @@ import { defineScript } from '../redis/scripts.js';
 import type { RunKeys } from './keys.js';
 import type { BlockReason, RunState } from './status.js';
 
+const reopenScript = defineScript(new URL('./scripts/reopen.lua', import.meta.url));
 const transitionScript = defineScript(new URL('./scripts/transition.lua', import.meta.url));
 
 /** From which states a run may go to each; `completed` and `cancelled` are final but for `retry`. */
@@ -20,38 +21,27 @@ const formerOf = (to: RunState, reason: BlockReason | undefined): RunState[] =>
 /**
  * Moves a run to a state if its present one allows it. Resolves to the state it is in afterwards
  * (`gone` when there is no such run).
+ *
+ * @param why.onlyFrom move only a run that is blocked for this reason
  */
 export async function transition(
   redis: RedisClient,
   keys: RunKeys,
   to: RunState,
-  why: { reason?: BlockReason; message?: string } = {},
+  why: { reason?: BlockReason; message?: string; onlyFrom?: BlockReason } = {},
 ): Promise<RunState | 'gone'> {
   const former = formerOf(to, why.reason).join(',');
   const state = await transitionScript.run(
     redis,
     [keys.record],
-    [former, to, why.reason ?? '', why.message ?? '', new Date().toISOString()],
+    [former, to, why.reason ?? '', why.message ?? '', new Date().toISOString(), why.onlyFrom ?? ''],
   );
   return state as RunState | 'gone';
 }
 
-/**
- * Opens an ended run again for the lines that `retry` puts back. A cancelled run's extent stays what had been read:
- * lines that were never read are not bought by a retry.
- */
-export async function reopen(redis: RedisClient, keys: RunKeys): Promise<void> {
-  const [settled, failed] = await redis.hmget(keys.counts, 'settled', 'failed');
-  const state = await redis.hget(keys.record, 'state');
-  const transaction = redis.multi();
-  if (state === 'cancelled') {
-    transaction.hset(keys.counts, 'lines', Number(settled ?? 0) + Number(failed ?? 0));
-    transaction.hset(keys.cursor, 'produced', 1);
-  }
-  transaction.hset(keys.record, 'state', 'running', 'reason', '', 'message', '');
-  transaction.hdel(keys.record, 'ended_at', 'summed_up');
-  await transaction.exec();
-}
+/** Opens an ended run again, for the lines that `retry` puts back; false when it has not ended. */
+export const reopen = async (redis: RedisClient, keys: RunKeys): Promise<boolean> =>
+  (await reopenScript.run(redis, [keys.record, keys.cursor])) === 1;
 
 /** Which queues stand still in a state: in-flight lines go on settling unless polls could do no good. */
 export function pausedQueues(

@@ -2,7 +2,7 @@ import type { Pipeline } from '../pipeline.js';
 import { openQueues, type RunQueues } from '../queues/queues.js';
 import { deliveryKey, runKeys } from '../runs/keys.js';
 import { liveRuns } from '../runs/live.js';
-import type { RunRecord } from '../runs/record.js';
+import type { RunHead } from '../runs/record.js';
 import { type Delivery, hintFrom } from './delivery.js';
 import { hintTask, wake } from './tasks.js';
 
@@ -44,7 +44,7 @@ export function createDeliverer(pipeline: Pipeline, trust: boolean): Deliverer {
     return opened;
   }
 
-  async function forgetEnded(live: RunRecord[]): Promise<void> {
+  async function forgetEnded(live: RunHead[]): Promise<void> {
     for (const [id, opened] of queues) {
       if (live.some((record) => record.id === id)) continue;
       queues.delete(id);
@@ -53,7 +53,7 @@ export function createDeliverer(pipeline: Pipeline, trust: boolean): Deliverer {
   }
 
   /** Whether any of the runs knows the task, and whether this was its first hint in one of them. */
-  async function hintRuns(live: RunRecord[], task: string, hint: string) {
+  async function hintRuns(live: RunHead[], task: string, hint: string) {
     const found = await Promise.all(
       live.map(async ({ id }) => {
         const hinted = await hintTask(redis, runKeys(prefix, id), task, hint);
@@ -92,8 +92,8 @@ export function createDeliverer(pipeline: Pipeline, trust: boolean): Deliverer {
 
 /** The live runs, read at most once a second, or anew by all together who need them as they are now. */
 function createRunList(pipeline: Pipeline) {
-  let known: { at: number; runs: RunRecord[] } = { at: 0, runs: [] };
-  let next: Promise<RunRecord[]> | undefined;
+  let known: { at: number; runs: RunHead[] } = { at: 0, runs: [] };
+  let next: Promise<RunHead[]> | undefined;
   const now = () => {
     next ??= Promise.resolve().then(async () => {
       next = undefined;

@@ -3,7 +3,7 @@ import type { Store } from '../../open-pipeline.js';
 import { openQueues } from '../../queues/queues.js';
 import { allKeys, manifestsKey, runKeys, runsIndexKey } from '../../runs/keys.js';
 import { readRun } from '../../runs/read-status.js';
-import { listRuns, type RunRecord } from '../../runs/record.js';
+import { listRuns, type RunHead } from '../../runs/record.js';
 import { storeOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
 import { withStore } from '../session.js';
@@ -60,7 +60,7 @@ async function unlinkAll(redis: Store['redis'], names: Iterable<string>): Promis
 }
 
 /** Forgets what ended and is summed up. */
-async function prune({ redis, connection }: Store, prefix: string): Promise<RunRecord[]> {
+async function prune({ redis, connection }: Store, prefix: string): Promise<RunHead[]> {
   const ended = [];
   for (const record of await listRuns(redis, prefix)) {
     const reading = await readRun(redis, prefix, record.id);
@@ -71,7 +71,7 @@ async function prune({ redis, connection }: Store, prefix: string): Promise<RunR
     const queues = openQueues(keys, connection, () => undefined);
     for (const queue of [queues.submit, queues.poll, queues.flush]) await queue.obliterate({ force: true });
     await queues.close();
-    await unlinkAll(redis, allKeys(keys, record.manifest.sources.length));
+    await unlinkAll(redis, allKeys(keys, record.manifest.count));
     await redis.zrem(runsIndexKey(prefix), record.id);
   }
   const known = await redis.hgetall(manifestsKey(prefix));

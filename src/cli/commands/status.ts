@@ -29,7 +29,7 @@ export const status: CommandDefinition = {
 };
 
 async function statusOf(store: Store, prefix: string, record: RunRecord): Promise<RunStatus> {
-  const reading = await readRun(store.redis, prefix, record.id);
+  const reading = await readRun(store.redis, prefix, record.id, { withParts: true });
   if (reading === null) throw new Error(`run ${record.id} is gone`);
   return { ...reading.status, rate: await allowedRate(store.redis, prefix, record) };
 }

@@ -1,0 +1,33 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Refusals that pass: memory is full, a log is being read, a script or a failover holds Redis up, its disk is full. */
+const PASSING = /(^|[\s-])(OOM|LOADING|BUSY|READONLY|MISCONF|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS) /;
+const LEAST_WAIT_MS = 100;
+const MOST_WAIT_MS = 2_000;
+
+/** Whether an error is a state of Redis that passes, and no fault of the command. */
+export const isWeather = (error: unknown): error is Error =>
+  error instanceof Error && PASSING.test(`${error.message} `);
+
+export interface WeatherOptions {
+  /** Ends the wait: then the error is thrown. */
+  signal?: AbortSignal | undefined;
+  /** Told of each refusal. */
+  onWait?: (error: Error) => void;
+}
+
+/** Does something with Redis, again and again while Redis refuses for a reason that passes. It must be safe to repeat. */
+export async function throughWeather<T>(
+  work: () => Promise<T>,
+  { signal, onWait }: WeatherOptions = {},
+): Promise<T> {
+  for (let waitMs = LEAST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, MOST_WAIT_MS)) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isWeather(error) || signal?.aborted) throw error;
+      onWait?.(error);
+      await sleep(waitMs, undefined, signal && { signal }).catch(() => undefined);
+    }
+  }
+}

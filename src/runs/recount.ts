@@ -1,0 +1,18 @@
+import type { RedisClient } from '../redis/connection.js';
+import { defineScript } from '../redis/scripts.js';
+import type { RunKeys } from './keys.js';
+
+const recountScript = defineScript(new URL('./scripts/recount.lua', import.meta.url));
+
+/** Sets a run's counts right: `lines` is what the manifest has, and each of them has ended. */
+export async function recount(
+  redis: RedisClient,
+  keys: RunKeys,
+  token: string,
+  lines: number,
+): Promise<void> {
+  const sources = Number(JSON.parse((await redis.hget(keys.record, 'manifest')) ?? '{}').count ?? 0);
+  const admitted = Array.from({ length: sources }, (_, source) => keys.admitted(source));
+  const names = [keys.lease, keys.counts, keys.parts, keys.results, ...admitted];
+  await recountScript.run(redis, names, [token, lines]);
+}

@@ -1,0 +1,68 @@
+import { IngestError } from '../errors.js';
+import type { Manifest } from '../manifest/index.js';
+import type { RedisClient } from '../redis/connection.js';
+import type { Marker } from '../results/sink.js';
+import { checkStream } from './cursor.js';
+import { type RunKeys, runKeys } from './keys.js';
+import type { RunRecord } from './record.js';
+
+const WAYS_OUT = '--run-id <new> makes a run of its own; --key content buys only what is new';
+
+/** Refuses to go on under a run's name with something else. */
+export function refuseOtherRun(known: RunRecord, wanted: RunRecord, isStream: boolean): void {
+  const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+  const differs =
+    (known.manifest.uri !== wanted.manifest.uri && 'another manifest') ||
+    (!same(known.task, wanted.task) && 'other task options') ||
+    (known.gateway !== wanted.gateway && 'another Gateway') ||
+    (known.keyFingerprint !== wanted.keyFingerprint && 'another API key') ||
+    (!isStream && known.manifest.version !== wanted.manifest.version && 'another version of its manifest');
+  if (!differs) return;
+  const key = differs === 'another API key' && `\`asg-ingest rekey ${known.id}\` moves it to the new key`;
+  throw new IngestError(
+    'manifest_changed',
+    `run ${known.id} is on record with ${differs}; nothing was sent`,
+    {
+      hint: key || WAYS_OUT,
+    },
+  );
+}
+
+/** A run that has bought nothing, and so has no task under its key, may go on with another. */
+export async function hasBoughtNothing(redis: RedisClient, keys: RunKeys): Promise<boolean> {
+  const [accepted, settled, inFlight] = await redis.hmget(keys.counts, 'accepted', 'settled', 'in_flight');
+  return accepted === null && Number(settled ?? 0) === 0 && Number(inFlight ?? 0) === 0;
+}
+
+/** What lies in a place was made of another manifest, or asks something else: rows would be mixed. */
+export function refuseOtherPlace(marker: Marker | null, wanted: RunRecord, out: string): void {
+  if (marker === null || marker.run_id !== wanted.id || marker.manifest === undefined) return;
+  const differs =
+    (marker.manifest.digest !== wanted.manifest.digest && 'another manifest, or another version of it') ||
+    (marker.spec_digest !== wanted.specDigest && 'other task options');
+  if (!differs) return;
+  throw new IngestError(
+    'manifest_changed',
+    `--out: ${out} holds what run ${wanted.id} made of ${differs}; nothing was sent`,
+    { hint: 'give another --run-id and another --out, or take the manifest and the options that it had' },
+  );
+}
+
+/** A stream has no version, so its content is read again up to where the run had read it. */
+export async function refuseOtherStream(
+  redis: RedisClient,
+  prefix: string,
+  id: string,
+  manifest: Manifest,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  try {
+    for (const source of manifest.sources) await checkStream(redis, runKeys(prefix, id), source, { signal });
+  } catch (error) {
+    if (!(error instanceof IngestError) || error.code !== 'source_changed') throw error;
+    throw new IngestError('manifest_changed', `run ${id}: ${error.message}; nothing was sent`, {
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      cause: error,
+    });
+  }
+}
