@@ -23,7 +23,12 @@ export async function oneLine(): Promise<OneLine> {
 }
 
 /** `--version`, and Node's own start beside it, which no command can be faster than. */
-export function versionTime(): { version_ms: number; node_ms: number } {
+export interface VersionTime {
+  version_ms: number;
+  node_ms: number;
+}
+
+export function versionTime(): VersionTime {
   const time = (args: string[]) => {
     const began = performance.now();
     const { status } = spawnSync(process.execPath, args, { stdio: 'ignore' });

@@ -46,15 +46,17 @@ async function measure(lines: number, troubleEvery: number) {
     const ends = Promise.all(programs.map(succeeded)).finally(() => {
       over = true;
     });
-    // The counters go with their process: what they last said counts.
-    const calls = ports.map(() => 0);
+    // The counters go with their process: what they last said counts, from when all of them were up.
+    const calls: (number | null)[] = ports.map(() => null);
+    let atFirst: number[] | null = null;
     const began = performance.now();
     while (!over && performance.now() - began < LIMIT_MS) {
       await Promise.all(
         ports.map(async (port, at) => {
-          calls[at] = Math.max(calls[at] ?? 0, await callsOf(port));
+          calls[at] = (await callsOf(port)) ?? calls[at] ?? null;
         }),
       );
+      if (atFirst === null && calls.every((n) => n !== null)) atFirst = calls.map((n) => n ?? 0);
       await sleep(LOOK_MS);
     }
     if (!over) {
@@ -65,10 +67,11 @@ async function measure(lines: number, troubleEvery: number) {
     await ends;
     const tasks = await lab.tasks();
     const { first_submission_at: first, last_label_at: last } = await lab.stats();
-    const all = calls.reduce((sum, n) => sum + n, 0);
+    const shared = calls.map((n, at) => (n ?? 0) - (atFirst?.[at] ?? 0));
+    const all = shared.reduce((sum, n) => sum + n, 0);
     return {
-      callsPerS: all / (((last ?? 0) - (first ?? 0)) / 1000),
-      shares: calls.map((n) => n / (all / PROCESSES)),
+      callsPerS: calls.reduce((sum: number, n) => sum + (n ?? 0), 0) / (((last ?? 0) - (first ?? 0)) / 1000),
+      shares: shared.map((n) => n / (all / PROCESSES)),
       longestWaitS: Math.max(
         ...tasks.filter((task) => !task.refused).map(({ at, labelAt }) => ((labelAt ?? 0) - at) / 1000),
       ),
@@ -76,12 +79,13 @@ async function measure(lines: number, troubleEvery: number) {
   });
 }
 
-/** Gateway calls that the process behind a metrics port has made; 0 while it does not answer. */
-async function callsOf(port: number): Promise<number> {
+/** Gateway calls that the process behind a metrics port has made; null while it does not answer. */
+async function callsOf(port: number): Promise<number | null> {
   const text = await fetch(`http://127.0.0.1:${port}/metrics`).then(
     (answer) => answer.text(),
-    () => '',
+    () => null,
   );
+  if (text === null) return null;
   const values = text.matchAll(
     /^asg_ingest_gateway_requests_total\{[^}]*operation="(?:submit|result)"[^}]*\} (\S+)$/gm,
   );

@@ -16,18 +16,30 @@ const OURS = new Set(['info', 'ping', 'config|resetstat', 'memory|stats', 'clien
 const number = (text: string, field: string) =>
   Number(new RegExp(`^${field}:([\\d.]+)`, 'm').exec(text)?.[1] ?? 0);
 
+export interface CommandUse {
+  command: string;
+  calls: number;
+  us: number;
+}
+
+/** Each command that was carried out, by anyone but the bench. A script's time holds that of the commands inside it. */
+export async function commandStats(redis: Redis): Promise<CommandUse[]> {
+  const lines = (await redis.info('commandstats')).matchAll(/^cmdstat_(\S+?):calls=(\d+),usec=(\d+)/gm);
+  return [...lines]
+    .map(([, command = '', calls, us]) => ({ command, calls: Number(calls), us: Number(us) }))
+    .filter(({ command }) => !OURS.has(command));
+}
+
 export async function redisUse(redis: Redis): Promise<RedisUse> {
-  const [stats, cpu] = await Promise.all([redis.info('commandstats'), redis.info('cpu')]);
-  const use = { commands: 0, cpuUs: 0, scriptUs: 0 };
-  for (const [, name = '', calls, usec] of stats.matchAll(/^cmdstat_(\S+?):calls=(\d+),usec=(\d+)/gm)) {
-    if (OURS.has(name)) continue;
-    use.commands += Number(calls);
-    if (/^(evalsha|eval|fcall)/.test(name)) use.scriptUs += Number(usec);
-  }
+  const [commands, cpu] = await Promise.all([commandStats(redis), redis.info('cpu')]);
   const thread = (kind: string) =>
     number(cpu, `used_cpu_${kind}_main_thread`) || number(cpu, `used_cpu_${kind}`);
-  use.cpuUs = (thread('user') + thread('sys')) * 1e6;
-  return use;
+  const scripts = commands.filter(({ command }) => /^(evalsha|eval|fcall)/.test(command));
+  return {
+    commands: commands.reduce((sum, { calls }) => sum + calls, 0),
+    cpuUs: (thread('user') + thread('sys')) * 1e6,
+    scriptUs: scripts.reduce((sum, { us }) => sum + us, 0),
+  };
 }
 
 export async function usedMemory(redis: Redis): Promise<number> {

@@ -16,6 +16,14 @@ export function medians<T extends Record<keyof T, number>>(rounds: readonly T[])
   return Object.fromEntries(fields.map((field) => [field, median(rounds.map((round) => round[field]))])) as T;
 }
 
+/** The least of each field: other work on the machine can only add to a time. */
+export function least<T extends Record<keyof T, number>>(rounds: readonly T[]): T {
+  const fields = Object.keys(medians(rounds)) as (keyof T)[];
+  return Object.fromEntries(
+    fields.map((field) => [field, Math.min(...rounds.map((round) => round[field]))]),
+  ) as T;
+}
+
 /** Measures each contender once a round, in an order that turns, so that a noisy minute is nobody's own. */
 export async function inTurn<K extends string, T>(
   rounds: number,
