@@ -15,6 +15,10 @@ export interface EndToEnd {
   redis_script_us_per_line: number;
   redis_commands_per_line: number;
   peak_rss_mib: number;
+  /** Submissions and polls. */
+  calls_per_line: number;
+  /** What the bench's own Gateway took of the same machine. */
+  gateway_cpu_us_per_line: number;
 }
 
 type Starts = (lab: Lab, manifest: string, lines: number) => Program;
@@ -35,7 +39,7 @@ export async function endToEnd(contender: Contender, lines: number): Promise<End
   return await inLab({ settleMs: SETTLE_MS }, async (lab) => {
     const ended = await succeeded(STARTS[contender](lab, file, lines));
     const use = await redisUse(lab.redis);
-    const { tasks, labels } = await lab.stats();
+    const { tasks, replays, pending, labels, cpu_us } = await lab.stats();
     const rows = contender === 'ours' ? settledOf(ended.stdout) : await countRows(path.join(lab.dir, ROWS));
     if (rows !== lines || tasks !== lines || labels < lines)
       throw new Error(`${contender}: ${rows} rows and ${tasks} tasks of ${lines} lines`);
@@ -46,6 +50,8 @@ export async function endToEnd(contender: Contender, lines: number): Promise<End
       redis_script_us_per_line: use.scriptUs / lines,
       redis_commands_per_line: use.commands / lines,
       peak_rss_mib: (ended.peakRssBytes ?? Number.NaN) / 2 ** 20,
+      calls_per_line: (tasks + replays + pending + labels) / lines,
+      gateway_cpu_us_per_line: cpu_us / lines,
     };
   });
 }

@@ -8,6 +8,7 @@ export interface ProcessesPoint {
   processes: number;
   lines_per_s: number;
   process_cpu_us_per_line: number;
+  calls_per_line: number;
 }
 
 /** All of them are the same `run`: one produces, all consume. Until the last of them has ended. */
@@ -17,12 +18,13 @@ export async function withProcesses(processes: number, lines: number): Promise<P
     const programs = Array.from({ length: processes }, () => startOurs(lab, runArgs('run', file)));
     const ended = await Promise.all(programs.map(succeeded));
     const seconds = Math.max(...ended.map((one) => one.seconds));
-    const { tasks } = await lab.stats();
+    const { tasks, replays, pending, labels } = await lab.stats();
     if (tasks !== lines) throw new Error(`${tasks} tasks of ${lines} lines`);
     return {
       processes,
       lines_per_s: lines / seconds,
       process_cpu_us_per_line: ended.reduce((sum, { cpuUs }) => sum + (cpuUs ?? Number.NaN), 0) / lines,
+      calls_per_line: (tasks + replays + pending + labels) / lines,
     };
   });
 }

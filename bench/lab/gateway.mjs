@@ -65,7 +65,10 @@ const answers = {
     return [201, webhook];
   },
   'GET /v1/webhooks': () => [200, webhooks],
-  'GET /bench/stats': () => [200, stats],
+  'GET /bench/stats': () => {
+    const { user, system } = process.cpuUsage();
+    return [200, { ...stats, cpu_us: user + system }];
+  },
   'GET /bench/tasks': () => [200, [...tasks.values()]],
 };
 

@@ -33,6 +33,8 @@ export interface GatewayStats {
   labels: number;
   first_submission_at: number | null;
   last_label_at: number | null;
+  /** CPU of the Gateway's process. */
+  cpu_us: number;
 }
 
 export interface LoggedTask {

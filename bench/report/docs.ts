@@ -1,12 +1,14 @@
-/** Writes what was measured into docs/performance.md, between its markers, and the chart beside it. */
+/** Writes what was measured into docs/performance.md and docs/sizing.md, between their markers, and the chart beside them. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { type Chart, chartsSvg } from '../growth/chart.js';
 import type { Results } from './results.js';
+import { checked, costs, examples } from './sizing.js';
 import { contenders, growth, judged, profileTables } from './tables.js';
 
 const at = (file: string) => fileURLToPath(new URL(`../../${file}`, import.meta.url));
-const PAGE = at('docs/performance.md');
+const PERFORMANCE = at('docs/performance.md');
+const SIZING = at('docs/sizing.md');
 const CHART = at('docs/performance-growth.svg');
 const BEFORE = at('bench/results/before.json');
 const AFTER = at('bench/results/after.json');
@@ -23,23 +25,25 @@ export async function writeDocs(): Promise<void> {
   const [before, after] = [await read(BEFORE), await read(AFTER)];
   const shown = after ?? before;
   if (!shown) throw new Error('nothing is recorded: npm run bench -- --write-docs measures first');
-  let page = await readFile(PAGE, 'utf8');
-  const blocks = {
+  await rewrite(PERFORMANCE, {
     figures: `${judged(before, after)}\n\n${measuredWith(shown)}`,
     contenders: contenders(shown),
     profile: profileTables(shown),
     growth: growth(shown),
-  };
-  for (const [name, text] of Object.entries(blocks)) page = between(page, name, text);
-  await writeFile(PAGE, page);
+  });
+  await rewrite(SIZING, { costs: costs(shown), examples: examples(shown), checked: checked(shown) });
   if (shown.growth) await writeFile(CHART, chartsSvg(chartsOf(shown.growth)));
 }
 
-function between(page: string, name: string, text: string): string {
-  const [open, close] = [`<!-- bench: ${name} -->`, `<!-- /bench: ${name} -->`];
-  const [from, to] = [page.indexOf(open), page.indexOf(close)];
-  if (from < 0 || to < from) throw new Error(`docs/performance.md lacks ${open} … ${close}`);
-  return `${page.slice(0, from + open.length)}\n${text}\n${page.slice(to)}`;
+async function rewrite(file: string, blocks: Record<string, string>): Promise<void> {
+  let page = await readFile(file, 'utf8');
+  for (const [name, text] of Object.entries(blocks)) {
+    const [open, close] = [`<!-- bench: ${name} -->`, `<!-- /bench: ${name} -->`];
+    const [from, to] = [page.indexOf(open), page.indexOf(close)];
+    if (from < 0 || to < from) throw new Error(`${file} lacks ${open} … ${close}`);
+    page = `${page.slice(0, from + open.length)}\n\n${text}\n\n${page.slice(to)}`;
+  }
+  await writeFile(file, page);
 }
 
 function measuredWith({ measured: { at: when, node, redis, cpus, load } }: Results): string {

@@ -1,5 +1,5 @@
 /** The figures that are judged: where each is in the results, beside which floor, and what it must reach. */
-import type { Results } from './results.js';
+import { type Results, sizesOf, smallest } from './results.js';
 
 export interface Figure {
   /** `{small}`, `{large}` and `{producing}` stand for sizes. */
@@ -17,15 +17,7 @@ export interface Figure {
 const ratio = (ours: number | undefined, floor: number | undefined) =>
   ours === undefined || floor === undefined ? undefined : ours / floor;
 
-/** How many lines went end to end: the smaller size has all floors, and gives the costs per line. */
-export function sizesOf(results: Results): { small?: number; large?: number } {
-  const [small, large] = Object.keys(results.end_to_end ?? {})
-    .map(Number)
-    .sort((a, b) => a - b);
-  return { ...(small === undefined ? {} : { small }), ...(large === undefined ? {} : { large }) };
-}
-
-const main = (results: Results) => results.end_to_end?.[sizesOf(results).small ?? 0];
+const main = smallest;
 const large = (results: Results) => results.end_to_end?.[sizesOf(results).large ?? 0];
 
 /** The figure's name with the sizes that were measured. */

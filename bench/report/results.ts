@@ -44,3 +44,13 @@ export const SECTIONS = [
 ] as const satisfies readonly (keyof Results)[];
 
 export type Section = (typeof SECTIONS)[number];
+
+/** How many lines went end to end: the smaller size has all floors, and gives the costs per line. */
+export function sizesOf(results: Results): { small?: number; large?: number } {
+  const [small, large] = Object.keys(results.end_to_end ?? {})
+    .map(Number)
+    .sort((a, b) => a - b);
+  return { ...(small === undefined ? {} : { small }), ...(large === undefined ? {} : { large }) };
+}
+
+export const smallest = (results: Results) => results.end_to_end?.[sizesOf(results).small ?? 0];
