@@ -54,7 +54,7 @@ const MEASURES: Record<Section, Measure> = {
   },
 
   version: async ({ version: { rounds } }) => {
-    const { ours } = await inTurn(rounds, { ours: async () => versionTime() });
+    const { ours } = await inTurn(rounds, { ours: versionTime });
     return { version: { median: medians(ours), least: least(ours) } };
   },
 

@@ -10,7 +10,8 @@ const LOOK_MS = 200;
 const NEVER = { settleMs: 3_600_000, pollDelay: '30m', pollMaxDelay: '1h' };
 
 export interface InFlight {
-  /** How many were in flight when it was measured: all, unless the time was over. */
+  lines: number;
+  /** How many were in flight when it was measured: all, unless the time was over. Then the others' waiting lines count, too. */
   in_flight: number;
   bytes_per_task: number;
   /** The manifest's line, as JSON, newline included. */
@@ -48,6 +49,7 @@ export async function inFlight(
     const last = samples.at(-1) ?? { tasks: 0, at: 0 };
     const early = samples.findLast((one) => one.tasks <= 0.9 * last.tasks) ?? last;
     return {
+      lines,
       in_flight: tasks,
       bytes_per_task: used / tasks,
       line_bytes: bytes / lines,

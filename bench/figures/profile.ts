@@ -29,19 +29,23 @@ export async function profile(lines: number): Promise<Profile> {
 }
 
 interface CpuProfile {
-  nodes: { id: number; callFrame: { functionName: string; url: string } }[];
+  nodes: { id: number; callFrame: { functionName: string; url: string }; children?: number[] }[];
   samples: number[];
   timeDeltas: number[];
 }
 
 function sharesOf(text: string): { where: string; share: number }[] {
   const { nodes, samples, timeDeltas } = JSON.parse(text) as CpuProfile;
-  const owner = new Map(
-    nodes.map(({ id, callFrame }) => [id, ownerOf(callFrame.url, callFrame.functionName)]),
-  );
+  const parents = new Map(nodes.flatMap(({ id, children = [] }) => children.map((child) => [child, id])));
+  const owners = new Map<number, string>();
+  // Parents come before their children.
+  for (const { id, callFrame } of nodes) {
+    const caller = owners.get(parents.get(id) ?? -1) ?? 'node';
+    owners.set(id, ownerOf(callFrame.url, callFrame.functionName, caller));
+  }
   const times = new Map<string, number>();
   samples.forEach((id, at) => {
-    const where = owner.get(id) ?? 'other';
+    const where = owners.get(id) ?? 'node';
     if (where !== 'idle') times.set(where, (times.get(where) ?? 0) + (timeDeltas[at] ?? 0));
   });
   const busy = [...times.values()].reduce((sum, time) => sum + time, 0);
@@ -51,14 +55,19 @@ function sharesOf(text: string): { where: string; share: number }[] {
     .sort((a, b) => b.share - a.share);
 }
 
-/** Whose code a frame is: a package, a folder of ours, Node's, the collector's. */
-function ownerOf(url: string, functionName: string): string {
+const OF_THE_ENGINE: Record<string, string> = {
+  '(garbage collector)': 'garbage collector',
+  '(idle)': 'idle',
+  '(program)': 'system calls and compiled code',
+  '(root)': 'node',
+};
+
+/** Whose code a frame is: a package, a folder of ours, a part of Node's; what is native (`JSON.parse`) is its caller's. */
+function ownerOf(url: string, functionName: string, caller: string): string {
   const [, packageName] = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url) ?? [];
   if (packageName) return packageName;
   const [, folder] = /\/dist\/([^/]+)/.exec(url) ?? [];
   if (folder) return `ours: ${folder.replace(/\.js$/, '')}`;
-  if (functionName === '(garbage collector)') return 'garbage collector';
-  if (functionName === '(idle)') return 'idle';
-  if (functionName === '(program)') return 'system calls and compiled code';
-  return 'node';
+  const [, module] = /^node:(?:internal\/)?([^/]+)/.exec(url) ?? [];
+  return module ? `node: ${module}` : (OF_THE_ENGINE[functionName] ?? caller);
 }

@@ -160,6 +160,19 @@ export const FIGURES: readonly Figure[] = [
     must: 150,
   },
   {
+    name: '`--version`, CPU (the floor: `node -e 0`)',
+    unit: 'ms',
+    value: (r) => r.version?.median.version_cpu_ms,
+    floor: (r) => r.version?.median.node_cpu_ms,
+    better: 'less',
+  },
+  {
+    name: 'a run of one line, CPU of the whole command',
+    unit: 'ms',
+    value: (r) => r.one_line?.median.process_cpu_ms,
+    better: 'less',
+  },
+  {
     name: '5 calls/s, 4 processes: the least busy one’s calls over an even share',
     unit: '×',
     value: (r) => r.low_rate?.least_share,

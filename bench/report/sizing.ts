@@ -129,7 +129,7 @@ export function checked(results: Results): string {
   const { growth, measured } = results;
   const ours = smallest(results)?.ours;
   if (!known || !growth || !ours) return '';
-  const flight = growth.in_flight.at(-1);
+  const flight = growth.in_flight.findLast(({ lines, in_flight }) => in_flight === lines);
   const alone = growth.processes.find(({ processes }) => processes === 1);
   const long = growth.lines.find(({ lines }) => lines === 100_000);
   // On the bench's machine Redis and the Gateway want the same cores.

@@ -114,7 +114,7 @@ export function growth({ growth: points }: Results): string {
       p.submissions_per_s,
       p.redis_cpu_us_per_submission,
       p.redis_mib,
-      p.bytes_per_task,
+      p.in_flight < p.lines ? null : p.bytes_per_task,
       p.process_rss_mib,
     ]),
   );
