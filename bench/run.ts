@@ -60,7 +60,7 @@ async function measured(): Promise<Results> {
       at: new Date().toISOString(),
       form: form.name,
       node: process.versions.node,
-      redis: `${product} ${version.join('.')}`,
+      redis: `${product === 'redis' ? 'Redis' : 'Valkey'} ${version.join('.')}`,
       cpus: cpus().length,
       load: [loadBefore, load()],
       seconds: Math.round((performance.now() - began) / 1000),

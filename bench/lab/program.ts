@@ -8,7 +8,9 @@ import type { Lab } from './lab.js';
 import { POLL_MS } from './shared.mjs';
 
 const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
-export const MAIN = here('../../dist/cli/main.js');
+/** Another build than this tree's, where one is named: an older one, say, whose figures are to be measured on the same day. */
+export const DIST = process.env.BENCH_DIST ?? here('../../dist');
+export const MAIN = path.join(DIST, 'cli', 'main.js');
 const USAGE = here('usage.mjs');
 
 export interface Ended {

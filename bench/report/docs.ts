@@ -47,7 +47,12 @@ async function rewrite(file: string, blocks: Record<string, string>): Promise<vo
 }
 
 function measuredWith({ measured: { at: when, node, redis, cpus, load } }: Results): string {
-  return `Measured on ${when.slice(0, 10)}: Node ${node}, Redis ${redis}, ${cpus} cores; load of the machine ${load.join(' to ')}.`;
+  const how = `Measured on ${when.slice(0, 10)}: Node ${node}, ${redis}, ${cpus} cores; load of the machine ${load.join(' to ')}.`;
+  // The bench itself makes a load of about three: the program, Redis and the Gateway.
+  const busy = Math.max(...load) > Math.max(4, 2 * cpus);
+  return busy
+    ? `${how} **The machine was busy with other work**: times are far too long, speeds too low, and ratios of speeds uncertain. Bytes and commands do not depend on it.`
+    : how;
 }
 
 function chartsOf({ lines, in_flight, processes }: NonNullable<Results['growth']>): Chart[] {

@@ -26,7 +26,10 @@ export function nameOf(figure: Figure, results: Results): string {
     ...sizesOf(results),
     producing: results.producing?.lines,
   };
-  return figure.name.replace(/\{(\w+)\}/g, (_, size: string) => sizes[size]?.toLocaleString('en') ?? 'many');
+  return figure.name.replace(
+    /\{(\w+)\}/g,
+    (_, size: string) => sizes[size]?.toLocaleString('en') ?? 'the larger number of',
+  );
 }
 
 /** Only where the run got to its end in time. */

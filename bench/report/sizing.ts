@@ -137,7 +137,8 @@ export function checked(results: Results): string {
   const rows = [
     flight && [
       `Redis with ${flight.in_flight.toLocaleString('en')} tasks in flight, MiB`,
-      redisMib(known, 0, flight.in_flight, flight.in_flight),
+      // Both without what an empty Redis takes.
+      redisMib(known, 0, flight.in_flight, flight.in_flight) - REDIS_BASE_MIB,
       flight.redis_mib,
     ],
     alone && [
