@@ -14,14 +14,17 @@ export interface Chart {
 const [WIDTH, HEIGHT, TOP, LEFT, RIGHT, BOTTOM] = [360, 220, 34, 52, 12, 44];
 const COLOURS = ['#1f6feb', '#bf5700', '#2da44e'];
 
-/** Charts side by side, each with a scale of its own that starts at zero. */
+const PER_ROW = 3;
+
+/** Charts in rows, each with a scale of its own that starts at zero. */
 export function chartsSvg(charts: readonly Chart[]): string {
-  const width = WIDTH * charts.length;
-  const parts = charts.map((chart, at) => `<g transform="translate(${at * WIDTH} 0)">${drawn(chart)}</g>`);
+  const width = WIDTH * Math.min(PER_ROW, charts.length);
+  const height = HEIGHT * Math.ceil(charts.length / PER_ROW);
+  const place = (at: number) => `${(at % PER_ROW) * WIDTH} ${Math.floor(at / PER_ROW) * HEIGHT}`;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${HEIGHT}" width="${width}" height="${HEIGHT}" font-family="sans-serif" font-size="11">`,
-    `<rect width="${width}" height="${HEIGHT}" fill="#fff"/>`,
-    ...parts,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="11">`,
+    `<rect width="${width}" height="${height}" fill="#fff"/>`,
+    ...charts.map((chart, at) => `<g transform="translate(${place(at)})">${drawn(chart)}</g>`),
     '</svg>\n',
   ].join('\n');
 }
