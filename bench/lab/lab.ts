@@ -1,5 +1,5 @@
 /** A place to measure in: a folder, a Redis and a Gateway of its own, which go when the measurement is over. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -12,6 +12,13 @@ import { startRedisServer } from '../../test/setup/redis-server.js';
 import { lineOf } from './shared.mjs';
 
 const GATEWAY = fileURLToPath(new URL('gateway.mjs', import.meta.url));
+
+/** A bench that is interrupted takes its servers with it. */
+const servers = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const server of servers) server.kill('SIGKILL');
+});
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 
 export interface GatewayOptions {
   /** A task has its label this long after it was submitted (ms; 50). */
@@ -60,7 +67,9 @@ export async function inLab<T>(options: GatewayOptions, use: (lab: Lab) => Promi
     const dir = await mkdtemp(path.join(tmpdir(), 'asg-bench-'));
     releasers.add(() => rm(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
     const { port, server, redis } = await startRedisServer(dir);
+    servers.add(server);
     releasers.add(async () => {
+      servers.delete(server);
       redis.disconnect();
       server.kill('SIGKILL');
       await once(server, 'exit');
@@ -68,7 +77,9 @@ export async function inLab<T>(options: GatewayOptions, use: (lab: Lab) => Promi
     const gateway = spawn(process.execPath, [GATEWAY, JSON.stringify(options)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
+    servers.add(gateway);
     releasers.add(async () => {
+      servers.delete(gateway);
       gateway.kill('SIGKILL');
       await once(gateway, 'exit');
     });
