@@ -1,13 +1,11 @@
 /**
  * The main job's figures, from the built package against a local Gateway in a process of its own:
- *   npm run bench:main-job -- throughput [lines]     lines/s end to end, peak memory of the process and of Redis
  *   npm run bench:main-job -- rate [n] [seconds] [unknown]   share of a limit used by three processes, 429s seen
  *   npm run bench:main-job -- kill [lines] [kills]   random kill -9, then the Gateway's record is the judge
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Redis } from 'ioredis';
 import { type SandboxStats, startSandbox } from '../src/sandbox/index.js';
-import { cleanUp, cli, manifest, memoryMib, redisSocket, remoteGateway, round, TASK } from './harness.js';
+import { cleanUp, cli, manifest, remoteGateway, round, TASK } from './harness.js';
 
 const runArgs = (file: string, url: string, ...more: string[]) => [
   ...[
@@ -25,41 +23,6 @@ const runArgs = (file: string, url: string, ...more: string[]) => [
     ...more,
   ],
 ];
-
-async function throughput(lines: number): Promise<void> {
-  const gateway = await remoteGateway('--settle', '0s..1s');
-  const file = await manifest(lines);
-  const began = performance.now();
-  const { child, exit } = cli(...runArgs(file, gateway.url));
-  let rss = 0;
-  let redisBytes = 0;
-  let over = false;
-  void exit.then(() => {
-    over = true;
-  });
-  const redis = new Redis({ path: redisSocket, retryStrategy: () => 200 });
-  redis.on('error', () => undefined);
-  while (!over) {
-    rss = Math.max(rss, await memoryMib(child.pid, 'VmHWM'));
-    const info = await Promise.race([redis.info('memory').catch(() => ''), sleep(500).then(() => '')]);
-    redisBytes = Math.max(redisBytes, Number(/used_memory_peak:(\d+)/.exec(info)?.[1] ?? 0));
-    await sleep(250);
-  }
-  redis.disconnect();
-  const { status, stdout } = await exit;
-  const seconds = (performance.now() - began) / 1000;
-  const { settled, failed, polls_per_label } = JSON.parse(stdout) as Record<string, number>;
-  console.log({
-    lines,
-    status,
-    settled,
-    failed,
-    polls_per_label,
-    seconds: round(seconds),
-    lines_per_second: round(lines / seconds),
-  });
-  console.log({ peak_rss_mib: round(rss), redis_peak_mib: round(redisBytes / 2 ** 20) });
-}
 
 async function rate(limit: number, seconds: number, known: boolean): Promise<void> {
   const gateway = await remoteGateway(
@@ -126,12 +89,11 @@ const pick = ({ lines, settled, failed }: { lines: number; settled: number; fail
   failed,
 });
 
-const [what = 'throughput', a, b, c] = process.argv.slice(2);
+const [what = 'rate', a, b, c] = process.argv.slice(2);
 try {
-  if (what === 'throughput') await throughput(Number(a ?? 100_000));
-  else if (what === 'rate') await rate(Number(a ?? 200), Number(b ?? 40), c !== 'unknown');
+  if (what === 'rate') await rate(Number(a ?? 200), Number(b ?? 40), c !== 'unknown');
   else if (what === 'kill') await kill(Number(a ?? 20_000), Number(b ?? 5));
-  else throw new Error(`${what}: throughput, rate or kill`);
+  else throw new Error(`${what}: rate or kill`);
 } finally {
   await cleanUp();
 }
