@@ -171,7 +171,7 @@ async function judgeNow(world: World, findings: Findings, allowed: Allowed): Pro
   const known = {
     asked,
     sources: [{ name: null, text: world.manifest }],
-    allowed,
+    allowed: { ...allowed, trusted: world.plan.webhooks === 'trusted' },
     ...(exit ? { reported: exit.stdout } : {}),
   };
   const evidence = await gather({ out: world.place.out, gatewayUrl: world.gateway.url }, known);

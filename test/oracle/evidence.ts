@@ -22,6 +22,8 @@ export interface Allowed {
   unread?: boolean;
   /** Files under `superseded/`: a retry or a lost Redis leaves them. */
   superseded?: boolean;
+  /** Nulls in results that settled by a delivery, for what it does not tell: `--webhook-trust`. */
+  trusted?: boolean;
 }
 
 export interface Source {
