@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import type { Kind } from '../oracle/judge.js';
 import { chosenFaults } from './faults/index.js';
+import type { FindingKind } from './findings.js';
 import { buildClock } from './parts/clock.js';
 import { makePlan } from './plan.js';
 import { newReport, type Report } from './report.js';
@@ -22,7 +22,7 @@ export interface CampaignOptions {
   only?: string[] | undefined;
   skip?: string[] | undefined;
   /** Kinds that are known and not reported. */
-  known?: Kind[] | undefined;
+  known?: FindingKind[] | undefined;
   /** Faults in a round, at most. Default 12. */
   steps?: number | undefined;
   /** Lines in a round: least and most. Default 500 and 3,000. */
@@ -55,7 +55,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Report> {
     say(`${plan.lines} lines, in ${dir}`);
     const clockLibrary = clock?.library ?? null;
     const findings = await runRound(dir, plan, { hungMs, clockLibrary, deadline, log: say });
-    findings.list = findings.list.filter(({ kind }) => !known.includes(kind as Kind));
+    findings.list = findings.list.filter(({ kind }) => !known.includes(kind));
     add(findings, plan.lines);
     for (const { kind, count, message } of findings.list) say(`! ${kind} × ${count}: ${message}`);
     if (findings.list.length === 0) await rm(dir, { recursive: true, force: true });

@@ -5,9 +5,10 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { KINDS, type Kind } from '../oracle/judge.js';
+import { KINDS } from '../oracle/judge.js';
 import buildIfOlder from '../setup/build.js';
 import { runCampaign } from './campaign.js';
+import { type FindingKind, ON_THE_WAY } from './findings.js';
 import { formatReport } from './report.js';
 
 const text = { type: 'string' } as const;
@@ -30,9 +31,10 @@ const { values } = parseArgs({
 const number = (value: string | undefined) => (value === undefined ? undefined : Number(value));
 const list = (value: string | undefined) => value?.split(',').map((name) => name.trim());
 
-const known = list(values.known)?.map((name): Kind => {
-  if (!Object.hasOwn(KINDS, name)) throw new Error(`--known: there is no kind ${name}`);
-  return name as Kind;
+const kinds = new Set<string>([...Object.keys(KINDS), ...ON_THE_WAY]);
+const known = list(values.known)?.map((name): FindingKind => {
+  if (!kinds.has(name)) throw new Error(`--known: there is no kind ${name}`);
+  return name as FindingKind;
 });
 buildIfOlder();
 const report = await runCampaign({

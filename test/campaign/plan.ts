@@ -51,7 +51,8 @@ export function makePlan(seed: string, faults: readonly Fault[], limits: PlanLim
   const lines = random.int(limits.minLines, limits.maxLines);
   const http = random.chance(0.4);
   const workers = random.pick([0, 1, 1, 2]);
-  const rate = random.int(100, 300);
+  // A line takes two calls or a few more: so the round would last so long without a fault.
+  const rate = Math.ceil((lines * 2.5) / random.int(15, 45));
   const cancelled = random.chance(0.15);
   const plan: Omit<Plan, 'steps'> = {
     ...{ seed, lines, http, workers, rate },

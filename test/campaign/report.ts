@@ -1,5 +1,5 @@
 import type { Kind } from '../oracle/judge.js';
-import type { Finding, FindingKind, Findings } from './findings.js';
+import { type Finding, type FindingKind, type Findings, ON_THE_WAY } from './findings.js';
 
 export interface FaultRow {
   fault: string;
@@ -34,7 +34,6 @@ export interface Report {
 const LOST: Kind[] = ['missing_line', 'unreported_task'];
 const DOUBLED: Kind[] = ['doubled_line', 'unknown_line'];
 const PAID: Kind[] = ['paid_twice', 'extra_task'];
-const ON_THE_WAY: FindingKind[] = ['hung', 'died', 'blocked', 'again', 'campaign'];
 
 /** A report that rounds are added to. */
 export function newReport(seed: string): { add(round: Findings, lines: number): void; report(): Report } {

@@ -99,6 +99,7 @@ async function doStep(world: World, findings: Findings, step: Step, options: Rou
   for (const fault of step.faults) await attempt(findings, fault, () => fault.apply(world));
   await sleep(step.holdMs);
   for (const fault of step.faults) await attempt(findings, fault, () => fault.heal?.(world));
+  findings.healed();
   const healed = Date.now();
   const { ended } = world.progress;
   options.log(`${names}, ${step.holdMs} ms`);
@@ -154,6 +155,7 @@ async function cancelAndRetry(world: World, findings: Findings, options: RoundOp
   const exit = await world.asg('cancel', 'cancel', RUN_ID, ...world.storeArgs);
   if (exit.status !== 0) return true;
   findings.begin([{ name: 'control: cancel, retry' }]);
+  findings.healed();
   if (!(await waitForEnd(world, findings, options))) return false;
   await judgeNow(world, findings, { unread: true, codes: ['cancelled'] });
   world.progress = { ended: 0, state: 'running', at: Date.now() };
