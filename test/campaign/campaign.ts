@@ -30,6 +30,8 @@ export interface CampaignOptions {
   /** Default 60,000. */
   hungMs?: number | undefined;
   log?: ((text: string) => void) | undefined;
+  /** Ends it as it stands; the report is of what was judged by then. */
+  signal?: AbortSignal | undefined;
 }
 
 /** Rounds of runs, with faults at random, each judged from outside. The same seed plans the same rounds. */
@@ -44,6 +46,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Report> {
   const { add, report } = newReport(seed);
   let next = options.round ?? 1;
   const over = () =>
+    options.signal?.aborted === true ||
     options.round !== undefined ||
     Date.now() > deadline ||
     report().faults >= (options.faults ?? Number.POSITIVE_INFINITY);
@@ -54,7 +57,10 @@ export async function runCampaign(options: CampaignOptions): Promise<Report> {
     const say = (text: string) => log(`${number}: ${text}`);
     say(`${plan.lines} lines, in ${dir}`);
     const clockLibrary = clock?.library ?? null;
-    const findings = await runRound(dir, plan, { hungMs, clockLibrary, deadline, log: say });
+    const findings = await runRound(dir, plan, {
+      ...{ hungMs, clockLibrary, deadline, log: say },
+      signal: options.signal,
+    });
     findings.list = findings.list.filter(({ kind }) => !known.includes(kind));
     add(findings, plan.lines);
     for (const { kind, count, message } of findings.list) say(`! ${kind} × ${count}: ${message}`);

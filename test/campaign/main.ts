@@ -36,6 +36,9 @@ const known = list(values.known)?.map((name): FindingKind => {
   if (!kinds.has(name)) throw new Error(`--known: there is no kind ${name}`);
   return name as FindingKind;
 });
+const stop = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const)
+  process.once(name, () => stop.abort(new Error(`interrupted by ${name}`)));
 buildIfOlder();
 const report = await runCampaign({
   seed: values.seed ?? '1',
@@ -48,9 +51,10 @@ const report = await runCampaign({
   parallel: number(values.parallel),
   steps: number(values.steps),
   hungMs: (number(values['hung-seconds']) ?? 60) * 1_000,
+  signal: stop.signal,
   log: (line) => process.stderr.write(`${line}\n`),
 });
 const file = values.json ?? 'campaign.json';
 await writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
 console.log(`${formatReport(report)}\n\nwritten to ${file}`);
-process.exitCode = report.findings.length > 0 ? 1 : 0;
+process.exitCode = stop.signal.aborted ? 130 : report.findings.length > 0 ? 1 : 0;

@@ -9,7 +9,7 @@ import { type Keeper, keep } from './parts/keeper.js';
 import type { Plan, Step } from './plan.js';
 import { GATEWAY_SEED, makeWorld, OPTIONS, QUESTION, RUN_ID, type World } from './world.js';
 
-const LOOK_MS = 20;
+const LOOK_MS = 50;
 const STOP_MS = 30_000;
 
 export interface RoundOptions {
@@ -19,6 +19,8 @@ export interface RoundOptions {
   /** When the campaign is over: no further fault is begun. Epoch ms. */
   deadline: number;
   log: (text: string) => void;
+  /** Ends the round as it stands. */
+  signal?: AbortSignal | undefined;
 }
 
 /** One round: a run from its start to its end, faults on its way, and the judge. */
@@ -28,7 +30,9 @@ export async function runRound(dir: string, plan: Plan, options: RoundOptions): 
   await writeFile(path.join(dir, 'plan.json'), JSON.stringify({ ...plan, steps: named(plan) }, null, 1));
   try {
     await begin(world, findings);
-    if (await bring(world, findings, options)) await conclude(world, findings);
+    if (await unlessAborted(bring(world, findings, options), options.signal)) await conclude(world, findings);
+  } catch (error) {
+    if (!options.signal?.aborted) findings.add('campaign', String((error as Error).stack));
   } finally {
     await end(world);
     const wrong = findings.list.length > 0;
@@ -36,6 +40,16 @@ export async function runRound(dir: string, plan: Plan, options: RoundOptions): 
     if (wrong) await writeFile(path.join(dir, 'findings.json'), JSON.stringify(findings.list, null, 1));
   }
   return findings;
+}
+
+/** What was begun goes on, but nobody waits for it. */
+function unlessAborted<T>(begun: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return begun;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+  begun.catch(() => undefined);
+  return Promise.race([begun, aborted]);
 }
 
 const named = ({ steps }: Plan) =>
@@ -103,15 +117,32 @@ async function doStep(world: World, findings: Findings, step: Step, options: Rou
   const healed = Date.now();
   const { ended } = world.progress;
   options.log(`${names}, ${step.holdMs} ms`);
+  const patience = newPatience(world, options.hungMs);
   while (world.progress.ended <= ended) {
     if (await within(world, LOOK_MS)) return true;
-    if (Date.now() - Math.max(healed, world.progress.at) > options.hungMs) {
+    if (patience.isOver()) {
       await reportHung(world, findings);
       return false;
     }
   }
   findings.recovered(step.faults, world.progress.at - healed);
   return true;
+}
+
+/**
+ * Whether no line has ended for too long. A machine that is too busy to let this process look is too busy for the run as
+ * well: what passes between two looks counts as no more than twice what was meant to.
+ */
+function newPatience(world: World, hungMs: number): { isOver(): boolean } {
+  let [waited, looked, seen] = [0, Date.now(), world.progress.ended];
+  return {
+    isOver() {
+      const now = Date.now();
+      waited = world.progress.ended === seen ? waited + Math.min(now - looked, 2 * LOOK_MS) : 0;
+      [looked, seen] = [now, world.progress.ended];
+      return waited > hungMs;
+    },
+  };
 }
 
 async function attempt(findings: Findings, fault: Fault, act: () => Promise<void> | void): Promise<void> {
@@ -123,9 +154,9 @@ async function attempt(findings: Findings, fault: Fault, act: () => Promise<void
 }
 
 async function waitForEnd(world: World, findings: Findings, { hungMs }: RoundOptions): Promise<boolean> {
-  const since = Date.now();
-  while (!(await within(world, 250)))
-    if (Date.now() - Math.max(since, world.progress.at) > hungMs) {
+  const patience = newPatience(world, hungMs);
+  while (!(await within(world, LOOK_MS)))
+    if (patience.isOver()) {
       await reportHung(world, findings);
       return false;
     }
