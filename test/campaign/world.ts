@@ -52,7 +52,7 @@ export interface World {
 
 export async function makeWorld(dir: string, plan: Plan, clockLibrary: string | null): Promise<World> {
   await mkdir(dir, { recursive: true });
-  const manifest = makeManifest(seeded(`${plan.seed} manifest`), plan.lines);
+  const manifest = makeManifest(seeded(`${plan.seed} manifest`), plan.lines, plan.key === 'content');
   const file = path.join(dir, 'manifest.jsonl');
   await writeFile(file, manifest);
   const redis = await startRedis(path.join(dir, 'redis'), { fsync: plan.fsync, clockLibrary });

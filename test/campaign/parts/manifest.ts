@@ -13,10 +13,16 @@ const HARD_METADATA = [
 ];
 const BAD_LINES = ['nonsense', '{"data_url":', '[]', '{"metadata":1}', '{"data_url":"ftp://x"}', '"x"'];
 
-/** Mostly plain lines, with some of each kind that a manifest may hold. Every data_url is there once. */
-export function makeManifest(random: Random, lines: number): string {
+/**
+ * Mostly plain lines, with some of each kind that a manifest may hold.
+ *
+ * @param repeats whether some lines ask what an earlier one has asked, so that they share its task; else every data_url
+ * is there once
+ */
+export function makeManifest(random: Random, lines: number, repeats: boolean): string {
   const texts: string[] = [];
-  for (let n = 1; n <= lines; n += 1) texts.push(lineOf(random, n));
+  for (let n = 1; n <= lines; n += 1)
+    texts.push(lineOf(random, repeats && n > 1 && random.chance(0.03) ? random.int(1, n - 1) : n));
   return `${texts.join('\n')}\n`;
 }
 
