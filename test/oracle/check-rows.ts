@@ -1,0 +1,106 @@
+import { consensusOf, txidOf } from '../../src/sandbox/labels.js';
+import type { BoughtTask, Evidence } from './evidence.js';
+import type { Ask, ManifestLine } from './manifest-lines.js';
+import type { SeenRow } from './parts.js';
+import type { Report } from './problem.js';
+import { rawMembers } from './raw-json.js';
+
+/** A line's failure shows its input whole, or its text cut at so many bytes. */
+const CUT_BYTES = 4_096;
+
+/** What a delivery does not tell of a result. */
+const NOT_IN_DELIVERY = ['worker_count', 'agreement_count', 'cost_sats', 'created_at'];
+
+/** Each line once, and each row what its line and the Gateway say. */
+export function checkRows(
+  evidence: Evidence,
+  lines: Map<string, ManifestLine>,
+  rows: SeenRow[],
+  report: Report,
+): void {
+  const tasks = new Map(evidence.tasks.map((task) => [task.task_id, task]));
+  const seen = new Map<string, SeenRow>();
+  for (const row of rows) {
+    const line = lines.get(row.id);
+    const before = seen.get(row.id);
+    if (line === undefined) report('unknown_line', row.id, row.file);
+    else if (before !== undefined) report('doubled_line', row.id, `${before.file} and ${row.file}`);
+    else if (row.kind === 'results') checkResult(evidence, line, row, tasks, report);
+    else checkFailure(evidence, line, row, report);
+    seen.set(row.id, row);
+  }
+  if (evidence.allowed.unread) return;
+  for (const id of lines.keys()) if (!seen.has(id)) report('missing_line', id);
+}
+
+function checkResult(
+  { asked, allowed }: Evidence,
+  line: ManifestLine,
+  row: SeenRow,
+  tasks: Map<string, BoughtTask>,
+  report: Report,
+): void {
+  const { id, fields } = row;
+  const { ask } = line;
+  if (ask === null) {
+    report('settled_invalid', id, row.file);
+    return;
+  }
+  if (fields.data_url !== ask.dataUrl) report('wrong_data_url', id, `${fields.data_url}, not ${ask.dataUrl}`);
+  checkMetadata(ask, row, report);
+  if (ask.key !== null && fields.idempotency_key !== ask.key)
+    report('wrong_key', id, `${fields.idempotency_key}, not ${ask.key}`);
+
+  const task = tasks.get(String(fields.task_id));
+  if (task === undefined) report('wrong_task', id, `${fields.task_id} is not known`);
+  else if (task.data_url !== ask.dataUrl || task.idempotency_key !== fields.idempotency_key)
+    report('wrong_task', id, `${task.task_id} was bought for ${task.data_url}, ${task.idempotency_key}`);
+
+  const question = {
+    dataUrl: ask.dataUrl,
+    spec: { question: ask.question, options: ask.options, threshold: ask.threshold },
+  };
+  const given = consensusOf(asked.seed, question);
+  if (fields.consensus_label !== given.label)
+    report('wrong_label', id, `${fields.consensus_label}, not ${given.label}`);
+  const rest = {
+    confidence: given.confidence,
+    worker_count: given.workers,
+    agreement_count: given.agreeing,
+    cost_sats: given.costSats,
+    bsv_txid: txidOf(asked.seed, question),
+    ...(task === undefined ? {} : { created_at: task.created_at }),
+  };
+  const untold = allowed.trusted === true && fields.settled_by === 'webhook' ? NOT_IN_DELIVERY : [];
+  for (const [name, value] of Object.entries(rest))
+    if (fields[name] !== value && !(fields[name] === null && untold.includes(name)))
+      report('wrong_result', id, `${name}: ${fields[name]}, not ${value}`);
+}
+
+function checkMetadata(ask: Ask, row: SeenRow, report: Report): void {
+  const written = rawMembers(row.text).get('metadata') ?? '';
+  if (written === ask.metadata) return;
+  // The same value in other bytes is another fault than another line's value.
+  const same = JSON.stringify(JSON.parse(written)) === JSON.stringify(JSON.parse(ask.metadata));
+  report(same ? 'metadata_bytes' : 'wrong_metadata', row.id, `${written}, not ${ask.metadata}`);
+}
+
+function checkFailure(
+  { allowed }: Evidence,
+  { ask, text }: ManifestLine,
+  { id, fields }: SeenRow,
+  report: Report,
+) {
+  const { code } = fields.error as { code: string };
+  if (ask !== null && fields.stage === 'manifest') report('unexpected_failure', id, `rejected: ${code}`);
+  else if (ask !== null && !allowed.codes?.includes(code)) report('unexpected_failure', id, code);
+  if (ask?.key != null && fields.idempotency_key !== ask.key)
+    report('wrong_key', id, `${fields.idempotency_key}, not ${ask.key}`);
+  if (!isInput(fields.input, text)) report('wrong_input', id, JSON.stringify(fields.input));
+}
+
+function isInput(input: unknown, text: string): boolean {
+  if (typeof input === 'string')
+    return text.startsWith(input) && (input === text || Buffer.byteLength(input) >= CUT_BYTES - 4);
+  return JSON.stringify(input) === JSON.stringify(JSON.parse(text));
+}

@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto';
+import type { Evidence } from './evidence.js';
+import { groupBy } from './group.js';
+import type { Part, SeenRow } from './parts.js';
+import type { Report } from './problem.js';
+
+interface Summary {
+  run_id: string;
+  state: string;
+  lines: number;
+  settled: number;
+  failed: number;
+  failures: Record<string, number>;
+  labels: Record<string, number>;
+  cost_sats: number;
+  parts: { name: string; rows: number; bytes: number; sha256: string }[];
+}
+
+const ENDS = ['completed', 'cancelled'];
+const NOT_PARTS = ['summary.json', '.asg-ingest.json'];
+
+/** The summary says what the parts hold, and nothing else is there. */
+export function checkSummary(evidence: Evidence, parts: Part[], rows: SeenRow[], report: Report): void {
+  const { files, asked, allowed, reported } = evidence;
+  const partNames = new Set(parts.map((part) => part.name));
+  for (const name of files.keys()) {
+    const superseded = allowed.superseded === true && name.startsWith('superseded/');
+    if (!partNames.has(name) && !NOT_PARTS.includes(name) && !superseded) report('leftover_file', name);
+  }
+  const summary = summaryOf(files.get('summary.json'));
+  if (summary === null) {
+    report('summary_missing', 'summary.json');
+    return;
+  }
+  if (summary.run_id !== asked.runId || !ENDS.includes(summary.state))
+    report('summary_state', 'summary.json', `${summary.run_id}, ${summary.state}`);
+  checkParts(summary, parts, report);
+  checkCounts(summary, rows, report);
+  if (reported !== undefined && !sameJson(parsed(reported), summary))
+    report('reported_summary', 'standard output', reported.slice(0, 300));
+}
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+};
+
+const summaryOf = (bytes: Buffer | undefined) =>
+  bytes === undefined ? null : (parsed(bytes.toString('utf8')) as Summary | null);
+
+function checkParts(summary: Summary, parts: Part[], report: Report): void {
+  const listed = new Map(summary.parts.map((part) => [part.name, part]));
+  for (const { name, rows, bytes } of parts) {
+    const said = listed.get(name);
+    listed.delete(name);
+    if (said === undefined) {
+      report('part_unlisted', name, `${rows} rows`);
+      continue;
+    }
+    if (said.rows !== rows) report('part_rows', name, `${said.rows}, and there are ${rows}`);
+    if (said.bytes !== bytes.length)
+      report('part_bytes', name, `${said.bytes}, and there are ${bytes.length}`);
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    if (said.sha256 !== sha256) report('part_sha256', name, `${said.sha256}, and it is ${sha256}`);
+  }
+  for (const name of listed.keys()) report('part_missing', name);
+}
+
+function checkCounts(summary: Summary, rows: SeenRow[], report: Report): void {
+  const results = rows.filter((row) => row.kind === 'results');
+  const failures = rows.filter((row) => row.kind === 'failures');
+  const compare = (kind: Parameters<Report>[0], said: unknown, held: unknown) => {
+    if (!sameJson(said, held))
+      report(kind, 'summary.json', `${JSON.stringify(said)}, and it is ${JSON.stringify(held)}`);
+  };
+  compare(
+    'summary_lines',
+    [summary.lines, summary.settled, summary.failed],
+    [rows.length, results.length, failures.length],
+  );
+  compare('summary_failures', sorted(summary.failures), counted(failures, codeOf));
+  compare('summary_labels', sorted(summary.labels), counted(results, labelOf));
+  const costs = new Map(results.map(({ fields }) => [fields.task_id, Number(fields.cost_sats)]));
+  compare(
+    'summary_cost',
+    summary.cost_sats,
+    [...costs.values()].reduce((sum, cost) => sum + cost, 0),
+  );
+}
+
+const codeOf = ({ fields }: SeenRow) => (fields.error as { code: string }).code;
+const labelOf = ({ fields }: SeenRow) => String(fields.consensus_label ?? '(none)');
+
+const counted = (rows: SeenRow[], nameOf: (row: SeenRow) => string) =>
+  sorted(Object.fromEntries([...groupBy(rows, nameOf)].map(([name, each]) => [name, each.length])));
+
+const sorted = (counts: Record<string, number>) =>
+  Object.fromEntries(Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+const sameJson = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);

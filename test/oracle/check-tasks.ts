@@ -1,0 +1,41 @@
+import type { BoughtTask, Evidence } from './evidence.js';
+import { groupBy } from './group.js';
+import type { ManifestLine } from './manifest-lines.js';
+import type { SeenRow } from './parts.js';
+import type { Report } from './problem.js';
+
+/** Each task bought once, for a line that asks for it, and told of in a row. */
+export function checkTasks(
+  { asked, tasks }: Evidence,
+  lines: Map<string, ManifestLine>,
+  rows: SeenRow[],
+  report: Report,
+): void {
+  const uses = usesOf(lines, asked.key === 'line');
+  const told = new Set(rows.flatMap(({ fields }) => [fields.task_id, fields.idempotency_key]));
+  for (const [url, bought] of groupBy(tasks, (task) => task.data_url)) {
+    const most = uses.get(url) ?? 0;
+    if (most === 0) report('extra_task', bought[0]?.task_id ?? url, url);
+    else if (bought.length > most) report('paid_twice', url, `${names(bought)}, and ${most} would do`);
+  }
+  for (const [key, bought] of groupBy(tasks, (task) => task.idempotency_key))
+    if (key !== null && bought.length > 1 && (uses.get(bought[0]?.data_url ?? '') ?? 0) >= bought.length)
+      report('paid_twice', key, names(bought));
+  for (const { task_id, idempotency_key, data_url } of tasks)
+    if (uses.has(data_url) && !told.has(task_id) && !told.has(idempotency_key))
+      report('unreported_task', task_id, data_url);
+}
+
+/** How many tasks each data_url has a use for: one a line, or one for all lines that ask the same. */
+function usesOf(lines: Map<string, ManifestLine>, oneEach: boolean): Map<string, number> {
+  const asks = new Map<string, Set<string>>();
+  for (const [id, { ask }] of lines) {
+    if (ask === null) continue;
+    const { dataUrl, question, options, threshold, key } = ask;
+    const use = key ?? (oneEach ? id : JSON.stringify([question, options, threshold]));
+    asks.set(dataUrl, (asks.get(dataUrl) ?? new Set()).add(use));
+  }
+  return new Map([...asks].map(([url, each]) => [url, each.size]));
+}
+
+const names = (tasks: BoughtTask[]) => tasks.map((task) => task.task_id).join(', ');

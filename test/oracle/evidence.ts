@@ -1,0 +1,82 @@
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+
+/** What a run's lines were asked with, as its command line said. */
+export interface Asked {
+  runId: string;
+  question: string;
+  options: string[];
+  /** Of the lines that set none. */
+  threshold: number;
+  /** `line`, `content`, or the path of a field. */
+  key: string;
+  /** The local Gateway's seed: its labels follow from this and the task. */
+  seed: number | string;
+}
+
+/** What the judge lets pass. */
+export interface Allowed {
+  /** Failure codes of lines that are valid. */
+  codes?: string[];
+  /** Lines in no row: a cancelled run ends before every line is read. */
+  unread?: boolean;
+  /** Files under `superseded/`: a retry or a lost Redis leaves them. */
+  superseded?: boolean;
+  /** Nulls in results that settled by a delivery, for what it does not tell: `--webhook-trust`. */
+  trusted?: boolean;
+}
+
+export interface Source {
+  /** Null for a manifest of one source. */
+  name: string | null;
+  text: string;
+}
+
+/** A line of the local Gateway's `tasks`: what was bought. */
+export interface BoughtTask {
+  task_id: string;
+  idempotency_key: string | null;
+  data_url: string;
+  created_at: string;
+}
+
+/** All that the judge looks at: nothing of it comes from the product's own memory. */
+export interface Evidence {
+  asked: Asked;
+  sources: Source[];
+  /** Files of `--out` by their path in it. */
+  files: Map<string, Buffer>;
+  /** Every task that the Gateway sold to anyone. */
+  tasks: BoughtTask[];
+  /** What the command printed as its summary; absent when it printed none. */
+  reported?: string;
+  allowed: Allowed;
+}
+
+export async function readFiles(out: string): Promise<Map<string, Buffer>> {
+  const entries = await readdir(out, { recursive: true, withFileTypes: true });
+  const names = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.relative(out, path.join(entry.parentPath, entry.name)))
+    .sort();
+  return new Map(
+    await Promise.all(names.map(async (name) => [name, await readFile(path.join(out, name))] as const)),
+  );
+}
+
+export async function readTasks(gatewayUrl: string): Promise<BoughtTask[]> {
+  const text = await (await fetch(`${gatewayUrl}/__sandbox/tasks`)).text();
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map((row) => JSON.parse(row) as BoughtTask);
+}
+
+/** Reads what a run has left: its folder, and the local Gateway's own record. */
+export async function gather(
+  { out, gatewayUrl }: { out: string; gatewayUrl: string },
+  known: Omit<Evidence, 'files' | 'tasks'>,
+): Promise<Evidence> {
+  const [files, tasks] = await Promise.all([readFiles(out), readTasks(gatewayUrl)]);
+  return { ...known, files, tasks };
+}
