@@ -23,6 +23,8 @@ const SECRET_FIELDS = [
   'secret',
   'webhookSecret',
   'metricsToken',
+  'operatorToken',
+  'cookie',
   'credentials',
   'password',
   'secret_access_key',

@@ -29,6 +29,7 @@ export const pipelineOptions = [
   'concurrency',
   'metricsPort',
   'metricsHost',
+  'metricsAllowHost',
   'queueBoardWrites',
   'webhookUrl',
   'webhookPort',

@@ -1,0 +1,27 @@
+import { documentOf, PAGE_HEADERS } from './document.js';
+import { html } from './html.js';
+
+/** Where a login goes; only a path of this server is followed after it. */
+export const LOGIN_PATH = '/login';
+
+/** Asks for the token. @param next the path that was asked for */
+export function loginPage(next: string, { wrong = false } = {}) {
+  const header = html`<h1>asg-ingest</h1>`;
+  const main = html`<form id="login" class="login" method="post" action="${LOGIN_PATH}">
+<input type="hidden" name="next" value="${next}">
+<label for="token">Token</label>
+<input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
+<button>Log in</button>
+${wrong && html`<p role="alert">That token does not hold.</p>`}
+</form>`;
+  return {
+    headers: {
+      ...PAGE_HEADERS,
+      'content-security-policy': PAGE_HEADERS['content-security-policy'].replace(
+        "form-action 'none'",
+        "form-action 'self'",
+      ),
+    },
+    document: documentOf({ title: 'Log in · asg-ingest', header, main, over: true }, { live: false }),
+  };
+}
