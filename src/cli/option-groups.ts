@@ -19,6 +19,9 @@ const sandboxOptions = [
   'sandboxWebhookDrop',
   'sandboxWebhookDuplicate',
   'sandboxWebhookDelay',
+  'sandboxControl',
+  'sandboxAllowOwnCredentials',
+  'sandboxAllowInternalAddresses',
 ];
 
 export const pipelineOptions = [

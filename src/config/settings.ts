@@ -23,6 +23,9 @@ export interface SandboxSettings {
   webhookDelay: DurationRange;
   s3Endpoint: string | null;
   gcsEndpoint: string | null;
+  control: boolean;
+  allowOwnCredentials: boolean;
+  allowInternalAddresses: boolean;
 }
 
 /** Where a setting's value comes from, for `--print-config`. */
@@ -132,6 +135,9 @@ export function toSettings(
     sandboxWebhookDrop,
     sandboxWebhookDuplicate,
     sandboxWebhookDelay,
+    sandboxControl,
+    sandboxAllowOwnCredentials,
+    sandboxAllowInternalAddresses,
     ...same
   } = values;
   return {
@@ -167,6 +173,9 @@ export function toSettings(
       webhookDrop: sandboxWebhookDrop,
       webhookDuplicate: sandboxWebhookDuplicate,
       webhookDelay: sandboxWebhookDelay,
+      control: sandboxControl,
+      allowOwnCredentials: sandboxAllowOwnCredentials,
+      allowInternalAddresses: sandboxAllowInternalAddresses,
     },
     origins,
   };

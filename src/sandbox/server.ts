@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Asked, createAnswer, happens } from './answer.js';
-import { CONTROL_PREFIX, control } from './control.js';
-import { readBody, send } from './http.js';
+import { createCallers } from './callers.js';
+import { CONTROL_PREFIX, control, HEALTH } from './control.js';
+import { failure, readBody, send } from './http.js';
 import { createJobs } from './jobs/runner.js';
 import { createSealer } from './jobs/seal.js';
 import { checkOptions, checkPatch, type LiveOptions, type SandboxOptions } from './options.js';
@@ -26,7 +27,7 @@ export interface Sandbox {
 }
 
 /**
- * Starts the local Gateway: every documented endpoint, and `/__sandbox/…` to look into it.
+ * Starts the local Gateway: every documented endpoint, and with `control` `/__sandbox/…` to look into it and to turn it.
  *
  * @param encryptionKey encrypts the credentials of manifest jobs: 32 bytes in hex, by default `ASG_ENCRYPTION_KEY`;
  * without one they are lost with the process
@@ -45,7 +46,8 @@ export async function startSandbox(
   const chance = randomFrom(`${options.seed} faults`);
   const jobs = createJobs({ options, store, deliveries }, sealer);
   const answer = createAnswer({ options, store, deliveries, jobs, sealer }, limit, counters, chance);
-  const stats = () => counters.stats({ options, store });
+  const callers = createCallers(options);
+  const stats = () => counters.stats({ options, store, deliveries });
 
   function set(patch: unknown): LiveOptions {
     const checked = checkPatch(patch);
@@ -73,7 +75,10 @@ export async function startSandbox(
     const search = mark === -1 ? '' : url.slice(mark + 1);
     readBody(request, (text) => {
       const asked = { method, path, search, authorization: request.headers.authorization, text };
-      if (path.startsWith(CONTROL_PREFIX)) control({ store, stats, set }, asked, response);
+      const forControl = path.startsWith(CONTROL_PREFIX) && path !== HEALTH;
+      const refusal = callers.refusal(request) ?? (forControl ? callers.controlRefusal(request) : null);
+      if (refusal !== null) send(response, failure(403, refusal));
+      else if (path.startsWith(CONTROL_PREFIX)) control({ store, stats, set }, asked, response);
       else if (options.latency.maxMs > 0)
         setTimeout(act, between(options.latency, chance), asked, request, response);
       else act(asked, request, response);
