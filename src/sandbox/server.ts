@@ -6,7 +6,7 @@ import { createCallers } from './callers.js';
 import { CONTROL_PREFIX, control, HEALTH } from './control.js';
 import { failure, readBody, send } from './http.js';
 import { createJobs } from './jobs/runner.js';
-import { createSealer } from './jobs/seal.js';
+import { createSealer, keptKey } from './jobs/seal.js';
 import { checkOptions, checkPatch, type LiveOptions, type SandboxOptions } from './options.js';
 import { between, randomFrom } from './random.js';
 import { createRateLimit } from './rate-limit.js';
@@ -29,8 +29,9 @@ export interface Sandbox {
 /**
  * Starts the local Gateway: every documented endpoint, and with `control` `/__sandbox/…` to look into it and to turn it.
  *
- * @param encryptionKey encrypts the credentials of manifest jobs: 32 bytes in hex, by default `ASG_ENCRYPTION_KEY`;
- * without one they are lost with the process
+ * @param encryptionKey encrypts the credentials of manifest jobs and the secrets of webhooks: 32 bytes in hex, by
+ * default `ASG_ENCRYPTION_KEY`. Without one the credentials are lost with the process, and the secrets are sealed with a
+ * key beside the journal
  * @throws IngestError `usage` for bad options, `sandbox` for a journal that cannot be understood; `EADDRINUSE`.
  */
 export async function startSandbox(
@@ -39,7 +40,9 @@ export async function startSandbox(
 ): Promise<Sandbox> {
   const options = checkOptions(given);
   const sealer = createSealer(encryptionKey);
-  const store = openStore(options.dir);
+  // A webhook outlives the process: tasks that name it are refused while it is not registered.
+  const webhookSealer = encryptionKey || options.dir === null ? sealer : createSealer(keptKey(options.dir));
+  const store = openStore(options.dir, webhookSealer);
   const deliveries = createDeliveries(store, options);
   const limit = createRateLimit(options);
   const counters = createCounters();
