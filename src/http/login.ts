@@ -23,7 +23,7 @@ export const login =
       const session = access.session(form.get('token') ?? '');
       if (session === null) {
         audit('login refused', request);
-        const { headers, document } = loginPage(next, { wrong: true });
+        const { headers, document } = loginPage(next, { at: LOGIN_PATH, wrong: true });
         return reply.code(401).headers(headers).send(document);
       }
       audit('login', request, { role: session.role });
@@ -32,7 +32,7 @@ export const login =
       return reply
         .header('set-cookie', session.cookie + secure)
         .header('cache-control', 'no-store')
-        .redirect(next, 303);
+        .redirect(`.${next}`, 303);
     });
   };
 

@@ -14,7 +14,13 @@ import { createCounters, type SandboxStats } from './stats.js';
 import { openStore } from './store.js';
 import { createDeliveries } from './webhooks.js';
 
-const KEEP_ALIVE_MS = 60_000;
+/** How long a client may take. A batch of 64 MiB may come slowly, its headers may not. */
+const PATIENCE = {
+  keepAliveTimeout: 60_000,
+  headersTimeout: 10_000,
+  requestTimeout: 120_000,
+  connectionsCheckingInterval: 2_000,
+};
 
 export interface Sandbox {
   readonly url: string;
@@ -71,7 +77,7 @@ export async function startSandbox(
       });
   }
 
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+  const server = createServer(PATIENCE, (request, response) => {
     const { method = 'GET', url = '/' } = request;
     const mark = url.indexOf('?');
     const path = mark === -1 ? url : url.slice(0, mark);

@@ -117,7 +117,7 @@ test('a login gives a session: HttpOnly, SameSite=Strict, for its role, until it
   const wrong = await login({ token: 'wrong', next: '/queues' });
   expect([wrong.status, wrong.headers['set-cookie']]).toEqual([401, undefined]);
   const logged = await login({ token: VIEWER, next: '/queues?page=1' });
-  expect([logged.status, logged.headers.location]).toEqual([303, '/queues?page=1']);
+  expect([logged.status, logged.headers.location]).toEqual([303, './queues?page=1']);
   const [set = ''] = logged.headers['set-cookie'] ?? [];
   expect(set).toMatch(/^asg_ingest_session=[^;]+; Path=\/; HttpOnly; SameSite=Strict$/);
   expect(set).not.toContain(VIEWER);
@@ -141,7 +141,7 @@ test('a login gives a session: HttpOnly, SameSite=Strict, for its role, until it
     'javascript:alert(1)',
     '/\r\nset-cookie: a=b',
   ])
-    expect((await login({ token: VIEWER, next })).headers.location, next).toBe('/');
+    expect((await login({ token: VIEWER, next })).headers.location, next).toBe('./');
   const [secure = ''] =
     (await login({ token: VIEWER }, { 'x-forwarded-proto': 'https' })).headers['set-cookie'] ?? [];
   expect(secure).toMatch(/; Secure$/);
