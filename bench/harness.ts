@@ -67,7 +67,7 @@ export async function memoryMib(pid: number | undefined, field: 'VmRSS' | 'VmHWM
 
 /** The local Gateway as the command starts it, in a process of its own. */
 export async function remoteGateway(...options: string[]) {
-  const { child } = cli('sandbox', '--port', '0', ...options);
+  const { child } = cli('sandbox', '--port', '0', '--control', ...options);
   const [first] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
   const url = /http:\S+/.exec(first.toString())?.[0] ?? '';
   const stop = () => child.kill();

@@ -90,7 +90,11 @@ async function wholeRun(name: WorkloadName, budget: BudgetName, poll: 'auto' | '
 async function realRun(poll: 'auto' | 'fixed', budget: 'scarce' | 'spare') {
   const gateway = await remoteGateway();
   const settle = { medianMs: 1_500, p99Ms: 15_000 };
-  await fetch(`${gateway.url}/__sandbox/set`, { method: 'POST', body: JSON.stringify({ settle }) });
+  await fetch(`${gateway.url}/__sandbox/set`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ settle }),
+  });
   const lines = budget === 'scarce' ? 8_000 : 1_500;
   const window = budget === 'scarce' ? '20000' : '100';
   const began = performance.now();

@@ -1,6 +1,7 @@
 import pino, { type DestinationStream, type Logger } from 'pino';
 import pretty from 'pino-pretty';
 import { maskerOf } from './mask.js';
+import { plainLines } from './terminal.js';
 
 export interface LoggerOptions {
   /** pino's levels, and `silent`. At `debug` and `trace` errors come with their stacks. */
@@ -23,6 +24,8 @@ const SECRET_FIELDS = [
   'secret',
   'webhookSecret',
   'metricsToken',
+  'operatorToken',
+  'cookie',
   'credentials',
   'password',
   'secret_access_key',
@@ -48,7 +51,7 @@ export function createLogger({ level, pretty: forPeople, secrets = [], destinati
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: redactedPaths, censor: MASK },
       serializers: { err: (error: unknown) => errorFields(error, withStack) },
-      hooks: { streamWrite: mask },
+      hooks: { streamWrite: (line) => plainLines(mask(line)) },
     },
     forPeople ? pretty({ destination: stderr as NodeJS.WritableStream, sync: true }) : stderr,
   );

@@ -1,3 +1,4 @@
+import { plain } from '../terminal.js';
 import type { CommandContext } from './program.js';
 import { type Cell, formatTable } from './table.js';
 
@@ -29,7 +30,7 @@ export function printRows<Row extends object>(
 function formatFields(answer: Readonly<Record<string, unknown>>): string {
   const shown = Object.entries(answer).filter(([, value]) => value !== undefined && !isTable(value));
   const width = Math.max(...shown.map(([name]) => name.length), 0);
-  return shown.map(([name, value]) => `${name.padEnd(width)}  ${cell(value) ?? '-'}`).join('\n');
+  return shown.map(([name, value]) => plain(`${name.padEnd(width)}  ${cell(value) ?? '-'}`)).join('\n');
 }
 
 const isTable = (value: unknown) =>

@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import { IngestError } from '../errors.js';
 import { ASGGatewayError, type GatewayErrorCode } from '../gateway/errors.js';
+import { plain } from '../terminal.js';
 
 interface ErrorText {
   message: string;
@@ -19,8 +20,8 @@ const GATEWAY_HINTS: Readonly<Partial<Record<GatewayErrorCode, string>>> = {
 /** What stderr gets of an error: what went wrong, what to do, and the stacks with `--debug` only. */
 export function formatError(error: unknown, debug: boolean): string {
   const { message, hint } = error instanceof CommanderError ? fromCommander(error) : fromError(error);
-  const lines = [`asg-ingest: ${message}`];
-  if (hint !== undefined) lines.push(`  → ${hint}`);
+  const lines = [`asg-ingest: ${plain(message)}`];
+  if (hint !== undefined) lines.push(`  → ${plain(hint)}`);
   if (debug) lines.push(...stacksOf(error));
   return lines.join('\n');
 }
@@ -54,6 +55,13 @@ function fromError(error: unknown): ErrorText {
 function stacksOf(error: unknown): string[] {
   const stacks = [];
   for (let at = error; at instanceof Error && stacks.length < 5; at = at.cause)
-    stacks.push(at.stack ?? String(at));
+    stacks.push(stackText(at.stack ?? String(at)));
   return stacks;
+}
+
+/** The message on one line, whatever it holds; then the calls, a line each. */
+function stackText(stack: string): string {
+  const lines = stack.split('\n');
+  const message = lines.findLastIndex((line) => !line.startsWith('    at ')) + 1;
+  return [lines.slice(0, message).join('\n'), ...lines.slice(message)].map(plain).join('\n');
 }

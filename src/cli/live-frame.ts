@@ -1,4 +1,5 @@
 import { createLogUpdate } from 'log-update';
+import { plainLines, streamBeneath } from '../terminal.js';
 
 type Stream = NodeJS.WritableStream;
 
@@ -13,13 +14,13 @@ export interface LiveFrame {
 const open = new WeakMap<Stream, { clear(): void; redraw(): void }>();
 
 export function openLiveFrame(stream: Stream): LiveFrame {
-  const update = createLogUpdate(stream);
+  const update = createLogUpdate(streamBeneath(stream));
   let last = '';
   open.set(stream, { clear: () => update.clear(), redraw: () => last && update(last) });
   return {
     draw(text) {
-      last = text;
-      update(text);
+      last = plainLines(text);
+      update(last);
     },
     end() {
       open.delete(stream);

@@ -19,6 +19,9 @@ const sandboxOptions = [
   'sandboxWebhookDrop',
   'sandboxWebhookDuplicate',
   'sandboxWebhookDelay',
+  'sandboxControl',
+  'sandboxAllowOwnCredentials',
+  'sandboxAllowInternalAddresses',
 ];
 
 export const pipelineOptions = [
@@ -29,6 +32,7 @@ export const pipelineOptions = [
   'concurrency',
   'metricsPort',
   'metricsHost',
+  'metricsAllowHost',
   'queueBoardWrites',
   'webhookUrl',
   'webhookPort',

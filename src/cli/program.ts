@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { printSettings, resolveSettings, type Settings, secretsOf } from '../config/index.js';
 import { createLogger } from '../logging.js';
 import { maskerOf } from '../mask.js';
+import { plainStream, streamBeneath } from '../terminal.js';
 import { commandOptions, flagsOf } from './command-options.js';
 import { formatError } from './error-text.js';
 import { exitStatusOf } from './exit-status.js';
@@ -99,10 +100,13 @@ export function buildProgram(
 /** Runs the command that `argv` (without node and script) calls. Gives the exit status; never throws. */
 export async function main(
   argv: readonly string[],
-  io: CommandIo,
+  given: CommandIo,
   commands: Readonly<Record<string, CommandDefinition>>,
 ): Promise<number> {
   let mask = (text: string) => text;
+  // What is piped on is data, byte for byte.
+  const stdout = given.stdout.isTTY ? plainStream(given.stdout) : given.stdout;
+  const io = { ...given, stdout, stderr: plainStream(given.stderr) };
   try {
     const invocation = parseArguments(argv, io, commands);
     if (invocation === null) return 0;
@@ -152,6 +156,6 @@ function eachCommand(command: Command, use: (command: Command) => void): void {
 
 /** On a terminal the log goes round the live display; else straight to stderr's descriptor. */
 function logDestination(stderr: Output): { destination?: { write(line: string): void } } {
-  if (stderr === process.stderr && !stderr.isTTY) return {};
+  if (streamBeneath(stderr) === process.stderr && !stderr.isTTY) return {};
   return { destination: { write: (line) => writeBeside(stderr, line) } };
 }

@@ -1,5 +1,6 @@
 import { number, span } from '../format.js';
 import type { RunStatus } from '../runs/status.js';
+import { plain } from '../terminal.js';
 import { openLiveFrame, writeBeside } from './live-frame.js';
 
 export type ProgressStatus = RunStatus & {
@@ -67,14 +68,14 @@ const DISPLAYS: Record<'live' | 'lines' | 'json', (stderr: NodeJS.WritableStream
     return {
       everyMs: 100,
       show: (status) => frame.draw(liveText(status)),
-      note: (text) => writeBeside(stderr, `${text}\n`),
+      note: (text) => writeBeside(stderr, `${plain(text)}\n`),
       end: () => frame.end(),
     };
   },
   lines: (stderr) => ({
     everyMs: 5_000,
     show: (status) => void stderr.write(`${lineText(status)}\n`),
-    note: (text) => void stderr.write(`${text}\n`),
+    note: (text) => void stderr.write(`${plain(text)}\n`),
   }),
   json(stderr) {
     const write = (event: object) => void stderr.write(`${JSON.stringify(event)}\n`);
@@ -134,7 +135,7 @@ const pace = (status: ProgressStatus) => [
 function liveText(status: ProgressStatus): string {
   const fraction = fractionOf(status);
   return [
-    `${standing(status)}${status.message === null ? '' : ` (${status.message})`}`,
+    `${standing(status)}${status.message === null ? '' : ` (${plain(status.message)})`}`,
     `${bar(fraction)}${percent(fraction)}  ${reach(status)}`,
     whereabouts(status).join('   '),
     pace(status).join('   '),

@@ -1,4 +1,5 @@
 import type { RunStatus } from '../runs/status.js';
+import { plain } from '../terminal.js';
 
 const seconds = (n: number) =>
   n < 90 ? `${n} s` : n < 5_400 ? `${Math.round(n / 60)} min` : `${(n / 3600).toFixed(1)} h`;
@@ -26,6 +27,6 @@ export function formatStatus(status: RunStatus, out: string): string {
   ];
   return facts
     .filter(([, value]) => value !== null)
-    .map(([name, value]) => `${name.padEnd(16)}${value}`)
+    .map(([name, value]) => plain(`${name.padEnd(16)}${value}`))
     .join('\n');
 }

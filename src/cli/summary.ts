@@ -1,6 +1,7 @@
 import pc from 'picocolors';
 import { number, span } from '../format.js';
 import type { RunSummary } from '../runs/status.js';
+import { plain } from '../terminal.js';
 
 const LABELS_SHOWN = 20;
 
@@ -22,15 +23,15 @@ export function formatSummary(summary: RunSummary, { out, elapsedMs, color = fal
   const paint = pc.createColors(color && !process.env.NO_COLOR);
   const indent = (counts: [string, number][]) => {
     const width = Math.max(0, ...counts.map(([, n]) => number(n).length));
-    return counts.map(([name, n]) => `    ${number(n).padStart(width)}  ${name}`);
+    return counts.map(([name, n]) => `    ${number(n).padStart(width)}  ${plain(name)}`);
   };
   const fact = (name: string, value: string) => `  ${name.padEnd(16)}${value}`;
   const labels = mostFirst(summary.labels);
   const more = labels.length - LABELS_SHOWN;
   const state = summary.state === 'completed' && summary.failed === 0 ? paint.green : paint.yellow;
   return [
-    `${paint.bold(`Run ${summary.run_id}`)} ${state(summary.state)}`,
-    fact('manifest', summary.manifest.uri),
+    `${paint.bold(`Run ${plain(summary.run_id)}`)} ${state(summary.state)}`,
+    fact('manifest', plain(summary.manifest.uri)),
     fact('lines', number(summary.lines)),
     fact('settled', paint.green(number(summary.settled))),
     fact('failed', summary.failed > 0 ? paint.red(number(summary.failed)) : '0'),
@@ -40,7 +41,7 @@ export function formatSummary(summary: RunSummary, { out, elapsedMs, color = fal
     ...(more > 0 ? [`    and ${number(more)} more`] : []),
     ...effort(summary).map(([name, value]) => fact(name, value)),
     fact('elapsed', span(elapsedMs / 1000)),
-    fact('results', out),
+    fact('results', plain(out)),
     ...nextStep(summary).map((step) => `  ${paint.cyan(`→ ${step}`)}`),
   ].join('\n');
 }

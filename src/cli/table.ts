@@ -1,8 +1,10 @@
+import { plain } from '../terminal.js';
+
 export type Cell = string | number | null;
 
 /** Columns in line, numbers to the right, null as `-`. Without rows: the headers alone. */
 export function formatTable(headers: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  const text = (cell: Cell | undefined) => (cell === null || cell === undefined ? '-' : String(cell));
+  const text = (cell: Cell | undefined) => (cell === null || cell === undefined ? '-' : plain(String(cell)));
   const widths = headers.map((header, column) =>
     Math.max(header.length, ...rows.map((row) => text(row[column]).length)),
   );

@@ -211,9 +211,24 @@ export const options = {
     pattern: /^[\x21-\x7e]+$/,
     expected: 'a token of printable characters without spaces',
   }),
+  metricsAllowHost: list({
+    describe: 'names, besides localhost, that the port answers to while it asks for no token',
+    default: null,
+    env: 'ASG_METRICS_ALLOW_HOST',
+  }),
+  operatorToken: text({
+    describe: 'what requests must carry that change something on /queues; it opens the rest of the port, too',
+    default: null,
+    env: 'ASG_OPERATOR_TOKEN',
+    only: 'env',
+    secret: true,
+    pattern: /^[\x21-\x7e]+$/,
+    expected: 'a token of printable characters without spaces',
+  }),
 
   queueBoardWrites: boolean({
-    describe: 'let /queues retry, promote and remove jobs and pause queues; else it only shows them',
+    describe:
+      'let the operator, by ASG_OPERATOR_TOKEN, retry, promote and remove jobs and pause queues on /queues; else it only shows them',
     env: 'ASG_QUEUE_BOARD_WRITES',
   }),
 

@@ -142,6 +142,11 @@ function checkTogether(values: Values, as: (key: OptionKey) => string): void {
       `${least} is more than ${as('pollMaxDelay')}, ${greatest}; it may be as much at most`,
     );
   }
+  if (values.queueBoardWrites && values.operatorToken === null)
+    throw usageError(
+      as('queueBoardWrites'),
+      'needs ASG_OPERATOR_TOKEN (or ASG_OPERATOR_TOKEN_FILE): nobody could change anything without it',
+    );
   if (values.webhookTrust && values.webhookUrl === null)
     throw usageError(as('webhookTrust'), 'needs --webhook-url: without it there are no deliveries to trust');
 }

@@ -1,4 +1,4 @@
-import { choice, durationRange, integer, positive, share } from './option.js';
+import { boolean, choice, durationRange, integer, positive, share } from './option.js';
 
 /** How the local Gateway behaves: `--sandbox-…` where a command starts it, without the prefix in `sandbox` itself. */
 export const sandbox = {
@@ -76,5 +76,17 @@ export const sandbox = {
     describe: 'how long after a task has settled its delivery starts',
     default: { minMs: 0, maxMs: 0 },
     env: 'ASG_SANDBOX_WEBHOOK_DELAY',
+  }),
+  sandboxControl: boolean({
+    describe: 'let /__sandbox/… show what was bought and change how it behaves',
+    env: 'ASG_SANDBOX_CONTROL',
+  }),
+  sandboxAllowOwnCredentials: boolean({
+    describe: "let jobs without credentials use this process's own for S3 and Google Cloud Storage",
+    env: 'ASG_SANDBOX_ALLOW_OWN_CREDENTIALS',
+  }),
+  sandboxAllowInternalAddresses: boolean({
+    describe: "let jobs' manifests and callbacks be at loopback, private and link-local addresses",
+    env: 'ASG_SANDBOX_ALLOW_INTERNAL_ADDRESSES',
   }),
 };

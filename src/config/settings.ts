@@ -23,6 +23,9 @@ export interface SandboxSettings {
   webhookDelay: DurationRange;
   s3Endpoint: string | null;
   gcsEndpoint: string | null;
+  control: boolean;
+  allowOwnCredentials: boolean;
+  allowInternalAddresses: boolean;
 }
 
 /** Where a setting's value comes from, for `--print-config`. */
@@ -38,6 +41,7 @@ type Renamed =
   | 'apiKey'
   | 'webhookSecret'
   | 'metricsToken'
+  | 'operatorToken'
   | 'redisUrl'
   | 'question'
   | 'options'
@@ -59,6 +63,8 @@ export interface Settings extends Omit<Values, Renamed | 'sandbox'> {
   webhookSecret: Secret | null;
   /** Asked of requests to the port; null: none. */
   metricsToken: Secret | null;
+  /** Asked of requests that change something; null: nothing can be changed. */
+  operatorToken: Secret | null;
   redisUrl: Secret | null;
   /** Of `--label-spec`, or `--question` and `--options`. */
   labelSpec: LabelSpec | null;
@@ -73,13 +79,20 @@ export interface Settings extends Omit<Values, Renamed | 'sandbox'> {
 }
 
 /** Every secret that the settings hold, for masking what is printed. */
-export function secretsOf({ apiKey, webhookSecret, metricsToken, redisUrl }: Settings): string[] {
+export function secretsOf({
+  apiKey,
+  webhookSecret,
+  metricsToken,
+  operatorToken,
+  redisUrl,
+}: Settings): string[] {
   const url = redisUrl === null ? undefined : new URL(redisUrl.reveal());
   const password = url?.password ?? '';
   const texts = [
     apiKey?.reveal(),
     webhookSecret?.reveal(),
     metricsToken?.reveal(),
+    operatorToken?.reveal(),
     password,
     decodeURIComponent(password),
   ];
@@ -95,6 +108,7 @@ export function toSettings(
     apiKey,
     webhookSecret,
     metricsToken,
+    operatorToken,
     redisUrl,
     question: _question,
     options: _options,
@@ -121,6 +135,9 @@ export function toSettings(
     sandboxWebhookDrop,
     sandboxWebhookDuplicate,
     sandboxWebhookDelay,
+    sandboxControl,
+    sandboxAllowOwnCredentials,
+    sandboxAllowInternalAddresses,
     ...same
   } = values;
   return {
@@ -128,6 +145,7 @@ export function toSettings(
     apiKey: apiKey === null ? null : new Secret(apiKey),
     webhookSecret: webhookSecret === null ? null : new Secret(webhookSecret),
     metricsToken: metricsToken === null ? null : new Secret(metricsToken),
+    operatorToken: operatorToken === null ? null : new Secret(operatorToken),
     redisUrl: redisUrl === null ? null : secretUrl(redisUrl),
     labelSpec,
     pollDelayMs: pollDelay,
@@ -155,6 +173,9 @@ export function toSettings(
       webhookDrop: sandboxWebhookDrop,
       webhookDuplicate: sandboxWebhookDuplicate,
       webhookDelay: sandboxWebhookDelay,
+      control: sandboxControl,
+      allowOwnCredentials: sandboxAllowOwnCredentials,
+      allowInternalAddresses: sandboxAllowInternalAddresses,
     },
     origins,
   };

@@ -3,11 +3,14 @@ import { metricsRoute } from '../metrics/route.js';
 import { pagesRoute } from '../pages/route.js';
 import type { Pipeline } from '../pipeline.js';
 import { queueBoard } from '../queue-board/route.js';
+import { createAccess } from './access.js';
+import { createAudit } from './audit.js';
+import { login } from './login.js';
 import { probes } from './probes.js';
 import { type HttpServer, openHttpServer } from './server.js';
 
 export type ServeSettings = Pick<Settings, 'metricsPort' | 'metricsHost'> &
-  Partial<Pick<Settings, 'metricsToken' | 'queueBoardWrites'>>;
+  Partial<Pick<Settings, 'metricsToken' | 'operatorToken' | 'metricsAllowHost' | 'queueBoardWrites'>>;
 
 /**
  * Serves a process' port: probes, metrics, pages, the queue board. Null when `metricsPort` is: then there is none.
@@ -20,16 +23,23 @@ export async function serveHttp(
   draining: AbortSignal,
 ): Promise<HttpServer | null> {
   if (settings.metricsPort === null) return null;
+  const access = createAccess({
+    viewerToken: settings.metricsToken?.reveal() ?? null,
+    operatorToken: settings.operatorToken?.reveal() ?? null,
+    allowHosts: settings.metricsAllowHost ?? [],
+  });
+  const audit = createAudit(pipeline.log);
   return openHttpServer({
     host: settings.metricsHost,
     port: settings.metricsPort,
-    token: settings.metricsToken?.reveal() ?? null,
+    access,
     log: pipeline.log,
     parts: [
       probes(pipeline, draining),
+      login(access, audit),
       metricsRoute(pipeline),
       pagesRoute(pipeline),
-      queueBoard(pipeline, { writes: settings.queueBoardWrites ?? false }),
+      queueBoard(pipeline, { writes: settings.queueBoardWrites ?? false, audit }),
     ],
   });
 }

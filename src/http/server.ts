@@ -1,16 +1,21 @@
-import { timingSafeEqual } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { usageError } from '../errors.js';
+import { loginPage } from '../pages/login-page.js';
+import type { Access, Caller } from './access.js';
 
 /** One subject of the port: adds its routes. Parts do not know each other. */
 export type HttpPart = (app: FastifyInstance) => unknown;
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Answered without the token: it says nothing of the runs. */
+    /** Answered to everyone: it says nothing of the runs. */
     open?: boolean;
+  }
+  interface FastifyRequest {
+    /** Null on a port without access rules, and where everyone is answered. */
+    caller: Caller | null;
   }
 }
 
@@ -20,10 +25,12 @@ export interface HttpOptions {
   port: number;
   /** The option that names the port, for the message when it cannot be had. Default `--metrics-port`. */
   option?: '--metrics-port' | '--webhook-port';
-  /** What a request must carry, as a bearer token or as the password of any user; null: nothing. */
-  token: string | null;
+  /** Who is answered; null: everyone, whatever name they call the server by. */
+  access: Access | null;
   log: Logger;
   parts: readonly HttpPart[];
+  /** How long a request may take to arrive, headers and body each. Default 10 s. */
+  arriveMs?: number;
 }
 
 export interface HttpServer {
@@ -32,6 +39,13 @@ export interface HttpServer {
   /** Answers no more; requests that are being answered are cut off. Idempotent. */
   close(): Promise<void>;
 }
+
+const ARRIVE_MS = 10_000;
+/** Enough for every scraper and tab there may be; the next one waits in vain, and costs nothing. */
+const MOST_CONNECTIONS = 512;
+const ASK = 'a token is needed: Authorization: Bearer <token>, or any user with it as the password\n';
+const NOT_OUR_NAME =
+  'not a name of this server; --metrics-allow-host <name> adds one, and with ASG_METRICS_TOKEN every name will do\n';
 
 /**
  * Listens, and answers with what the parts have registered.
@@ -42,19 +56,34 @@ export async function openHttpServer({
   host,
   port,
   option = '--metrics-port',
-  token,
+  access,
   log,
   parts,
+  arriveMs = ARRIVE_MS,
 }: HttpOptions): Promise<HttpServer> {
   // Most commands listen on no port, and start sooner without it.
   const { fastify } = await import('fastify');
-  const app = fastify({ forceCloseConnections: true });
+  const app = fastify({
+    forceCloseConnections: true,
+    requestTimeout: 2 * arriveMs,
+    http: { headersTimeout: arriveMs, connectionsCheckingInterval: Math.ceil(arriveMs / 4) },
+  });
+  app.server.maxConnections = MOST_CONNECTIONS;
+  app.decorateRequest('caller', null);
   app.addHook('onRequest', async (request, reply) => {
-    if (token === null || request.routeOptions.config.open || carries(request, token)) return;
-    return reply
-      .code(401)
-      .header('www-authenticate', 'Basic realm="asg-ingest", charset="UTF-8"')
-      .send('a token is needed: Authorization: Bearer <token>, or any user with it as the password\n');
+    if (access === null || request.routeOptions.config.open) return;
+    const judged = access.judge(request.raw);
+    if (judged === 'host') return reply.code(403).send(NOT_OUR_NAME);
+    if (judged !== 'token') {
+      request.caller = judged;
+      return;
+    }
+    // Not Basic, for which browsers would ask with a window of their own.
+    reply.code(401).header('www-authenticate', 'Bearer realm="asg-ingest"');
+    const { headers, document } = loginPage(request.url);
+    return /text\/html/.test(request.headers.accept ?? '')
+      ? reply.headers(headers).send(document)
+      : reply.send(ASK);
   });
   app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
     const status = error.statusCode ?? 503;
@@ -80,17 +109,4 @@ export async function openHttpServer({
       return closing;
     },
   };
-}
-
-function carries({ headers }: FastifyRequest, token: string): boolean {
-  const [scheme = '', value = ''] = (headers.authorization ?? '').split(/ +/, 2);
-  if (/^bearer$/i.test(scheme)) return same(value, token);
-  if (!/^basic$/i.test(scheme)) return false;
-  const pair = Buffer.from(value, 'base64').toString();
-  return pair.includes(':') && same(pair.slice(pair.indexOf(':') + 1), token);
-}
-
-function same(given: string, wanted: string): boolean {
-  const [a, b] = [Buffer.from(given), Buffer.from(wanted)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -1,15 +1,23 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Logger } from 'pino';
 import type { Command } from './guard.js';
-import { prepareDataDir } from './runtime-dir.js';
+import { prepareDataDir, privateDir } from './runtime-dir.js';
 import { openSharedProcess } from './shared-process.js';
 
 const HOST = '127.0.0.1';
 const PROBE_MS = 1000;
+
+const ENV = [
+  ...['ASG_ENCRYPTION_KEY', 'NODE_EXTRA_CA_CERTS', 'NODE_OPTIONS'],
+  ...['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy'],
+  ...['AWS_REGION', 'AWS_ENDPOINT_URL_S3', 'STORAGE_EMULATOR_HOST'],
+];
+/** Where the SDKs find this process's own credentials. */
+const CLOUD_ENV = ['AWS_*', 'GOOGLE_*', 'GCLOUD_*', 'CLOUDSDK_*', 'KUBERNETES_*'];
 
 /** The local Gateway accepts this key; it opens nothing else. */
 export const LOCAL_API_KEY = 'sk_sandbox_local';
@@ -36,7 +44,7 @@ export async function openLocalGateway<Options extends object>(
   { log, ...options }: Options & { log: Logger },
 ): Promise<LocalGateway> {
   const dir = join(await prepareDataDir(dataDir), 'sandbox');
-  await mkdir(dir, { recursive: true, mode: 0o700 });
+  await privateDir(dir, 'sandbox');
   const addressFile = join(dir, 'address.json');
   let port = await rememberedPort(addressFile);
   const shared = await openSharedProcess(
@@ -72,7 +80,12 @@ function entryCommand(options: object): Command {
   const loader = fromSource
     ? ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href]
     : [];
-  return { path: process.execPath, args: [...loader, entry, JSON.stringify(options)] };
+  return {
+    path: process.execPath,
+    args: [...loader, entry, JSON.stringify(options)],
+    env:
+      'allowOwnCredentials' in options && options.allowOwnCredentials === true ? [...ENV, ...CLOUD_ENV] : ENV,
+  };
 }
 
 async function choosePort(addressFile: string): Promise<number> {

@@ -27,7 +27,19 @@ export interface GuardFiles {
 export interface Command {
   path: string;
   args: string[];
+  /** Names of the environment's variables that it is given besides the common ones. A trailing `*`: all that begin so. */
+  env?: readonly string[];
 }
+
+/** What any program may need. The rest of this process's environment holds secrets that are none of the server's. */
+const COMMON_ENV = ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'LC_*', 'LD_LIBRARY_PATH'];
+
+const envOf = ({ env = [] }: Command) => {
+  const wanted = [...COMMON_ENV, ...env];
+  const isWanted = (name: string) =>
+    wanted.some((one) => (one.endsWith('*') ? name.startsWith(one.slice(0, -1)) : name === one));
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => isWanted(name)));
+};
 
 /**
  * `read` is the shell's own, so that the read end dies with the guard and with nothing else. It returns false when the
@@ -98,7 +110,12 @@ export async function startGuard(files: GuardFiles, command: Command): Promise<n
       ...command.args,
     ];
     // A session of its own: Ctrl-C in the terminal is for the users, not for the server that they share.
-    const guard = spawn('/bin/sh', args, { cwd: '/', detached: true, stdio: [reader, log, log] });
+    const guard = spawn('/bin/sh', args, {
+      cwd: '/',
+      env: envOf(command),
+      detached: true,
+      stdio: [reader, log, log],
+    });
     await once(guard, 'spawn');
     guard.unref();
     return writer;

@@ -1,21 +1,34 @@
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, realpath, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, realpath, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { IngestError } from '../errors.js';
+import { IngestError, type IngestErrorCode } from '../errors.js';
 
 /** `sockaddr_un` holds 104 bytes on macOS and 108 on Linux, the closing zero included. */
 const MAX_SOCKET_PATH_BYTES = 100;
 
 /** Makes the data directory, ignored by git, and returns its real path: one directory has one name, however it is reached. */
 export async function prepareDataDir(dataDir: string): Promise<string> {
-  await mkdir(dataDir, { recursive: true });
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
   await writeFile(join(dataDir, '.gitignore'), '*\n', { flag: 'wx' }).catch(
     (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error;
     },
   );
   return await realpath(dataDir);
+}
+
+/**
+ * Makes a directory that only this user may write to. One that somebody else has made, or may write to, is refused:
+ * whoever joins what it holds would hand over all runs.
+ */
+export async function privateDir(dir: string, code: IngestErrorCode): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const { uid, mode } = await stat(dir);
+  if (uid === (process.getuid?.() ?? uid) && (mode & 0o022) === 0) return;
+  throw new IngestError(code, `${dir} belongs to another user, or others may write to it`, {
+    hint: 'Choose another data directory (--data-dir), or make it your own: chmod 700.',
+  });
 }
 
 /** The path of a Unix socket that belongs to `dir`: inside it, or, when that is too long, in a private folder of the system's temporary one. */

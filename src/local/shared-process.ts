@@ -1,11 +1,12 @@
 import { closeSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import lockfile from 'proper-lockfile';
 import { IngestError, type IngestErrorCode } from '../errors.js';
 import { type Command, endLeftovers, type GuardFiles, heartbeat, joinGuard, startGuard } from './guard.js';
+import { privateDir } from './runtime-dir.js';
 
 const HEARTBEAT_MS = 500;
 const READY_MS = 120_000;
@@ -47,7 +48,7 @@ export interface SharedProcess {
  * @throws IngestError with `spec.code` when the server does not start; the message has the end of its log.
  */
 export async function openSharedProcess(spec: SharedProcessSpec, log: Logger): Promise<SharedProcess> {
-  await mkdir(spec.dir, { recursive: true, mode: 0o700 });
+  await privateDir(spec.dir, spec.code);
   const files: GuardFiles = {
     fifo: join(spec.dir, 'users'),
     pids: join(spec.dir, 'guard.pid'),

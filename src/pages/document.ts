@@ -39,8 +39,11 @@ export interface Page {
   footer?: Html;
 }
 
-/** A whole document. `alone`: a file of its own, without script, with its policy inside. */
-export function documentOf({ title, header, main, over, footer }: Page, { alone = false } = {}): string {
+/** A whole document. `alone`: a file of its own, with its policy inside. `live`: with the script that keeps it up to date. */
+export function documentOf(
+  { title, header, main, over, footer }: Page,
+  { alone = false, live = !alone }: { alone?: boolean; live?: boolean } = {},
+): string {
   return html`${raw('<!doctype html>')}
 <html lang="en">
 <head>
@@ -54,10 +57,10 @@ ${alone && html`<meta http-equiv="Content-Security-Policy" content="${POLICY.joi
 </head>
 <body>
 <header class="page-head">${header}</header>
-${!alone && html`<p id="lost" class="lost" role="status" hidden>No answer: what is shown may be old.</p>`}
+${live && html`<p id="lost" class="lost" role="status" hidden>No answer: what is shown may be old.</p>`}
 <main${raw(over ? ' data-over=""' : '')}>${main}</main>
 ${footer && html`<footer>${footer}</footer>`}
-${!alone && html`<script>${raw(LIVE_SCRIPT)}</script>`}
+${live && html`<script>${raw(LIVE_SCRIPT)}</script>`}
 </body>
 </html>
 `.markup;

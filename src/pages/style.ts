@@ -65,6 +65,8 @@ svg .warn { fill: var(--warn); }
 svg .clear { fill: transparent; }
 svg g:hover .clear { fill: var(--track); }
 svg path.in-flight { fill: none; stroke: var(--in-flight); stroke-width: 2px; vector-effect: non-scaling-stroke; pointer-events: none; }
+.login { display: grid; gap: .5rem; max-width: 20rem; margin: 2rem auto; }
+.login input, .login button { font: inherit; padding: .35rem .5rem; }
 details { margin-top: .5rem; font-size: .88rem; }
 summary { color: var(--muted); cursor: pointer; }
 .halves { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); gap: 0 .9rem; align-items: start; }

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Audit } from '../http/audit.js';
+import { isOwnPage } from '../http/hosts.js';
 import type { HttpPart } from '../http/server.js';
 import type { Pipeline } from '../pipeline.js';
 import { duplicateOf } from '../redis/connection.js';
@@ -26,11 +28,15 @@ interface OpenBoard {
 /**
  * `/queues`: Bull Board with the queues of the newest runs. It is loaded, and has its connection, from the first visit on.
  *
- * @param writes whether jobs may be retried, promoted and removed and queues paused; never whether their data be changed,
+ * @param writes whether an operator may retry, promote and remove jobs and pause queues; never change their data,
  * which is shown without signatures
+ * @param audit is told of every write, and of every one that was refused
  */
 export const queueBoard =
-  ({ redis, prefix }: Pick<Pipeline, 'redis' | 'prefix'>, { writes }: { writes: boolean }): HttpPart =>
+  (
+    { redis, prefix }: Pick<Pipeline, 'redis' | 'prefix'>,
+    { writes, audit }: { writes: boolean; audit: Audit },
+  ): HttpPart =>
   (app) => {
     let opened: Promise<OpenBoard> | undefined;
     const board = () => {
@@ -42,8 +48,19 @@ export const queueBoard =
     };
     app.addHook('onClose', async () => (await opened?.catch(() => undefined))?.close());
     app.addHook('onRequest', async (request, reply) => {
+      if (request.method === 'GET' || request.method === 'HEAD') return;
       const refusal = refusalOf(request, writes);
-      if (refusal !== null) return reply.code(405).header('allow', 'GET, HEAD').send(`${refusal}\n`);
+      if (refusal === null) {
+        audit('board write', request);
+        reply.raw.once('close', () =>
+          audit('board write answered', request, { status: reply.raw.statusCode }),
+        );
+        return;
+      }
+      const [status, why] = refusal;
+      audit('board write refused', request, { status });
+      if (status === 405) reply.header('allow', 'GET, HEAD');
+      return reply.code(status).send(`${why}\n`);
     });
     // The board reads the body itself.
     app.removeAllContentTypeParsers();
@@ -57,13 +74,17 @@ export const queueBoard =
     app.all(`${PATH}/*`, handler);
   };
 
-function refusalOf({ method, headers }: FastifyRequest, writes: boolean): string | null {
-  if (method === 'GET' || method === 'HEAD') return null;
-  if (!writes) return 'the board only shows; start with --queue-board-writes to change something';
+function refusalOf(
+  { method, caller, raw }: FastifyRequest,
+  writes: boolean,
+): [status: 403 | 405, why: string] | null {
+  if (!writes) return [405, 'the board only shows; start with --queue-board-writes to change something'];
   // What changes or adds the data of jobs is not PUT.
-  if (method !== 'PUT') return 'jobs are not changed or added by hand';
-  const site = headers['sec-fetch-site'];
-  return site === undefined || site === 'same-origin' ? null : 'not from another site';
+  if (method !== 'PUT') return [405, 'jobs are not changed or added by hand'];
+  if (caller?.role !== 'operator') return [403, "the operator's token is needed (ASG_OPERATOR_TOKEN)"];
+  // A browser says where a write comes from; a session without that is not a browser's.
+  const fromNowhere = caller.by !== 'bearer' && raw.headers.origin === undefined;
+  return isOwnPage(raw) && !fromNowhere ? null : [403, 'not from another site'];
 }
 
 async function openBoard({

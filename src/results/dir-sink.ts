@@ -21,7 +21,8 @@ export function createDirSink(dir: string): Sink {
   ): Promise<void> {
     const beside = at(besideName(name));
     try {
-      const file = await open(beside, 'w');
+      // Never what somebody else has put there.
+      const file = await open(beside, 'wx');
       try {
         for await (const chunk of bytes) await file.writeFile(chunk);
         await file.sync();

@@ -14,6 +14,8 @@ export interface Controls {
 }
 
 export const CONTROL_PREFIX = '/__sandbox/';
+/** Answered without control too: it says only that there is one who answers. */
+export const HEALTH = `${CONTROL_PREFIX}health`;
 
 /** What tests and people look at and turn while it runs; needs no key and no limit holds for it. */
 export function control(

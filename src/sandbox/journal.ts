@@ -66,7 +66,7 @@ export function openJournal(file: string): Journal {
  * @throws IngestError `sandbox` for any other line that cannot be read: nothing is thrown away in silence.
  */
 export function replay(file: string, apply: (value: unknown) => void): void {
-  mkdirSync(path.dirname(file), { recursive: true });
+  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
   if (!existsSync(file)) return;
   const fd = openSync(file, 'r');
   let [rest, whole, line] = [Buffer.alloc(0), 0, 0];

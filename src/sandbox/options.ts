@@ -64,6 +64,12 @@ const schema = z.strictObject({
   host: z.string().default('127.0.0.1'),
   /** 0 takes a free one. */
   port: z.number().int().min(0).max(65_535).default(8081),
+  /** Whether `/__sandbox/…` shows what was bought and changes how it behaves. */
+  control: z.boolean().default(false),
+  /** Whether jobs without credentials of their own are read and delivered with those of this process. */
+  allowOwnCredentials: z.boolean().default(false),
+  /** Whether manifests and callbacks may be at loopback, private and link-local addresses. */
+  allowInternalAddresses: z.boolean().default(false),
   /** Labels follow from this and the task alone. */
   seed: z.union([z.number(), z.string()]).default(1),
   /** Where the journal is kept; null keeps nothing. */

@@ -2,10 +2,11 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Asked, createAnswer, happens } from './answer.js';
-import { CONTROL_PREFIX, control } from './control.js';
-import { readBody, send } from './http.js';
+import { createCallers } from './callers.js';
+import { CONTROL_PREFIX, control, HEALTH } from './control.js';
+import { failure, readBody, send } from './http.js';
 import { createJobs } from './jobs/runner.js';
-import { createSealer } from './jobs/seal.js';
+import { createSealer, keptKey } from './jobs/seal.js';
 import { checkOptions, checkPatch, type LiveOptions, type SandboxOptions } from './options.js';
 import { between, randomFrom } from './random.js';
 import { createRateLimit } from './rate-limit.js';
@@ -13,7 +14,13 @@ import { createCounters, type SandboxStats } from './stats.js';
 import { openStore } from './store.js';
 import { createDeliveries } from './webhooks.js';
 
-const KEEP_ALIVE_MS = 60_000;
+/** How long a client may take. A batch of 64 MiB may come slowly, its headers may not. */
+const PATIENCE = {
+  keepAliveTimeout: 60_000,
+  headersTimeout: 10_000,
+  requestTimeout: 120_000,
+  connectionsCheckingInterval: 2_000,
+};
 
 export interface Sandbox {
   readonly url: string;
@@ -26,10 +33,11 @@ export interface Sandbox {
 }
 
 /**
- * Starts the local Gateway: every documented endpoint, and `/__sandbox/…` to look into it.
+ * Starts the local Gateway: every documented endpoint, and with `control` `/__sandbox/…` to look into it and to turn it.
  *
- * @param encryptionKey encrypts the credentials of manifest jobs: 32 bytes in hex, by default `ASG_ENCRYPTION_KEY`;
- * without one they are lost with the process
+ * @param encryptionKey encrypts the credentials of manifest jobs and the secrets of webhooks: 32 bytes in hex, by
+ * default `ASG_ENCRYPTION_KEY`. Without one the credentials are lost with the process, and the secrets are sealed with a
+ * key beside the journal
  * @throws IngestError `usage` for bad options, `sandbox` for a journal that cannot be understood; `EADDRINUSE`.
  */
 export async function startSandbox(
@@ -38,14 +46,17 @@ export async function startSandbox(
 ): Promise<Sandbox> {
   const options = checkOptions(given);
   const sealer = createSealer(encryptionKey);
-  const store = openStore(options.dir);
+  // A webhook outlives the process: tasks that name it are refused while it is not registered.
+  const webhookSealer = encryptionKey || options.dir === null ? sealer : createSealer(keptKey(options.dir));
+  const store = openStore(options.dir, webhookSealer);
   const deliveries = createDeliveries(store, options);
   const limit = createRateLimit(options);
   const counters = createCounters();
   const chance = randomFrom(`${options.seed} faults`);
   const jobs = createJobs({ options, store, deliveries }, sealer);
   const answer = createAnswer({ options, store, deliveries, jobs, sealer }, limit, counters, chance);
-  const stats = () => counters.stats({ options, store });
+  const callers = createCallers(options);
+  const stats = () => counters.stats({ options, store, deliveries });
 
   function set(patch: unknown): LiveOptions {
     const checked = checkPatch(patch);
@@ -66,14 +77,17 @@ export async function startSandbox(
       });
   }
 
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+  const server = createServer(PATIENCE, (request, response) => {
     const { method = 'GET', url = '/' } = request;
     const mark = url.indexOf('?');
     const path = mark === -1 ? url : url.slice(0, mark);
     const search = mark === -1 ? '' : url.slice(mark + 1);
     readBody(request, (text) => {
       const asked = { method, path, search, authorization: request.headers.authorization, text };
-      if (path.startsWith(CONTROL_PREFIX)) control({ store, stats, set }, asked, response);
+      const forControl = path.startsWith(CONTROL_PREFIX) && path !== HEALTH;
+      const refusal = callers.refusal(request) ?? (forControl ? callers.controlRefusal(request) : null);
+      if (refusal !== null) send(response, failure(403, refusal));
+      else if (path.startsWith(CONTROL_PREFIX)) control({ store, stats, set }, asked, response);
       else if (options.latency.maxMs > 0)
         setTimeout(act, between(options.latency, chance), asked, request, response);
       else act(asked, request, response);

@@ -17,13 +17,15 @@ export interface SandboxStats {
   rate_limited: number;
   /** Most calls of all keys that were let through within one second of the clock. */
   peak_per_second: number;
+  /** Attempts to deliver a webhook; an address that is not allowed is one that failed. */
+  deliveries: { delivered: number; failed: number };
 }
 
 export interface Counters {
   call(operation: string, status: number | 'reset'): void;
   /** A call that the limit allowed. */
   letThrough(): void;
-  stats(world: Pick<World, 'options' | 'store'>): SandboxStats;
+  stats(world: Pick<World, 'options' | 'store' | 'deliveries'>): SandboxStats;
 }
 
 export function createCounters(): Counters {
@@ -41,7 +43,7 @@ export function createCounters(): Counters {
       inSecond += 1;
       if (inSecond > peak) peak = inSecond;
     },
-    stats: ({ options, store }) => ({
+    stats: ({ options, store, deliveries }) => ({
       tasks: store.tasks.length,
       ...keysOf(store),
       quota_left: Object.fromEntries(
@@ -50,6 +52,7 @@ export function createCounters(): Counters {
       calls: structuredClone(calls),
       rate_limited: Object.values(calls).reduce((sum, statuses) => sum + (statuses[429] ?? 0), 0),
       peak_per_second: peak,
+      deliveries: { ...deliveries.attempts },
     }),
   };
 }

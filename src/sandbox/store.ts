@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import path from 'node:path';
 import type { Job, JobEnd, JobProfile } from './jobs/job.js';
+import type { Sealer } from './jobs/seal.js';
 import { type Journal, noJournal, openJournal, replay } from './journal.js';
 
 /** What tasks have in common; kept once for all of them. */
@@ -30,6 +31,8 @@ export interface Webhook {
   secret: string;
   events: string[];
 }
+
+type SealedWebhook = Omit<Webhook, 'secret'> & { sealed: string };
 
 export interface Profile {
   id: string;
@@ -75,7 +78,8 @@ type Entry =
   | ['s', string, string, string[], number, string | null]
   | ['c', Profile]
   | ['t', customer: number, spec: number, created: number, settles: number, url: string, key: string | null]
-  | ['w', customer: number, Webhook]
+  /** In journals of before, the secret as it is. */
+  | ['w', customer: number, Webhook | SealedWebhook]
   | ['u', customer: number, id: string]
   | ['j', customer: number, spec: number, JobProfile]
   | ['e', job: string, JobEnd];
@@ -86,8 +90,11 @@ const SEQUENCE_DIGITS = 10;
 export const newId = (prefix: string) => `${prefix}_${randomBytes(9).toString('hex')}`;
 export const hashKey = (key: string) => createHash('sha256').update(key).digest('hex');
 
-/** @throws IngestError `sandbox` when the journal in `dir` cannot be understood. */
-export function openStore(dir: string | null): Store {
+/**
+ * @param sealer seals the secrets of webhooks; one that it cannot open is a webhook that is no longer registered
+ * @throws IngestError `sandbox` when the journal in `dir` cannot be understood.
+ */
+export function openStore(dir: string | null, sealer: Sealer): Store {
   const tasks: Task[] = [];
   const customers: Customer[] = [];
   const specs: Spec[] = [];
@@ -134,6 +141,15 @@ export function openStore(dir: string | null): Store {
     jobs.set(job.id, job);
     return job;
   }
+  function opened(webhook: Webhook | SealedWebhook): Webhook | null {
+    if (!('sealed' in webhook)) return webhook;
+    const { sealed, ...rest } = webhook;
+    try {
+      return { ...rest, secret: sealer.open(sealed, webhook.id) };
+    } catch {
+      return null;
+    }
+  }
   function apply(value: unknown): void {
     const entry = value as Entry;
     switch (entry[0]) {
@@ -150,9 +166,11 @@ export function openStore(dir: string | null): Store {
       case 'c':
         putCustomer(entry[1]);
         break;
-      case 'w':
-        at(customers, entry[1]).webhooks.set(entry[2].id, entry[2]);
+      case 'w': {
+        const webhook = opened(entry[2]);
+        if (webhook !== null) at(customers, entry[1]).webhooks.set(webhook.id, webhook);
         break;
+      }
       case 'u':
         at(customers, entry[1]).webhooks.delete(entry[2]);
         break;
@@ -211,7 +229,8 @@ export function openStore(dir: string | null): Store {
     customerByKeyHash: (hash) => byKeyHash.get(hash),
     customerByEmail: (email) => byEmail.get(email),
     addWebhook(customer, webhook) {
-      record(['w', customer.index, webhook]);
+      const { secret, ...rest } = webhook;
+      record(['w', customer.index, { ...rest, sealed: sealer.seal(secret, webhook.id) }]);
       customer.webhooks.set(webhook.id, webhook);
     },
     removeWebhook(customer, id) {

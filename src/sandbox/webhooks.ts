@@ -1,5 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { Agent } from 'undici';
+import { guardedConnect } from '../guarded-connect.js';
+import { isLoopback } from '../http/hosts.js';
 import { happens } from './answer.js';
 import { consensusOf, txidOf } from './labels.js';
 import type { SandboxOptions } from './options.js';
@@ -16,6 +18,8 @@ const EVENT = 'task.settled';
  * the documentation allows.
  */
 export interface Deliveries {
+  /** Attempts since the start. */
+  readonly attempts: { delivered: number; failed: number };
   schedule(task: Task): void;
   close(): Promise<void>;
 }
@@ -24,10 +28,22 @@ export function createDeliveries(
   store: Store,
   options: Pick<
     SandboxOptions,
-    'seed' | 'webhookWaitsMs' | 'webhookDrop' | 'webhookDuplicate' | 'webhookDelay'
+    | 'seed'
+    | 'webhookWaitsMs'
+    | 'webhookDrop'
+    | 'webhookDuplicate'
+    | 'webhookDelay'
+    | 'host'
+    | 'allowInternalAddresses'
   >,
 ): Deliveries {
-  const agent = new Agent({ connections: CONNECTIONS });
+  // Who can call a Gateway that listens on loopback alone is on this machine, and may be delivered to there.
+  const local = isLoopback(options.host);
+  const connect = guardedConnect(
+    (kind) => options.allowInternalAddresses || kind === 'public' || (local && kind === 'loopback'),
+  );
+  const agent = new Agent({ connections: CONNECTIONS, connect });
+  const attempts = { delivered: 0, failed: 0 };
   const timers = new Set<NodeJS.Timeout>();
   const chance = randomFrom(`${options.seed} webhooks`);
   let closing: Promise<void> | undefined;
@@ -77,11 +93,13 @@ export function createDeliveries(
     const signature = `sha256=${createHmac('sha256', webhook.secret).update(body).digest('hex')}`;
     const headers = { 'content-type': 'application/json', 'x-asg-signature': signature };
     const delivered = await post(webhook.url, headers, body);
+    attempts[delivered ? 'delivered' : 'failed'] += 1;
     const wait = options.webhookWaitsMs[failed];
     if (!delivered && wait !== undefined) later(wait, () => void attempt(task, failed + 1));
   }
 
   return {
+    attempts,
     schedule(task) {
       if (task.spec.callbackUrl === null || happens(options.webhookDrop, chance)) return;
       const times = happens(options.webhookDuplicate, chance) ? 2 : 1;

@@ -43,7 +43,7 @@ export async function openWebhooks(
     host,
     port,
     option: '--webhook-port',
-    token: null,
+    access: null,
     log: pipeline.log,
     parts: [receiver(pipeline, { path, secret, deliverer })],
   }).catch(async (error: unknown) => {

@@ -52,12 +52,19 @@ export function conformanceTarget() {
 
   beforeAll(async () => {
     if (target.url === '') {
-      const sandbox = await startSandbox({ port: 0, settle: SETTLE, verifiedForMs: 150, ...NO_STORES });
+      const sandbox = await startSandbox({
+        port: 0,
+        settle: SETTLE,
+        verifiedForMs: 150,
+        control: true,
+        allowInternalAddresses: true,
+        ...NO_STORES,
+      });
       afterAll(() => sandbox.close());
       target.url = sandbox.url;
     }
     target.url = target.url.replace(/\/+$/, '');
-    const control = await request(`${target.url}/__sandbox/health`).catch(() => null);
+    const control = await request(`${target.url}/__sandbox/stats`).catch(() => null);
     await control?.body.dump();
     turnable = control?.statusCode === 200;
     if (target.key === '') {
@@ -92,10 +99,14 @@ export function conformanceTarget() {
     /** Turns the local Gateway for one case; the case is skipped where the Gateway cannot be turned. */
     async turn(context: TestContext, patch: Partial<LiveOptions>, back: Partial<LiveOptions>) {
       context.skip(!turnable, 'only a local Gateway can be turned');
-      await request(`${target.url}/__sandbox/set`, { method: 'POST', body: JSON.stringify(patch) });
-      onTestFinished(async () => {
-        await request(`${target.url}/__sandbox/set`, { method: 'POST', body: JSON.stringify(back) });
-      });
+      const set = (options: Partial<LiveOptions>) =>
+        request(`${target.url}/__sandbox/set`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(options),
+        });
+      await set(patch);
+      onTestFinished(async () => void (await set(back)));
     },
     /** Skips the case where the Gateway cannot reach this machine. */
     needsLoopback(context: TestContext) {

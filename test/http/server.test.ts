@@ -8,9 +8,9 @@ import { pipelineTo } from '../pipeline/harness.js';
 const NOWHERE = 'http://127.0.0.1:1';
 const log = pino({ level: 'silent' });
 
-async function open(options: { token?: string; parts?: HttpPart[] } = {}) {
-  const { token = null, parts = [] } = options;
-  const server = await openHttpServer({ host: '127.0.0.1', port: 0, token, log, parts });
+async function open(options: { parts?: HttpPart[] } = {}) {
+  const { parts = [] } = options;
+  const server = await openHttpServer({ host: '127.0.0.1', port: 0, access: null, log, parts });
   onTestFinished(() => server.close());
   return server;
 }
@@ -60,7 +60,7 @@ test('a part that fails answers 503 without its error, and an address in use is 
   expect([response.status, await response.text()]).toEqual([503, 'not available now\n']);
   const port = Number(new URL(url).port);
   await expect(
-    openHttpServer({ host: '127.0.0.1', port, token: null, log, parts: [] }),
+    openHttpServer({ host: '127.0.0.1', port, access: null, log, parts: [] }),
   ).rejects.toMatchObject({
     code: 'usage',
     message: expect.stringContaining('--metrics-port'),

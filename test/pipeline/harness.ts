@@ -53,7 +53,7 @@ export async function writeManifest(
 }
 
 export async function sandbox(options: Partial<SandboxOptions> = {}) {
-  const server = await startSandbox({ port: 0, ...FAST, ...options });
+  const server = await startSandbox({ port: 0, ...FAST, control: true, ...options });
   onTestFinished(() => server.close());
   return server;
 }

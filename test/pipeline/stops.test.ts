@@ -101,7 +101,7 @@ describe('--budget is not passed', () => {
   });
 
   test('by a task that the Gateway has forgotten', async () => {
-    const gateway = await startSandbox({ port: 0, settle: { minMs: 1_000, maxMs: 1_000 } });
+    const gateway = await startSandbox({ port: 0, settle: { minMs: 1_000, maxMs: 1_000 }, control: true });
     const dir = await tempDir();
     const manifest = await writeManifest(dir, numbered(3));
     const pipeline = await pipelineTo(gateway.url);

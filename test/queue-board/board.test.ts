@@ -1,11 +1,13 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { Secret } from '../../src/config/secret.js';
 import { serveHttp } from '../../src/http/serve.js';
+import { createLogger } from '../../src/logging.js';
 import { openQueues } from '../../src/queues/queues.js';
 import { runKeys, runsIndexKey } from '../../src/runs/keys.js';
 import { pipelineTo, until } from '../pipeline/harness.js';
 
 const TOKEN = 'board-token';
+const OPERATOR = 'board-operator';
 
 interface Listed {
   queues: { name: string; readOnlyMode: boolean; counts: { waiting: number; failed: number } }[];
@@ -13,7 +15,10 @@ interface Listed {
 
 /** A port with the board, and runs on record to put jobs into. */
 async function open({ writes = false } = {}) {
-  const pipeline = await pipelineTo('http://127.0.0.1:1');
+  const written: string[] = [];
+  const log = createLogger({ level: 'silent', destination: { write: (line) => void written.push(line) } });
+  const logged = () => written.map((line) => JSON.parse(line) as Record<string, unknown>);
+  const pipeline = { ...(await pipelineTo('http://127.0.0.1:1')), log };
   const { redis, prefix } = pipeline;
   const server = await serveHttp(
     pipeline,
@@ -21,6 +26,7 @@ async function open({ writes = false } = {}) {
       metricsPort: 0,
       metricsHost: '127.0.0.1',
       metricsToken: new Secret(TOKEN),
+      operatorToken: new Secret(OPERATOR),
       queueBoardWrites: writes,
     },
     new AbortController().signal,
@@ -41,7 +47,7 @@ async function open({ writes = false } = {}) {
   };
   const listed = async (query = '') => (await (await call(`/api/queues${query}`)).json()) as Listed;
   const names = async () => (await listed()).queues.map(({ name }) => name);
-  return { pipeline, url: server?.url ?? '', call, addRun, listed, names };
+  return { pipeline, url: server?.url ?? '', logged, call, addRun, listed, names };
 }
 
 const job = { s: 0, l: 1, u: 'https://bucket.example.org/1.jpg?X-Amz-Signature=abc' };
@@ -89,17 +95,45 @@ test('read-only unless enabled: nothing is retried, cleaned, paused, added or ch
 });
 
 test('with writes: pause, resume and remove, but job data stay, and other sites are refused', async () => {
-  const { call, addRun } = await open({ writes: true });
+  const { call, addRun, url, logged } = await open({ writes: true });
   const { submit } = await addRun('run');
   await submit.add('line', job, { jobId: '0-1' });
   const queue = `/api/queues/${encodeURIComponent('run:submit')}`;
   await call('/api/queues');
-  const put = async (path: string, headers = {}) => (await call(path, { method: 'PUT', headers })).status;
-  expect(await put(`${queue}/pause`, { 'sec-fetch-site': 'cross-site' })).toBe(405);
+  const put = async (path: string, headers = {}) =>
+    (await call(path, { method: 'PUT', headers: { authorization: `Bearer ${OPERATOR}`, ...headers } }))
+      .status;
+  const other = { origin: `http://127.0.0.1:${Number(new URL(url).port) + 1}` };
+  for (const headers of [
+    { authorization: `Bearer ${TOKEN}` },
+    { 'sec-fetch-site': 'cross-site' },
+    { origin: 'null' },
+    { origin: 'https://evil.example' },
+    { 'sec-fetch-site': 'same-origin', ...other },
+  ])
+    expect(await put(`${queue}/pause`, headers), JSON.stringify(headers)).toBe(403);
   expect(await submit.isPaused()).toBe(false);
-  expect(await put(`${queue}/pause`, { 'sec-fetch-site': 'same-origin' })).toBe(200);
+  expect(logged().filter((line) => line.msg === 'board write refused' && line.audit === true)).toHaveLength(
+    5,
+  );
+  expect(await put(`${queue}/pause`, { 'sec-fetch-site': 'same-origin', origin: url })).toBe(200);
   expect(await submit.isPaused()).toBe(true);
   expect(await put(`${queue}/resume`)).toBe(200);
+  await until(
+    () => logged().filter(({ msg }) => msg === 'board write answered').length === 2,
+    'the audit log',
+  );
+  expect(logged().filter(({ msg }) => msg === 'board write')).toMatchObject([
+    {
+      audit: true,
+      role: 'operator',
+      by: 'bearer',
+      from: '127.0.0.1',
+      method: 'PUT',
+      path: `/queues${queue}/pause`,
+    },
+    { path: `/queues${queue}/resume` },
+  ]);
   expect((await call(`${queue}/0-1/update-data`, { method: 'PATCH', body: '{}' })).status).toBe(405);
   expect((await submit.getJob('0-1'))?.data).toEqual(job);
   expect(await put(`${queue}/0-1/clean`)).toBeLessThan(300);

@@ -63,7 +63,10 @@ export async function call(
 ): Promise<Answer> {
   const answer = await request(`${url}${path}`, {
     method: method as 'GET',
-    headers: key === null ? {} : { authorization: `Bearer ${key}` },
+    headers: {
+      'content-type': 'application/json',
+      ...(key !== null && { authorization: `Bearer ${key}` }),
+    },
     ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
   });
   const text = await answer.body.text();
@@ -71,7 +74,7 @@ export async function call(
 }
 
 export async function start(options: Partial<SandboxOptions> = {}) {
-  const sandbox = await startSandbox({ port: 0, settle: { minMs: 0, maxMs: 0 }, ...options });
+  const sandbox = await startSandbox({ port: 0, settle: { minMs: 0, maxMs: 0 }, control: true, ...options });
   onTestFinished(() => sandbox.close());
   return {
     ...sandbox,
@@ -84,7 +87,7 @@ export async function start(options: Partial<SandboxOptions> = {}) {
 /** The Gateway as a process of its own. */
 export async function spawnSandbox(options: Partial<SandboxOptions>) {
   const main = fileURLToPath(new URL('../../src/sandbox/main.ts', import.meta.url));
-  const args = ['--import', 'tsx', main, JSON.stringify({ port: 0, ...options })];
+  const args = ['--import', 'tsx', main, JSON.stringify({ port: 0, control: true, ...options })];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = once(child, 'exit');
   onTestFinished(async () => {

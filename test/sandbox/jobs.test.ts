@@ -43,7 +43,10 @@ async function gateway(options: Partial<SandboxOptions> = {}, key: string | unde
   const { s3, gs } = stores;
   const endpoints = { s3Endpoint: s3.endpoint, gcsEndpoint: gs.endpoint };
   const settle = { minMs: 50, maxMs: 50 };
-  const sandbox = await startSandbox({ port: 0, settle, ...endpoints, ...options }, key);
+  const sandbox = await startSandbox(
+    { port: 0, settle, ...endpoints, allowInternalAddresses: true, ...options },
+    key,
+  );
   const client = new ASGGatewayClient({ apiKey: KEY, baseUrl: sandbox.url });
   const close = async () => {
     await client.close();

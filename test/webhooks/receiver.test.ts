@@ -107,7 +107,7 @@ test('503 while Redis is away, and taken when the Gateway tries again', async ()
   const http = await openHttpServer({
     host: '127.0.0.1',
     port: 0,
-    token: null,
+    access: null,
     log: pipeline.log,
     parts: [receiving],
   });

@@ -6,6 +6,7 @@ import { createObjectStores } from '../../object-stores/index.js';
 import { openGateway, openStore, type Store } from '../../open-pipeline.js';
 import { createReleasers, type Releasers } from '../../releasers.js';
 import { probeObjectPlace, resolveOut } from '../../results/sink.js';
+import { plain } from '../../terminal.js';
 import { pipelineOptions } from '../option-groups.js';
 import type { CommandContext, CommandDefinition } from '../program.js';
 
@@ -36,7 +37,7 @@ export const doctor: CommandDefinition = {
     else
       for (const { what, ok, found, hint } of findings)
         io.stdout.write(
-          `${ok ? 'ok  ' : 'FAIL'} ${what}: ${found}\n${ok || !hint ? '' : `       → ${hint}\n`}`,
+          `${ok ? 'ok  ' : 'FAIL'} ${what}: ${plain(found)}\n${ok || !hint ? '' : `       → ${plain(hint)}\n`}`,
         );
     return findings.every(({ ok }) => ok) ? 0 : 1;
   },

@@ -1,4 +1,5 @@
 import type { followRun, RunOutcome, RunWatch } from '../../run.js';
+import { plain } from '../../terminal.js';
 import { manifestOptions, pipelineOptions, taskOptionNames } from '../option-groups.js';
 import type { CommandContext, CommandDefinition } from '../program.js';
 import { createProgress } from '../progress.js';
@@ -83,7 +84,7 @@ function report(
     ? JSON.stringify(summary, null, 2)
     : formatSummary(summary, { out, elapsedMs, color: io.stdout.isTTY === true });
   io.stdout.write(`${text}\n`);
-  if (blocked) io.stderr.write(`asg-ingest: blocked (${blocked.reason}): ${blocked.message}\n`);
+  if (blocked) io.stderr.write(`asg-ingest: blocked (${blocked.reason}): ${plain(blocked.message)}\n`);
   if (summary.ended_at === null && interrupted !== null) {
     io.stderr.write(INTERRUPTED);
     return interrupted;

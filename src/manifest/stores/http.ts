@@ -1,4 +1,5 @@
 import { Agent, type Dispatcher, interceptors, request } from 'undici';
+import { guardedConnect, likeTheFirst, publicOnly } from '../../guarded-connect.js';
 import { reopening, retried } from '../../object-stores/reopening.js';
 import type { Source } from '../types.js';
 import { credentials, decoded, safeUrl } from './http-url.js';
@@ -27,8 +28,8 @@ async function list(spec: string, _options: OpenOptions): Promise<Listing> {
 }
 
 /** One GET of the first bytes tells all: HEAD is refused by many signed URLs, and promises ranges that are not kept. */
-async function stat(uri: string, { signal }: OpenOptions): Promise<ObjectStat> {
-  return withAgent((agent) =>
+async function stat(uri: string, { signal, publicOnly: guarded }: OpenOptions): Promise<ObjectStat> {
+  return withAgent(guarded, (agent) =>
     retried(safeUrl(uri), signal, async () => {
       const answer = await get(agent, uri, `bytes=0-${HEAD_BYTES - 1}`, signal);
       const { size, version } = answer;
@@ -45,8 +46,12 @@ async function stat(uri: string, { signal }: OpenOptions): Promise<ObjectStat> {
   );
 }
 
-async function* openRange(source: Source, start: number, { signal }: ReadOptions): AsyncIterable<Uint8Array> {
-  const agent = openAgent();
+async function* openRange(
+  source: Source,
+  start: number,
+  { signal, publicOnly: guarded }: ReadOptions,
+): AsyncIterable<Uint8Array> {
+  const agent = openAgent(guarded);
   try {
     yield* reopening(
       safeUrl(source.uri),
@@ -145,13 +150,17 @@ function versionOf(headers: Headers, size: number | null): string {
   return `size:${size ?? 'unknown'}`;
 }
 
-const openAgent = () => {
-  const agent = new Agent({ connections: 1, headersTimeout: 60_000, bodyTimeout: 60_000 });
+const openAgent = (guarded = false) => {
+  const connect = guardedConnect(guarded ? publicOnly : likeTheFirst());
+  const agent = new Agent({ connections: 1, headersTimeout: 60_000, bodyTimeout: 60_000, connect });
   return agent.compose(interceptors.redirect({ maxRedirections: 5 }));
 };
 
-async function withAgent<T>(use: (agent: Dispatcher) => Promise<T>): Promise<T> {
-  const agent = openAgent();
+async function withAgent<T>(
+  guarded: boolean | undefined,
+  use: (agent: Dispatcher) => Promise<T>,
+): Promise<T> {
+  const agent = openAgent(guarded);
   try {
     return await use(agent);
   } finally {

@@ -47,7 +47,7 @@ async function stat(_uri: string, { stdin = process.stdin, spoolDir }: OpenOptio
   }
   const id = randomUUID();
   const folder = spoolDir ?? (await mkdtemp(path.join(os.tmpdir(), 'asg-ingest-')));
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
   const spool = path.resolve(folder, `${SPOOL}${id}`);
   live.set(spool, { stream: stdin, reading: false, kept: 0 });
   const touch = () => {
@@ -124,7 +124,7 @@ async function* replay(spool: string, start: number, signal?: AbortSignal): Asyn
 }
 
 async function* replayAndGoOn(spool: string, input: Live, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-  const handle = await open(`${spool}.part`, 'a+').catch((cause: Error) => {
+  const handle = await open(`${spool}.part`, 'a+', 0o600).catch((cause: Error) => {
     throw manifestError(
       `standard input cannot be kept in ${path.dirname(spool)}: ${cause.message}`,
       undefined,
@@ -132,6 +132,8 @@ async function* replayAndGoOn(spool: string, input: Live, signal?: AbortSignal):
     );
   });
   try {
+    // Whatever the umask.
+    await handle.chmod(0o600);
     if ((await handle.stat()).size !== input.kept)
       throw manifestError(`${spool}.part does not hold what was kept of standard input`, PIPE_AGAIN);
     yield* chunks(handle, spool, 0, signal);

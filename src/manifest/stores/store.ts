@@ -13,9 +13,11 @@ export interface OpenOptions {
   spoolDir?: string;
   /** For `s3://` and `gs://` (default: with the environment's endpoints and credentials). */
   objectStores?: ObjectStores;
+  /** For `http(s)://`: only public addresses are connected to, for what somebody else has named (default: false). */
+  publicOnly?: boolean;
 }
 
-export type ReadOptions = Pick<OpenOptions, 'signal' | 'objectStores'>;
+export type ReadOptions = Pick<OpenOptions, 'signal' | 'objectStores' | 'publicOnly'>;
 
 export interface Listing {
   /** The spec made absolute and free of secrets. */

@@ -5,8 +5,8 @@ import { DEFAULT_TYPE, jobProblem, type WireJob } from '../jobs/validate.js';
 import { newId } from '../store.js';
 import type { Endpoint } from '../world.js';
 
-export const createJob: Endpoint = ({ store, jobs, sealer }, { customer, body }) => {
-  const problem = jobProblem(body, isRegistered(customer));
+export const createJob: Endpoint = ({ store, jobs, sealer, options }, { customer, body }) => {
+  const problem = jobProblem(body, isRegistered(customer), options);
   if (problem !== null) return failure(400, problem);
   const wire = body as WireJob;
   const id = newId('job');

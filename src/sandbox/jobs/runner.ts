@@ -2,12 +2,13 @@ import { secretsOfCredentials } from '../../gateway/credentials.js';
 import { wait } from '../../gateway/wait.js';
 import { type Manifest, openManifest, parseLine, readLines } from '../../manifest/index.js';
 import { maskerOf } from '../../mask.js';
-import { createObjectStores, type ObjectStores } from '../../object-stores/index.js';
+import { createObjectStores } from '../../object-stores/index.js';
 import { buy, known } from '../buy.js';
 import { quotaLeft, type World } from '../world.js';
 import type { Job, JobSecrets } from './job.js';
 import { resultRow } from './result-row.js';
 import type { Sealer } from './seal.js';
+import { ownCredentialsProblem } from './validate.js';
 
 /** Reads the manifests of jobs, buys their tasks, and delivers the results. */
 export interface Jobs {
@@ -65,6 +66,11 @@ function openSecrets(sealer: Sealer, job: Job): JobSecrets {
 async function ingest(world: Part, job: Job, secrets: JobSecrets, signal: AbortSignal): Promise<void> {
   const { s3Endpoint, gcsEndpoint } = world.options;
   const { credentials } = secrets;
+  // Once more: it may have been created while more was allowed.
+  const delivery = job.bucket === null ? null : ({ type: 's3', bucket: job.bucket } as const);
+  const problem = ownCredentialsProblem({ ...secrets, delivery }, world.options);
+  if (problem !== null) throw new Error(problem);
+  const publicOnly = !world.options.allowInternalAddresses;
   const stores = createObjectStores({
     s3Endpoint,
     gcsEndpoint,
@@ -72,8 +78,12 @@ async function ingest(world: Part, job: Job, secrets: JobSecrets, signal: AbortS
   });
   try {
     job.started = true;
-    const manifest = await openManifest(secrets.manifest_url, { objectStores: stores, signal });
-    for await (const { line, source, parsed } of linesOf(manifest, stores, signal)) {
+    const manifest = await openManifest(secrets.manifest_url, { objectStores: stores, signal, publicOnly });
+    for await (const { line, source, parsed } of linesOf(manifest, {
+      objectStores: stores,
+      signal,
+      publicOnly,
+    })) {
       if (parsed.kind === 'item') take(world, job, parsed.item.data_url, keyOf(job, source, line));
       else job.rejected += 1;
     }
@@ -83,12 +93,14 @@ async function ingest(world: Part, job: Job, secrets: JobSecrets, signal: AbortS
     const target = await stores.of('s3');
     await target.write(
       { bucket: job.bucket, key: `${job.id}/results.jsonl` },
-      rowsOf(world, job, manifest, stores, signal),
+      rowsOf(world, job, manifest, { objectStores: stores, signal, publicOnly }),
     );
   } finally {
     await stores.close();
   }
 }
+
+type ReadOptions = Parameters<typeof readLines>[2];
 
 /** Depends on the job and the place in it, so that a job that is read again buys nothing twice. */
 const keyOf = (job: Job, source: number, line: number) => `${job.id}-${source}-${line}`;
@@ -109,9 +121,9 @@ function take(world: Part, job: Job, data_url: string, idempotency_key: string):
 }
 
 /** The lines that are not blank, in order. */
-async function* linesOf(manifest: Manifest, objectStores: ObjectStores, signal: AbortSignal) {
+async function* linesOf(manifest: Manifest, options: ReadOptions) {
   for (const source of manifest.sources)
-    for await (const lines of readLines(source, { line: 0, offset: 0 }, { objectStores, signal }))
+    for await (const lines of readLines(source, { line: 0, offset: 0 }, options))
       for (const raw of lines) {
         const parsed = parseLine(raw);
         if (parsed.kind !== 'blank') yield { line: raw.line, source: source.index, parsed };
@@ -119,8 +131,8 @@ async function* linesOf(manifest: Manifest, objectStores: ObjectStores, signal: 
 }
 
 /** The manifest is read once more, so that its metadata need not be held until its tasks settle. */
-async function* rowsOf(world: Part, job: Job, manifest: Manifest, stores: ObjectStores, signal: AbortSignal) {
-  for await (const { line, source, parsed } of linesOf(manifest, stores, signal)) {
+async function* rowsOf(world: Part, job: Job, manifest: Manifest, options: ReadOptions) {
+  for await (const { line, source, parsed } of linesOf(manifest, options)) {
     const task = job.customer.tasksByKey.get(keyOf(job, source, line));
     const row =
       parsed.kind === 'item' && task !== undefined

@@ -1,4 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { usageError } from '../../errors.js';
 
 /** Encrypts what must not be stored as it is: AES-256-GCM, with a fresh nonce each time. */
@@ -39,4 +41,18 @@ export function createSealer(hex: string | undefined): Sealer {
       return Buffer.concat([decipher.update(rest.subarray(TAG_BYTES)), decipher.final()]).toString('utf8');
     },
   };
+}
+
+const KEY_FILE = 'sealing.key';
+
+/** A key of the directory's own, made at its first use and readable to its owner alone. */
+export function keptKey(dir: string): string {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const file = path.join(dir, KEY_FILE);
+  try {
+    writeFileSync(file, randomBytes(32).toString('hex'), { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  return readFileSync(file, 'utf8').trim();
 }

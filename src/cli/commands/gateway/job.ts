@@ -2,6 +2,7 @@ import { secretsOfCredentials } from '../../../gateway/credentials.js';
 import { hasSucceeded } from '../../../gateway/job-status.js';
 import type { ManifestJob } from '../../../gateway/types.js';
 import { maskerOf } from '../../../mask.js';
+import { plain } from '../../../terminal.js';
 import { printAnswer } from '../../answer-text.js';
 import { withClient } from '../../gateway-session.js';
 import { readJobCredentials } from '../../job-credentials.js';
@@ -87,7 +88,7 @@ function progressOf({ io, settings }: CommandContext): (job: ManifestJob) => voi
 /** The status, and whatever counts the Gateway gives. */
 function progressLine({ job_id, status, ...rest }: ManifestJob): string {
   const counts = Object.entries(rest).filter(([, value]) => typeof value === 'number');
-  return [`${job_id} ${status}`, ...counts.map(([name, value]) => `${name} ${value}`)].join('  ');
+  return plain([`${job_id} ${status}`, ...counts.map(([name, value]) => `${name} ${value}`)].join('  '));
 }
 
 export const job: CommandDefinition = {

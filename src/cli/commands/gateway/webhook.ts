@@ -1,4 +1,5 @@
 import { usageError } from '../../../errors.js';
+import { plain } from '../../../terminal.js';
 import { printAnswer, printRows } from '../../answer-text.js';
 import { withClient } from '../../gateway-session.js';
 import { gatewayOptions } from '../../option-groups.js';
@@ -22,7 +23,7 @@ const register: CommandDefinition = {
       const known = (await client.listWebhooks({ signal })).find((one) => one.callback_url === callback_url);
       if (known !== undefined)
         io.stderr.write(
-          `registered already, with the secret it was given then; \`webhook delete ${known.webhook_id}\` first to change it\n`,
+          `registered already, with the secret it was given then; \`webhook delete ${plain(known.webhook_id)}\` first to change it\n`,
         );
       const events = settings.events === null ? {} : { events: [...settings.events] };
       printAnswer(

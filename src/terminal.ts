@@ -1,0 +1,42 @@
+/**
+ * What may not reach a terminal as it is: C0 and C1 controls, which move the cursor, rename the window and answer for
+ * the user; and what turns the writing direction or breaks a line in ways of its own.
+ */
+const UNSAFE = String.raw`[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]`;
+const CONTROLS = new RegExp(UNSAFE, 'gu');
+/** The same but for line ends, tabs, and colors, which this package's own text has. */
+const CONTROLS_OF_OTHERS = new RegExp(String.raw`(?!\n|\t|\x1b\[[\d;]*m)${UNSAFE}`, 'gu');
+
+/** As JSON writes it, so that an escaped line of JSON is the same JSON. */
+const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+
+const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+
+/** A value from outside in a line of ours: on that one line, and nothing but letters. */
+export const plain = (text: string): string =>
+  text.replace(CONTROLS, (character) => SHORT[character] ?? escaped(character));
+
+/** A whole text: its lines stay lines, its colors colors. */
+export const plainLines = (text: string): string => text.replace(CONTROLS_OF_OTHERS, escaped);
+
+type Stream = NodeJS.WritableStream & { isTTY?: boolean };
+
+const beneath = new WeakMap<object, Stream>();
+
+/** A stream that lets no control through, whoever writes to it. */
+export function plainStream<S extends Stream>(stream: S): S {
+  const write = (chunk: unknown, ...rest: []) =>
+    stream.write(typeof chunk === 'string' ? plainLines(chunk) : (chunk as string), ...rest);
+  const guarded = new Proxy(stream, {
+    get(target, name) {
+      if (name === 'write') return write;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  beneath.set(guarded, stream);
+  return guarded;
+}
+
+/** The stream itself, for what draws on it. */
+export const streamBeneath = (stream: Stream): Stream => beneath.get(stream) ?? stream;

@@ -1,0 +1,103 @@
+import { chmod, chown, lstat, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { PassThrough } from 'node:stream';
+import { pino } from 'pino';
+import { expect, onTestFinished, test } from 'vitest';
+import { openLocalGateway } from '../../src/local/gateway.js';
+import { openManifest, readLines } from '../../src/manifest/index.js';
+import { openEmbeddedRedis } from '../../src/redis/embedded.js';
+import { openSink } from '../../src/results/sink.js';
+import { start, task, tempDir, until } from '../sandbox/client.js';
+
+const log = pino({ level: 'silent' });
+const permissions = async (file: string) => ((await lstat(file)).mode & 0o777).toString(8);
+
+test('what is kept of standard input is readable to its owner alone, whatever the umask', async () => {
+  const before = process.umask(0);
+  onTestFinished(() => void process.umask(before));
+  const spoolDir = path.join(await tempDir(), 'data', 'spool');
+  const stdin = new PassThrough();
+  const manifest = await openManifest('-', { stdin, spoolDir });
+  stdin.end('{"data_url":"https://images.example.org/1.jpg"}\n');
+  for (const source of manifest.sources)
+    for await (const _lines of readLines(source, { line: 0, offset: 0 })) {
+      // Read to the end, so that all of it is kept.
+    }
+  const [spool = ''] = await readdir(spoolDir);
+  expect(await permissions(path.join(spoolDir, spool))).toBe('600');
+  expect(await permissions(spoolDir)).toBe('700');
+});
+
+test('webhook secrets are sealed in the journal, and still sign after a restart', async () => {
+  const dir = await tempDir();
+  const secret = 'a-webhook-secret-0123';
+  const { createServer } = await import('node:http');
+  const signatures: unknown[] = [];
+  const receiver = createServer((request, response) => {
+    signatures.push(request.headers['x-asg-signature']);
+    request.resume();
+    response.end();
+  });
+  await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void receiver.close().closeAllConnections());
+  const address = receiver.address();
+  const callback_url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/hook`;
+  const first = await start({ dir });
+  await first.post('/v1/webhooks', { callback_url, secret });
+  await first.close();
+  const journal = path.join(dir, 'journal.jsonl');
+  expect(await readFile(journal, 'utf8')).not.toContain(secret);
+  for (const name of await readdir(dir)) expect(await permissions(path.join(dir, name)), name).toBe('600');
+  const second = await start({ dir });
+  expect((await second.post('/v1/tasks', task(1, { callback_url }))).status).toBe(202);
+  await until(() => signatures.length === 1, 'the delivery');
+  expect(signatures[0]).toMatch(/^sha256=[0-9a-f]{64}$/);
+});
+
+test('a folder that somebody else has made, or may write to, is not joined', async () => {
+  const openers = {
+    redis: (dataDir: string) => openEmbeddedRedis(dataDir, { log }),
+    sandbox: (dataDir: string) => openLocalGateway(dataDir, { log }),
+  };
+  for (const [name, open] of Object.entries(openers)) {
+    const dataDir = await tempDir();
+    await mkdir(path.join(dataDir, name));
+    await chmod(path.join(dataDir, name), 0o777);
+    await expect(open(dataDir)).rejects.toMatchObject({
+      code: name,
+      message: expect.stringContaining('others may write'),
+    });
+    if (process.getuid?.() !== 0) continue;
+    await chmod(path.join(dataDir, name), 0o700);
+    await chown(path.join(dataDir, name), 12_345, 12_345);
+    await expect(open(dataDir)).rejects.toMatchObject({ code: name });
+  }
+});
+
+test("another user of the machine does not reach the embedded Redis' socket", async () => {
+  const dataDir = await tempDir();
+  const redis = await openEmbeddedRedis(dataDir, { log });
+  onTestFinished(() => redis.close());
+  expect(await permissions(path.dirname(redis.socketPath))).toBe('700');
+  expect(await permissions(redis.socketPath)).toBe('700');
+});
+
+test('links that were put in the way of a part, the summary and the marker are replaced, not followed', async () => {
+  const [dir, elsewhere] = [await tempDir(), await tempDir()];
+  const victim = path.join(elsewhere, 'victim');
+  await writeFile(victim, 'untouched');
+  const part = 'results-r-00001.jsonl';
+  for (const name of [part, 'summary.json']) await symlink(victim, path.join(dir, name));
+  const sink = openSink(dir);
+  await sink.claim({ id: 'r', sinkId: 's' });
+  await sink.writePart(
+    part,
+    (async function* rows() {
+      yield Buffer.from('{}\n');
+    })(),
+  );
+  await sink.writeSummary('{}');
+  expect(await readFile(victim, 'utf8')).toBe('untouched');
+  for (const name of [part, 'summary.json'])
+    expect((await lstat(path.join(dir, name))).isSymbolicLink(), name).toBe(false);
+});
