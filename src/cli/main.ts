@@ -4,6 +4,7 @@ import { type CommandDefinition, main } from './program.js';
 /** Where each command is defined: only the one that is called is loaded, all of them for `--help`. */
 const commands: Record<string, () => Promise<CommandDefinition>> = {
   run: async () => (await import('./commands/run.js')).run,
+  plan: async () => (await import('./commands/plan.js')).plan,
   produce: async () => (await import('./commands/produce.js')).produce,
   work: async () => (await import('./commands/work.js')).work,
   status: async () => (await import('./commands/status.js')).status,

@@ -10,6 +10,7 @@ import {
   list,
   type Option,
   positive,
+  share,
   size,
   text,
   url,
@@ -253,6 +254,19 @@ export const options = {
     describe: 'the order of the results: as they settled, or by line',
     default: 'settled',
     only: 'flag',
+  }),
+  price: positive({
+    describe: 'what a label costs, where no run of this key and no bill tells (default: unknown)',
+    default: null,
+    max: 1_000_000_000,
+    only: 'flag',
+    placeholder: 'sats',
+  }),
+  sample: share({
+    describe: 'check this share of the manifest only, and say how far off that may be (default: all of it)',
+    default: null,
+    only: 'flag',
+    placeholder: 'n%',
   }),
   outFile: text({
     describe: 'where the report goes; - is standard output (default: report-<run>.html)',
