@@ -37,6 +37,9 @@ export interface SettingOrigin {
 type Renamed =
   | 'apiKey'
   | 'webhookSecret'
+  | 'oldApiKey'
+  | 'notifySecret'
+  | 'notify'
   | 'metricsToken'
   | 'redisUrl'
   | 'question'
@@ -57,6 +60,10 @@ export interface Settings extends Omit<Values, Renamed | 'sandbox'> {
   sandbox: boolean;
   apiKey: Secret | null;
   webhookSecret: Secret | null;
+  oldApiKey: Secret | null;
+  notifySecret: Secret | null;
+  /** Whoever knows a chat's address may write there. */
+  notify: Secret | null;
   /** Asked of requests to the port; null: none. */
   metricsToken: Secret | null;
   redisUrl: Secret | null;
@@ -73,12 +80,15 @@ export interface Settings extends Omit<Values, Renamed | 'sandbox'> {
 }
 
 /** Every secret that the settings hold, for masking what is printed. */
-export function secretsOf({ apiKey, webhookSecret, metricsToken, redisUrl }: Settings): string[] {
+export function secretsOf({ apiKey, webhookSecret, metricsToken, redisUrl, ...more }: Settings): string[] {
   const url = redisUrl === null ? undefined : new URL(redisUrl.reveal());
   const password = url?.password ?? '';
   const texts = [
     apiKey?.reveal(),
     webhookSecret?.reveal(),
+    more.oldApiKey?.reveal(),
+    more.notifySecret?.reveal(),
+    more.notify?.reveal(),
     metricsToken?.reveal(),
     password,
     decodeURIComponent(password),
@@ -94,6 +104,9 @@ export function toSettings(
   const {
     apiKey,
     webhookSecret,
+    oldApiKey,
+    notifySecret,
+    notify,
     metricsToken,
     redisUrl,
     question: _question,
@@ -127,6 +140,9 @@ export function toSettings(
     ...same,
     apiKey: apiKey === null ? null : new Secret(apiKey),
     webhookSecret: webhookSecret === null ? null : new Secret(webhookSecret),
+    oldApiKey: oldApiKey === null ? null : new Secret(oldApiKey),
+    notifySecret: notifySecret === null ? null : new Secret(notifySecret),
+    notify: notify === null ? null : new Secret(notify),
     metricsToken: metricsToken === null ? null : new Secret(metricsToken),
     redisUrl: redisUrl === null ? null : secretUrl(redisUrl),
     labelSpec,
