@@ -72,8 +72,14 @@ export async function openGateway(
     throw usageError('ASG_API_KEY', 'no API key is set', {
       hint: 'export ASG_API_KEY=sk_… (or ASG_API_KEY_FILE=<path>), or use --sandbox for the local Gateway',
     });
-  const url = new URL(settings.gatewayUrl);
-  return { url: settings.gatewayUrl, apiKey, origin: `${url.origin}${url.pathname.replace(/\/+$/, '')}` };
+  return { url: settings.gatewayUrl, apiKey, origin: originOf(settings) };
+}
+
+/** What a run's record calls the Gateway; `--sandbox` is the local one. */
+export function originOf({ sandbox, gatewayUrl }: Pick<Settings, 'sandbox' | 'gatewayUrl'>): string {
+  if (sandbox) return 'sandbox';
+  const url = new URL(gatewayUrl);
+  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }
 
 /**

@@ -4,6 +4,7 @@ import { type CommandDefinition, main } from './program.js';
 /** Where each command is defined: only the one that is called is loaded, all of them for `--help`. */
 const commands: Record<string, () => Promise<CommandDefinition>> = {
   run: async () => (await import('./commands/run.js')).run,
+  plan: async () => (await import('./commands/plan.js')).plan,
   produce: async () => (await import('./commands/produce.js')).produce,
   work: async () => (await import('./commands/work.js')).work,
   status: async () => (await import('./commands/status.js')).status,
@@ -12,7 +13,9 @@ const commands: Record<string, () => Promise<CommandDefinition>> = {
   resume: async () => (await import('./commands/control.js')).resume,
   cancel: async () => (await import('./commands/control.js')).cancel,
   retry: async () => (await import('./commands/retry.js')).retry,
+  rekey: async () => (await import('./commands/rekey.js')).rekey,
   rate: async () => (await import('./commands/rate.js')).rate,
+  parts: async () => (await import('./commands/parts.js')).parts,
   results: async () => (await import('./commands/results.js')).results,
   report: async () => (await import('./commands/report.js')).report,
   doctor: async () => (await import('./commands/doctor.js')).doctor,

@@ -38,6 +38,7 @@ export const pipelineOptions = [
   'webhookPort',
   'webhookHost',
   'webhookTrust',
+  'notify',
 ];
 
 /** Of a command that makes calls of the Gateway and needs no Redis. */

@@ -116,17 +116,16 @@ export function positive<D extends number | null>(
 }
 
 /** A share from 0 to 1, or as a percentage. */
-export function share(facts: OptionFacts<number> & { default: number }): Option<number> {
+export function share<D extends number | null>(
+  facts: OptionFacts<D | number> & { default: D },
+): Option<number | D> {
   const read = (value: string) => {
     const [, number, percent] = /^(\d*\.?\d+)(%?)$/.exec(value) ?? [];
     const part = Number(number) / (percent ? 100 : 1);
     return number !== undefined && part <= 1 ? part : undefined;
   };
   const expected = 'a share from 0 to 1, or a percentage like 5%';
-  return option<number, number>(
-    { type: 'share', placeholder: 'share', expected, parse: fromText(read) },
-    facts,
-  );
+  return option({ type: 'share', placeholder: 'share', expected, parse: fromText(read) }, facts);
 }
 
 export function duration(facts: OptionFacts<number> & { default: number; min?: number }): Option<number> {

@@ -40,6 +40,9 @@ export interface SettingOrigin {
 type Renamed =
   | 'apiKey'
   | 'webhookSecret'
+  | 'oldApiKey'
+  | 'notifySecret'
+  | 'notify'
   | 'metricsToken'
   | 'operatorToken'
   | 'redisUrl'
@@ -61,6 +64,10 @@ export interface Settings extends Omit<Values, Renamed | 'sandbox'> {
   sandbox: boolean;
   apiKey: Secret | null;
   webhookSecret: Secret | null;
+  oldApiKey: Secret | null;
+  notifySecret: Secret | null;
+  /** Whoever knows a chat's address may write there. */
+  notify: Secret | null;
   /** Asked of requests to the port; null: none. */
   metricsToken: Secret | null;
   /** Asked of requests that change something; null: nothing can be changed. */
@@ -85,12 +92,16 @@ export function secretsOf({
   metricsToken,
   operatorToken,
   redisUrl,
+  ...more
 }: Settings): string[] {
   const url = redisUrl === null ? undefined : new URL(redisUrl.reveal());
   const password = url?.password ?? '';
   const texts = [
     apiKey?.reveal(),
     webhookSecret?.reveal(),
+    more.oldApiKey?.reveal(),
+    more.notifySecret?.reveal(),
+    more.notify?.reveal(),
     metricsToken?.reveal(),
     operatorToken?.reveal(),
     password,
@@ -107,6 +118,9 @@ export function toSettings(
   const {
     apiKey,
     webhookSecret,
+    oldApiKey,
+    notifySecret,
+    notify,
     metricsToken,
     operatorToken,
     redisUrl,
@@ -144,6 +158,9 @@ export function toSettings(
     ...same,
     apiKey: apiKey === null ? null : new Secret(apiKey),
     webhookSecret: webhookSecret === null ? null : new Secret(webhookSecret),
+    oldApiKey: oldApiKey === null ? null : new Secret(oldApiKey),
+    notifySecret: notifySecret === null ? null : new Secret(notifySecret),
+    notify: notify === null ? null : new Secret(notify),
     metricsToken: metricsToken === null ? null : new Secret(metricsToken),
     operatorToken: operatorToken === null ? null : new Secret(operatorToken),
     redisUrl: redisUrl === null ? null : secretUrl(redisUrl),

@@ -45,26 +45,41 @@ export function checkItem(
   key?: string,
 ): { kind: 'item'; item: Omit<LineItem, 'text'> } | { kind: 'wrong'; message: string } {
   const { data_url, metadata = null } = input;
-  const wrong = (field: Field, rule: string) => ({
-    kind: 'wrong' as const,
-    message: `${field}: ${rule}, got ${show(input[field])}`,
-  });
   if (data_url === undefined) return { kind: 'wrong', message: 'data_url: is missing' };
-  if (!isHttpUrl(data_url)) return wrong('data_url', 'must be an http(s) URL');
+  if (!isHttpUrl(data_url)) return wrong(input, 'data_url', 'must be an http(s) URL');
   const item: Record<string, unknown> = { data_url, metadata, input };
   for (const [field, check] of OVERRIDES) {
     const value = field === 'idempotency_key' && key !== undefined ? key : input[field];
     if (value === undefined || value === null) continue;
     const rule = check(value);
-    if (rule !== undefined) return wrong(field, rule);
+    if (rule !== undefined) return wrong(input, field, rule);
     item[field] = value;
   }
   return { kind: 'item', item: item as unknown as Omit<LineItem, 'text'> };
 }
 
+const wrong = (input: Record<string, unknown>, field: Field, rule: string) => ({
+  kind: 'wrong' as const,
+  message: `${field}: ${rule}, got ${show(input[field])}`,
+});
+
+/** What most lines hold: a host of plain names, and ASCII behind it. No such text is refused by the check below. */
+const PLAIN_URL = /^https?:\/\/(?:[a-z][a-z0-9]*(?:-[a-z0-9]+)*\.)+[a-z]{2,}(?:\/[\x21-\x7e]*)?$/;
+
 /** `new URL` also takes `http:host` and trims; the Gateway need not. */
 const isHttpUrl = (value: unknown): value is string =>
-  typeof value === 'string' && /^https?:\/\/\S(.*\S)?$/i.test(value) && URL.canParse(value);
+  typeof value === 'string' &&
+  (PLAIN_URL.test(value) || (/^https?:\/\/\S(.*\S)?$/i.test(value) && isUrl(value)));
+
+/** Node 20's `URL.canParse`, once it is compiled, takes the characters of `https://bücher.example` for UTF-8 bytes. */
+function isUrl(text: string): boolean {
+  if (/^[\x20-\x7e]*$/.test(text)) return URL.canParse(text);
+  try {
+    return new URL(text) !== null;
+  } catch {
+    return false;
+  }
+}
 
 function checkLabelSpec(value: unknown): string | undefined {
   if (!isObject(value)) return 'must be an object with question and options';

@@ -4,17 +4,19 @@ import type { RawLine } from './types.js';
 /** Of a line that cannot be taken, this much is shown. */
 export const SHOWN_BYTES = 4096;
 
+type LinePlace = Pick<RawLine, 'line' | 'end' | 'bytes'>;
+
 const NOT_ASCII = /[\u0080-\u00ff]/;
 
-/** A line's bytes (one per character) as text; `before` counts the line's bytes that are no longer in it (a BOM). */
-export function decodeLine(
-  place: Pick<RawLine, 'line' | 'end' | 'bytes'>,
-  bytes: string,
-  before: number,
-): RawLine {
-  if (!NOT_ASCII.test(bytes)) return { ...place, text: bytes };
+/**
+ * A line's bytes (one per character) as text; `before` counts the line's bytes that are no longer in it (a BOM),
+ * `ascii` says that all of them are known to be ASCII.
+ */
+export function decodeLine(place: LinePlace, bytes: string, before: number, ascii: boolean): RawLine {
+  const { line, end, bytes: size } = place;
+  if (ascii || !NOT_ASCII.test(bytes)) return { line, end, bytes: size, text: bytes };
   const buffer = Buffer.from(bytes, 'latin1');
-  if (isUtf8(buffer)) return { ...place, text: buffer.toString('utf8') };
+  if (isUtf8(buffer)) return { line, end, bytes: size, text: buffer.toString('utf8') };
   const at = before + invalidByte(buffer);
   const byte = buffer[at - before];
   const what =

@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import split2 from 'split2';
 import { decodeLine, lossyHead } from './decode-line.js';
 import { cutLongLines } from './long-lines.js';
@@ -10,6 +11,7 @@ export interface LineSplitter {
   end(): Promise<RawLine[]>;
 }
 
+const NEWLINE = 0x0a;
 const BOM_BYTES = '\u00ef\u00bb\u00bf';
 
 /**
@@ -21,6 +23,8 @@ export function createLineSplitter(from: Position, maxLineBytes: number): LineSp
   let seen = offset;
   let batch: RawLine[] = [];
   const longLines = cutLongLines(maxLineBytes);
+  /** Whether all bytes of the line that is not complete yet were ASCII; whether all are that the chunk completes. */
+  let [restAscii, ascii] = [true, true];
 
   const addLine = (bytes: string): void => {
     const tooLong = bytes.length > maxLineBytes;
@@ -40,6 +44,7 @@ export function createLineSplitter(from: Position, maxLineBytes: number): LineSp
           place,
           content.endsWith('\r') ? content.slice(0, -1) : content,
           bytes.length - content.length,
+          ascii,
         ),
       );
     }
@@ -60,9 +65,16 @@ export function createLineSplitter(from: Position, maxLineBytes: number): LineSp
   return {
     push(chunk) {
       seen += chunk.length;
-      const text = longLines.pass(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
+      const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+      const text = longLines.pass(bytes);
+      const chunkAscii = isAscii(bytes);
+      ascii = restAscii && chunkAscii;
+      restAscii = bytes.includes(NEWLINE) ? chunkAscii : ascii;
       return text === '' ? Promise.resolve([]) : taken((done) => splitter.write(text, done));
     },
-    end: () => taken((done) => splitter.end(done)),
+    end() {
+      ascii = restAscii;
+      return taken((done) => splitter.end(done));
+    },
   };
 }

@@ -14,22 +14,23 @@ const MAX_DEPTH = 512;
 export function parseLine({ text, problem }: RawLine): ParsedLine {
   if (problem !== undefined) return { kind: 'rejected', problem, input: JSON.stringify(text) };
   if (text === null || text.trim() === '') return { kind: 'blank' };
-  const reject = (code: LineProblem['code'], message: string): ParsedLine => ({
-    kind: 'rejected',
-    problem: { code, message },
-    input: JSON.stringify(cut(text)),
-  });
   if (nestsDeeperThan(text, MAX_DEPTH))
-    return reject('invalid_line', `nested deeper than ${MAX_DEPTH} levels`);
+    return reject(text, 'invalid_line', `nested deeper than ${MAX_DEPTH} levels`);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    return reject('invalid_json', error instanceof Error ? error.message : String(error));
+    return reject(text, 'invalid_json', error instanceof Error ? error.message : String(error));
   }
-  if (!isObject(value)) return reject('invalid_line', `must be a JSON object, got ${nameOf(value)}`);
+  if (!isObject(value)) return reject(text, 'invalid_line', `must be a JSON object, got ${nameOf(value)}`);
   return isFailureRecord(value) ? retake(value, text) : checked(value, text);
 }
+
+const reject = (text: string, code: LineProblem['code'], message: string): ParsedLine => ({
+  kind: 'rejected',
+  problem: { code, message },
+  input: JSON.stringify(cut(text)),
+});
 
 function checked(object: Record<string, unknown>, text: string, key?: string): ParsedLine {
   const outcome = checkItem(object, key);

@@ -124,6 +124,12 @@ export function createMetrics(options: { defaults?: boolean } = {}) {
       ['outcome'],
       each('outcome', ['accepted', 'bad_signature', 'unknown_task', 'duplicate']),
     ),
+    notifications: counter(
+      'notifications_total',
+      'Notices of --notify, by what became of them.',
+      ['outcome'],
+      each('outcome', ['sent', 'failed']),
+    ),
     gauges: createGauges(registry, NAME),
     /** A poll found a task of this age (ms) still pending. */
     pending: pendingAge.see,

@@ -3,12 +3,12 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { IngestError } from '../errors.js';
-import { MARKER, type Marker, ownerOf, parsePartName, type Sink, SUMMARY } from './sink-files.js';
+import { FEED, MARKER, type Marker, ownerOf, parsePartName, type Sink, SUMMARY } from './sink-files.js';
 
 /** What a file is called until it is whole. */
 const besideName = (name: string) => `.${name}.${randomUUID()}.tmp`;
 const BESIDE =
-  /^\.(results-.+|failures-.+|summary\.json|\.asg-ingest\.json)\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/;
+  /^\.(results-.+|failures-.+|summary\.json|_parts\.jsonl|\.asg-ingest\.json)\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/;
 
 /** A directory as a sink: files are written beside, synced, and renamed into place. */
 export function createDirSink(dir: string): Sink {
@@ -80,6 +80,7 @@ export function createDirSink(dir: string): Sink {
       for (const name of await readdir(dir)) if (BESIDE.test(name)) await rm(at(name), { force: true });
       await writeWhole(SUMMARY, [Buffer.from(json)]);
     },
+    writeFeed: (jsonl) => writeWhole(FEED, [Buffer.from(jsonl)]),
     readSummary: () => readIfThere(SUMMARY),
     removeSummary: () => rm(at(SUMMARY), { force: true }),
     async listParts(runId) {

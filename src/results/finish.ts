@@ -6,6 +6,7 @@ import { type RunReading, readRun } from '../runs/read-status.js';
 import type { RunSummary } from '../runs/status.js';
 import { transition } from '../runs/transition.js';
 import type { Flusher } from './flush.js';
+import { writePartsFeed } from './parts-feed.js';
 
 /** A sample too small to judge a share of failures by. */
 const FAILURE_SAMPLE = 100;
@@ -60,12 +61,8 @@ export async function finishRun(flusher: Flusher, runId: string, log: Logger): P
   }
 }
 
-async function sumUp(
-  { redis, sink }: Flusher,
-  reading: RunReading,
-  keys: RunKeys,
-  log: Logger,
-): Promise<void> {
+async function sumUp(flusher: Flusher, reading: RunReading, keys: RunKeys, log: Logger): Promise<void> {
+  const { redis, sink } = flusher;
   const { status } = reading;
   const { id: runId } = reading.record;
   const rows = status.parts.reduce((sum, part) => sum + part.rows, 0);
@@ -84,6 +81,7 @@ async function sumUp(
     await sink.setAside(name);
   }
   if (reading.record.state === 'cancelled') await redis.hset(keys.counts, 'lines', ended);
+  await writePartsFeed(flusher, reading.record);
   const endedAt = new Date().toISOString();
   await redis.hsetnx(keys.record, 'ended_at', endedAt);
   const summary: RunSummary = {

@@ -8,6 +8,7 @@ import { defineScript } from '../redis/scripts.js';
 import { runKeys, SUPERSEDED } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import type { PartRecord } from '../runs/status.js';
+import { writePartsFeed } from './parts-feed.js';
 import { parsePartName, partName, type Sink } from './sink.js';
 
 const script = (name: string) => defineScript(new URL(`../runs/scripts/${name}.lua`, import.meta.url));
@@ -69,7 +70,10 @@ export async function flushOnce(flusher: Flusher, record: RunRecord): Promise<Pa
     [keys.plan, keys.results, keys.parts, keys.counts],
     [published, behind, plan.bytes, plan.count, ...records],
   );
-  return ours === 1 ? parts : [];
+  if (ours !== 1) return [];
+  // The parts are durable whatever becomes of the feed; the next one is written whole.
+  await writePartsFeed(flusher, record).catch(() => undefined);
+  return parts;
 }
 
 /** Moves all that waits in the results stream into the sink; what another flusher is at, together with it. */

@@ -10,7 +10,7 @@ import {
   readText,
 } from '../object-stores/index.js';
 import { reopening } from '../object-stores/reopening.js';
-import { MARKER, type Marker, ownerOf, parsePartName, type Sink, SUMMARY } from './sink-files.js';
+import { FEED, MARKER, type Marker, ownerOf, parsePartName, type Sink, SUMMARY } from './sink-files.js';
 
 /** How long a process trusts its last look at the marker; consumers ask every second. */
 const SEEN_MS = 30_000;
@@ -95,6 +95,7 @@ export function createObjectSink(out: string, stores: ObjectStores): Sink {
       await (await open()).write(at(name), checked());
     },
     writeSummary: async (json) => (await open()).write(at(SUMMARY), once(json)),
+    writeFeed: async (jsonl) => (await open()).write(at(FEED), once(jsonl)),
     readSummary: () => nothingSent(async () => readText(await open(), at(SUMMARY))),
     removeSummary: async () => (await open()).remove(at(SUMMARY)),
 

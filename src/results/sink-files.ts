@@ -16,6 +16,8 @@ export interface Sink {
    */
   writePart(name: string, bytes: AsyncIterable<Buffer>, stands?: () => Promise<void>): Promise<void>;
   writeSummary(json: string): Promise<void>;
+  /** Writes `_parts.jsonl`, in place of the one before. A sink that lacks it has no feed. */
+  writeFeed?(jsonl: string): Promise<void>;
   readSummary(): Promise<string | null>;
   removeSummary(): Promise<void>;
   /** Names of the run's parts that are there, sorted. */
@@ -28,6 +30,8 @@ export interface Sink {
 /** The file that says whose a place is. */
 export const MARKER = '.asg-ingest.json';
 export const SUMMARY = 'summary.json';
+/** A row for each part that is durable. */
+export const FEED = '_parts.jsonl';
 
 /** Tells a run's place from that of another run, and from that of a run of this name over something else. */
 export interface Marker {

@@ -30,6 +30,8 @@ export interface RunKeys {
   refused: string;
   /** Hash: sender → number of its last message of counts, so that none is added twice. */
   seen: string;
+  /** Hash: notice → when it was sent; and the forecast that later ones are held against. */
+  notices: string;
   /** Hash: task → what its delivery said, until its lines have ended. */
   hints: string;
   /** Bit n of a source's map: line n + 1 has ended as a result or a failure. */
@@ -74,6 +76,7 @@ export function runKeys(prefix: string, runId: string): RunKeys {
     examples: key('examples'),
     refused: key('refused'),
     seen: key('seen'),
+    notices: key('notices'),
     hints: key('hints'),
     ended: (source) => key(`ended:${source}`),
     admitted: (source) => key(`admitted:${source}`),

@@ -204,3 +204,42 @@ test('never throws, and every answer can be written as JSON', () => {
     ),
   );
 });
+
+test('an address is taken exactly when it is an http(s) URL, whichever way that is found out', () => {
+  const label = fc.stringMatching(/^[a-zA-Z0-9-]{0,6}$/);
+  const url = fc.oneof(
+    fc
+      .tuple(fc.constantFrom('http://', 'https://', 'HTTPS://', 'ftp://'), fc.array(label, { maxLength: 4 }))
+      .map(([scheme, labels]) => `${scheme}${labels.join('.')}`),
+    fc.constantFrom(
+      'https://xn--a.example/',
+      'https://1.2.3.4.5/',
+      'https://0x7f.1/',
+      'https://a.0x1/',
+      'https://a..b/x',
+    ),
+    fc.webUrl(),
+  );
+  const path = fc.oneof(fc.constant(''), fc.stringMatching(/^\/[ -~é]{0,12}$/));
+  fc.assert(
+    fc.property(url, path, (origin, rest) => {
+      const data_url = origin + rest;
+      const taken = /^https?:\/\/\S(.*\S)?$/i.test(data_url) && parses(data_url);
+      expect(parse({ data_url }).kind).toBe(taken ? 'item' : 'rejected');
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+function parses(text: string): boolean {
+  try {
+    return Boolean(new URL(text));
+  } catch {
+    return false;
+  }
+}
+
+test('a host that is not ASCII is taken however often the check has run', () => {
+  const line = JSON.stringify({ data_url: 'https://b\u00fccher.example/1.jpg' });
+  for (let n = 0; n < 30_000; n += 1) if (parse(line).kind !== 'item') expect.fail(`refused at call ${n}`);
+});

@@ -1,5 +1,6 @@
 import type { followRun, RunOutcome, RunWatch } from '../../run.js';
 import { plain } from '../../terminal.js';
+import { openNotices } from '../notices.js';
 import { manifestOptions, pipelineOptions, taskOptionNames } from '../option-groups.js';
 import type { CommandContext, CommandDefinition } from '../program.js';
 import { createProgress } from '../progress.js';
@@ -49,15 +50,21 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
   try {
     return await withPipeline(settings, log, async (pipeline) => {
       const closePorts = await servePorts(pipeline, context, interrupt.signal);
+      let followed: string[] = [];
+      const notices = await openNotices(pipeline, settings, async () => followed);
       try {
         const outcome = await follow(pipeline, {
           signal: interrupt.signal,
-          onStart: (record) => progress.note(`run ${record.id} → ${record.out}`),
+          onStart: (record) => {
+            followed = [record.id];
+            progress.note(`run ${record.id} → ${record.out}`);
+          },
           onStatus: (status) => progress.update(status),
         });
         progress.stop();
         return report(context, outcome, Date.now() - started, interrupt.status());
       } finally {
+        await notices?.close();
         await closePorts();
       }
     });

@@ -1,3 +1,4 @@
+import { openNotices } from '../notices.js';
 import { pipelineOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
 import { servePorts } from '../serve-ports.js';
@@ -13,10 +14,15 @@ export const work: CommandDefinition = {
     try {
       await withPipeline(settings, log, async (pipeline) => {
         const closePorts = await servePorts(pipeline, context, interrupt.signal);
+        const { liveRuns } = await import('../../runs/live.js');
+        const notices = await openNotices(pipeline, settings, async () =>
+          (await liveRuns(pipeline)).map(({ id }) => id),
+        );
         try {
           const { workRuns } = await import('../../work.js');
           await workRuns(pipeline, interrupt.signal);
         } finally {
+          await notices?.close();
           await closePorts();
         }
       });

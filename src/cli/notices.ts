@@ -1,0 +1,17 @@
+import type { Settings } from '../config/index.js';
+import type { Notifier } from '../notices/notifier.js';
+import type { Pipeline } from '../pipeline.js';
+
+/** Begins to tell of runs, where `--notify` says whom; null where it does not. */
+export async function openNotices(
+  pipeline: Pipeline,
+  { notify, notifySecret }: Settings,
+  runs: () => Promise<string[]>,
+): Promise<Notifier | null> {
+  if (notify === null) return null;
+  const { createNotifier } = await import('../notices/notifier.js');
+  const secret = notifySecret?.reveal() ?? null;
+  const notifier = createNotifier(pipeline, { url: notify.reveal(), secret, runs });
+  notifier.start();
+  return notifier;
+}

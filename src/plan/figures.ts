@@ -1,0 +1,184 @@
+import type { Settings } from '../config/index.js';
+import { quantile } from '../polling/settle-times.js';
+import type { RunPolicy } from '../runs/record.js';
+import type { Counted } from './make-plan.js';
+import type { History, KnownRate } from './outlook.js';
+import type { Plan } from './plan.js';
+import { forecastPolling } from './polling-forecast.js';
+import { costOfLabels, type Price } from './price.js';
+import { type Range, whole } from './range.js';
+import { partsOf, redisBytes } from './sizes.js';
+
+/** Of a limit that is given, so much is used (`budget/script.ts`). */
+const PACE = 0.982;
+/** How far off polls per label and times may be, by what they come from. */
+const LEARNED_ERROR = 0.1;
+const AVERAGE_ERROR = 0.25;
+const RATE_ERROR: Record<KnownRate['source'], number> = {
+  flag: 0.02,
+  command: 0.02,
+  header: 0.05,
+  search: 0.15,
+  history: 0.3,
+};
+
+type Fields = Pick<
+  Plan,
+  | 'price_sats'
+  | 'cost_sats'
+  | 'rate'
+  | 'polls_per_label'
+  | 'calls'
+  | 'seconds'
+  | 'redis_bytes'
+  | 'parts'
+  | 'content_key_saves'
+>;
+
+/** What the tasks cost, take and leave, as far as anything tells. */
+export async function outlookOf(
+  counted: Counted,
+  settings: Settings,
+  policy: RunPolicy,
+  history: History,
+  usage: Price | null,
+): Promise<{ fields: Fields; remarks: string[] }> {
+  const { tasks } = counted;
+  const price = history.price ?? usage ?? flagPrice(settings.price);
+  const rate = rateOf(settings.rate, history.rate);
+  const polling = await pollingOf(settings, policy, history, rate, tasks.expected);
+  const callsPerLabel = polling === null ? null : spread(1 + polling.pollsPerLabel, polling.error);
+  const calls =
+    callsPerLabel === null
+      ? null
+      : whole({
+          expected: tasks.expected * callsPerLabel.expected,
+          low: tasks.low * callsPerLabel.low,
+          high: tasks.high * callsPerLabel.high,
+        });
+  const seconds = secondsOf(tasks, polling, rate);
+  const sizes = {
+    lines: counted.lines.expected,
+    tasks: tasks.expected,
+    lineBytes: counted.valid.expected > 0 ? counted.validBytes.expected / counted.valid.expected : 0,
+    seconds,
+    inFlight: inFlightOf(history, rate),
+  };
+  const saves = counted.contentKeySaves;
+  return {
+    fields: {
+      price_sats: { value: price === null ? null : round(price.value, 2), source: price?.source ?? null },
+      cost_sats: price === null ? null : whole(costOfLabels(price, tasks)),
+      rate: { value: rate === null ? null : round(rate.value, 2), source: rate?.source ?? null },
+      polls_per_label: polling === null ? null : rounded(spread(polling.pollsPerLabel, polling.error), 2),
+      calls,
+      seconds: seconds === null ? null : whole(seconds),
+      redis_bytes: redisBytes(policy, sizes),
+      parts: partsOf(policy, sizes, counted.rejected.expected),
+      content_key_saves:
+        saves === null
+          ? null
+          : { tasks: saves, sats: price === null ? null : Math.round(saves * price.value) },
+    },
+    remarks: remarksOf(price, rate, polling, history, settings),
+  };
+}
+
+const flagPrice = (value: number | null): Price | null =>
+  value === null ? null : { value, source: 'flag', labels: 0, spread: 0 };
+
+/** `asg-ingest rate <n>` outranks the flag, the flag what headers and the search say. */
+function rateOf(flag: number | null, known: KnownRate | null): KnownRate | null {
+  if (known?.source === 'command' || flag === null) return known;
+  return { value: flag * PACE, source: 'flag' };
+}
+
+interface Polling {
+  pollsPerLabel: number;
+  /** Null: not known. */
+  seconds: number | null;
+  error: number;
+}
+
+async function pollingOf(
+  settings: Settings,
+  policy: RunPolicy,
+  history: History,
+  rate: KnownRate | null,
+  tasks: number,
+): Promise<Polling | null> {
+  const { settle } = history;
+  const whenSettled = settle === null ? 0 : quantile(settle, 1 - 1 / (1 + tasks)) / 1000;
+  if (settings.webhookUrl !== null) {
+    // A delivery is followed by one call that asks; a trusted one by none. Lost ones are polled for rarely.
+    const pollsPerLabel = settings.webhookTrust ? 0 : 1;
+    const seconds = rate === null ? null : (tasks * (1 + pollsPerLabel)) / rate.value + whenSettled;
+    return { pollsPerLabel, seconds, error: LEARNED_ERROR / 2 };
+  }
+  if (settle !== null && rate !== null) {
+    const forecast = await forecastPolling(settle, policy, tasks, rate.value, settings.concurrency);
+    return { ...forecast, error: LEARNED_ERROR };
+  }
+  const { pollsPerLabel } = history;
+  if (pollsPerLabel === null) return null;
+  const seconds = rate === null ? null : (tasks * (1 + pollsPerLabel)) / rate.value + whenSettled;
+  return { pollsPerLabel, seconds, error: AVERAGE_ERROR };
+}
+
+/** Longer with more tasks; each of the two rates is off by chance. */
+function secondsOf(tasks: Range, polling: Polling | null, rate: KnownRate | null): Range | null {
+  if (polling === null || polling.seconds === null || rate === null) return null;
+  if (tasks.expected === 0) return { expected: 0, low: 0, high: 0 };
+  const error = Math.hypot(polling.error, RATE_ERROR[rate.source]);
+  const { seconds } = polling;
+  return {
+    expected: seconds,
+    low: seconds * (tasks.low / tasks.expected) * (1 - error),
+    high: seconds * (tasks.high / tasks.expected) * (1 + error),
+  };
+}
+
+function inFlightOf({ settle }: History, rate: KnownRate | null): number | null {
+  if (settle === null || rate === null) return null;
+  const mean = settle.times.reduce((sum, { ms, count }) => sum + ms * count, 0) / settle.total / 1000;
+  // Collected a fifth later than settled, by two calls a label.
+  return Math.ceil((rate.value / 2) * mean * 1.2);
+}
+
+function remarksOf(
+  price: Price | null,
+  rate: KnownRate | null,
+  polling: Polling | null,
+  { live, settle }: History,
+  settings: Settings,
+): string[] {
+  const remarks: string[] = [];
+  const pilot = 'run a pilot of a few hundred lines';
+  if (price === null) remarks.push(`the price of a label is unknown: ${pilot}, or give --price`);
+  else if (settings.price !== null && price.source !== 'flag')
+    remarks.push(
+      `--price ${settings.price} is not taken: ${price.source === 'history' ? 'past runs tell' : 'the bill tells'}`,
+    );
+  if (rate === null)
+    remarks.push(`the calls per second that are allowed are unknown: ${pilot}, or give --rate`);
+  if (polling === null) remarks.push(`how many polls a label takes is unknown: ${pilot}`);
+  else if (settle === null && settings.webhookUrl === null)
+    remarks.push('polls per label are the average of past runs: none has kept its settle times');
+  if (live > 0)
+    remarks.push(
+      `${live} other ${live === 1 ? 'run of this key shares' : 'runs of this key share'} its rate: this one will take longer`,
+    );
+  return remarks;
+}
+
+const spread = (value: number, error: number): Range => ({
+  expected: value,
+  low: value * (1 - error),
+  high: value * (1 + error),
+});
+const round = (value: number, digits: number) => Number(value.toFixed(digits));
+const rounded = ({ expected, low, high }: Range, digits: number): Range => ({
+  expected: round(expected, digits),
+  low: round(low, digits),
+  high: round(high, digits),
+});

@@ -1,0 +1,67 @@
+import { type LineItem, parseLine, type RawLine } from '../manifest/index.js';
+import { prepareLine } from '../producers/prepare-line.js';
+import { contentKey } from '../runs/idempotency-key.js';
+import type { TaskOptions } from '../runs/record.js';
+import { type Hash64, hashInto } from './hash.js';
+
+/** What a line would come to. The hashes are valid until the next line is checked. */
+export type CheckedLine =
+  | { kind: 'blank' }
+  | { kind: 'rejected'; code: string; message: string }
+  | {
+      kind: 'valid';
+      /** Of what the Gateway would label: equal for lines that ask the same of the same address. */
+      content: Hash64;
+      /** Of the idempotency key; null where it follows from the line's place, so that no two lines share it. */
+      key: Hash64 | null;
+    };
+
+const ORIGIN: Hash64 = { hi: 0, lo: 0 };
+const BLANK: CheckedLine = { kind: 'blank' };
+
+/** Checks lines as a run of these task options would, and sends nothing. */
+export function createLineCheck(task: TaskOptions): (raw: RawLine) => CheckedLine {
+  /** A valid item may still be refused: for want of a question, or of the field that its key is made of. */
+  const mayRefuse = task.labelSpec === null || (task.key !== 'line' && task.key !== 'content');
+  const common = contentSeed(task, {});
+  const content: Hash64 = { hi: 0, lo: 0 };
+  const key: Hash64 = { hi: 0, lo: 0 };
+  const answer = { kind: 'valid' as const, content, key: null as Hash64 | null };
+
+  return (raw) => {
+    const parsed = parseLine(raw);
+    if (parsed.kind === 'blank') return BLANK;
+    if (parsed.kind === 'rejected')
+      return { kind: 'rejected', code: parsed.problem.code, message: parsed.problem.message };
+    const { item } = parsed;
+    let own = item.idempotency_key;
+    if (mayRefuse) {
+      const prepared = prepareLine(task, raw, item);
+      if (prepared.kind === 'rejected')
+        return { kind: 'rejected', code: prepared.problem.code, message: prepared.problem.message };
+      own = prepared.line.key;
+    }
+    const overrides =
+      item.type !== undefined || item.label_spec !== undefined || item.consensus_threshold !== undefined;
+    hashInto(content, item.data_url, overrides ? contentSeed(task, item) : common);
+    answer.key = null;
+    if (own !== undefined) {
+      hashInto(key, own, ORIGIN);
+      answer.key = key;
+    } else if (task.key === 'content') answer.key = content;
+    return answer;
+  };
+}
+
+/** The hash of all that is labeled but the address: lines without fields of their own share it. */
+function contentSeed(task: TaskOptions, item: Partial<LineItem>): Hash64 {
+  const seed: Hash64 = { hi: 0, lo: 0 };
+  const text = contentKey({
+    type: item.type ?? task.taskType,
+    data_url: '',
+    label_spec: item.label_spec ?? task.labelSpec ?? { question: '', options: [] },
+    consensus_threshold: item.consensus_threshold ?? task.consensusThreshold,
+  });
+  hashInto(seed, text, ORIGIN);
+  return seed;
+}

@@ -1,0 +1,123 @@
+import { createBudget } from '../budget/index.js';
+import { type SettleTimes, type Sightings, settledIn, settleTimes } from '../polling/settle-times.js';
+import type { RedisClient } from '../redis/connection.js';
+import { budgetKey, runKeys } from '../runs/keys.js';
+import { type RunReading, readRun } from '../runs/read-status.js';
+import { listRuns, type RunHead, type TaskOptions } from '../runs/record.js';
+import { type Price, priceOf } from './price.js';
+
+export interface KnownRate {
+  /** Gateway calls per second. */
+  value: number;
+  /** `search`: found out by runs of this key; `history`: no limit is in force, and this is what the last run made. */
+  source: 'flag' | 'command' | 'header' | 'search' | 'history';
+}
+
+/** What the runs of this key and Gateway that Redis has on record tell of the next one. */
+export interface History {
+  price: Price | null;
+  settle: SettleTimes | null;
+  /** Mean over past runs. */
+  pollsPerLabel: number | null;
+  rate: KnownRate | null;
+  /** Other runs of the key that are going on: they share its rate. */
+  live: number;
+}
+
+export const NO_HISTORY: History = { price: null, settle: null, pollsPerLabel: null, rate: null, live: 0 };
+
+const NEWEST = 30;
+/** From so many settled labels on, runs that ask the same outrank those that ask something else. */
+const ENOUGH = 100;
+/** A run shorter than this tells nothing of a pace. */
+const TELLING_SECONDS = 5;
+
+export interface WhoseRuns {
+  gateway: string;
+  keyFingerprint: string;
+  task: TaskOptions;
+  /** The run that is planned: it is no other run. */
+  runId: string;
+}
+
+export async function readHistory(redis: RedisClient, prefix: string, whose: WhoseRuns): Promise<History> {
+  const records = (await listRuns(redis, prefix)).filter(
+    ({ gateway, keyFingerprint }) => gateway === whose.gateway && keyFingerprint === whose.keyFingerprint,
+  );
+  const newest = records.slice(-NEWEST).reverse();
+  const readings = (await Promise.all(newest.map(({ id }) => readRun(redis, prefix, id)))).filter(
+    (reading) => reading !== null,
+  );
+  const alike = readings.filter(({ record }) => asksTheSame(record.task, whose.task));
+  const enough = alike.reduce((sum, { status }) => sum + status.settled, 0) >= ENOUGH;
+  const telling = enough ? alike : readings;
+  const price = priceOf(telling.map(paidOf));
+  const settled = telling.reduce((sum, { status }) => sum + status.settled, 0);
+  const polls = telling.reduce((sum, reading) => sum + paidOf(reading).polls, 0);
+  return {
+    price,
+    settle: await settleTimesOf(
+      redis,
+      prefix,
+      telling.map(({ record }) => record),
+    ),
+    pollsPerLabel: settled > 0 ? polls / settled : null,
+    rate: (await knownRate(redis, prefix, whose)) ?? paceOf(readings),
+    live: readings.filter(({ record }) => record.state === 'running' && record.id !== whose.runId).length,
+  };
+}
+
+const asksTheSame = (a: TaskOptions, b: TaskOptions) =>
+  a.taskType === b.taskType &&
+  a.consensusThreshold === b.consensusThreshold &&
+  JSON.stringify(a.labelSpec) === JSON.stringify(b.labelSpec);
+
+const paidOf = ({ status }: RunReading) => ({
+  settled: status.settled,
+  costSats: status.cost_sats,
+  polls: Math.round((status.polls_per_label ?? 0) * status.settled),
+});
+
+/** Of the newest run that has seen enough. */
+async function settleTimesOf(
+  redis: RedisClient,
+  prefix: string,
+  records: readonly RunHead[],
+): Promise<SettleTimes | null> {
+  for (const { id } of records) {
+    const { sum: _sum, ...fields } = await redis.hgetall(runKeys(prefix, id).settleTimes);
+    const seen: Sightings = new Map(Object.entries(fields).map(([field, count]) => [field, Number(count)]));
+    if (settledIn(seen) >= ENOUGH) return settleTimes(seen);
+  }
+  return null;
+}
+
+/** Looked at, not joined: no limit is set or changed by it. */
+async function knownRate(
+  redis: RedisClient,
+  prefix: string,
+  { keyFingerprint, gateway }: WhoseRuns,
+): Promise<KnownRate | null> {
+  const budget = createBudget({ redis, key: budgetKey(prefix, keyFingerprint, gateway) });
+  try {
+    const { rate, source } = await budget.snapshot();
+    return rate === null || source === 'none' ? null : { value: rate, source };
+  } finally {
+    await budget.close();
+  }
+}
+
+function paceOf(readings: readonly RunReading[]): KnownRate | null {
+  for (const { record, status } of readings) {
+    if (record.endedAt === null) continue;
+    const seconds = (Date.parse(record.endedAt) - Date.parse(record.startedAt)) / 1000;
+    const calls = callsOf(status.gateway_calls);
+    if (seconds >= TELLING_SECONDS && calls > 0) return { value: calls / seconds, source: 'history' };
+  }
+  return null;
+}
+
+export const callsOf = (calls: Record<string, Record<string, number>>): number =>
+  Object.values(calls)
+    .flatMap((byStatus) => Object.values(byStatus))
+    .reduce((sum, n) => sum + n, 0);

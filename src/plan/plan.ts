@@ -1,0 +1,46 @@
+import type { Range } from './range.js';
+import type { RejectedExample } from './tally.js';
+
+/** What `plan --json` prints. Field names are public. */
+export interface Plan {
+  manifest: { uri: string; version: string; sources: number; bytes: number | null };
+  /** The run that the same options make or go on with; null for standard input without `--run-id`. */
+  run_id: string | null;
+  /** Non-blank lines. */
+  lines: number;
+  valid: number;
+  rejected: Record<string, number>;
+  examples: Record<string, RejectedExample[]>;
+  /** Valid lines that ask the same of the same address as an earlier one; null when only a sample was read. */
+  duplicates: number | null;
+  /** Lines that the run has ended already, by Redis or by the parts in `--out`. */
+  already_ended: number;
+  /** Unpacked, blank lines included. */
+  bytes: number;
+  longest_line_bytes: number;
+  /** That are still to be bought: one for each idempotency key. */
+  tasks: number;
+  price_sats: { value: number | null; source: 'history' | 'usage' | 'flag' | null };
+  cost_sats: Range | null;
+  rate: { value: number | null; source: 'flag' | 'command' | 'header' | 'search' | 'history' | null };
+  polls_per_label: Range | null;
+  calls: Range | null;
+  seconds: Range | null;
+  redis_bytes: Range;
+  parts: Range;
+  quota_left: number | null;
+  /** What `--key content` would not buy again; null where that is the key, or is not known. */
+  content_key_saves: { tasks: number; sats: number | null } | null;
+  /** Of `--sample`: what was read, and how far off the counts may be. Null when all was read. */
+  sample: {
+    share: number;
+    blocks: number;
+    bytes: number;
+    lines: Range;
+    valid: Range;
+    rejected: Range;
+    tasks: Range;
+  } | null;
+  /** What else there is to know, in sentences. */
+  remarks: string[];
+}

@@ -1,0 +1,73 @@
+import { choosePlan, costOf } from '../polling/plan.js';
+import type { SettleTimes } from '../polling/settle-times.js';
+import type { RunPolicy } from '../runs/record.js';
+import { seededRandom } from './sample-blocks.js';
+import { simulateRun } from './simulate-run.js';
+
+export interface PollingForecast {
+  pollsPerLabel: number;
+  /** From the first submission to the last result. */
+  seconds: number;
+}
+
+/** So many tasks are simulated at most: a second or so. */
+const MOST_SIMULATED = 20_000;
+/** The share of the in-flight window that a poll plan may fill (`polls.ts`). */
+const WINDOW = 0.8;
+
+/**
+ * What the polls of `tasks` tasks come to that settle like those seen, and when the last is collected. A run of few tasks is
+ * simulated whole, of a longer one its beginning and its end: what lies between costs what the poll plan says.
+ */
+export async function forecastPolling(
+  seen: SettleTimes,
+  policy: RunPolicy,
+  tasks: number,
+  callsPerSecond: number,
+  concurrency: number,
+): Promise<PollingForecast> {
+  if (tasks === 0) return { pollsPerLabel: 0, seconds: 0 };
+  const gaps = { leastMs: policy.pollDelayMs, greatestMs: policy.pollMaxDelayMs };
+  const room = { tasks: WINDOW * policy.maxInFlight, callsPerSecond };
+  const steady = costOf(choosePlan(seen, 'scarce', gaps, room), seen, gaps);
+  const inFlight = (steady.inFlightMs / 1000) * (callsPerSecond / (1 + steady.pollsPerLabel));
+  // A third of what is simulated at most is in flight at a time: of a greater run, a fair share is simulated instead.
+  const share = Math.min(1, MOST_SIMULATED / 3 / Math.max(1, Math.min(inFlight, policy.maxInFlight)));
+  const scaled = Math.max(1, Math.round(tasks * share));
+  const simulated = Math.min(scaled, MOST_SIMULATED);
+  const outcome = await simulateRun({
+    times: draw(seen, simulated),
+    callsPerSecond: callsPerSecond * share,
+    policy: { ...policy, maxInFlight: Math.max(1, Math.round(policy.maxInFlight * share)) },
+    concurrency: Math.max(1, Math.round(concurrency * share)),
+  });
+  const between = scaled - simulated;
+  const perSecond = Math.min(
+    callsPerSecond / (1 + steady.pollsPerLabel),
+    policy.maxInFlight / Math.max(0.001, steady.inFlightMs / 1000),
+  );
+  return {
+    pollsPerLabel: (outcome.polls + between * steady.pollsPerLabel) / scaled,
+    seconds: outcome.seconds + between / (perSecond * share),
+  };
+}
+
+/** What is supposed of tasks that nobody saw settle makes a run no longer than this much of what was seen. */
+const BEYOND_SEEN = 1.5;
+
+/** Settle times as often as they were seen, in an order that says nothing. */
+function draw({ times, total, seenToMs }: SettleTimes, count: number): number[] {
+  const drawn: number[] = [];
+  let [at, upTo] = [0, times[0]?.count ?? 0];
+  for (let n = 0; n < count; n += 1) {
+    const place = ((n + 0.5) / count) * total;
+    while (place > upTo && at < times.length - 1) upTo += times[++at]?.count ?? 0;
+    drawn.push(Math.min(times[at]?.ms ?? 0, BEYOND_SEEN * seenToMs));
+  }
+  const random = seededRandom(count);
+  for (let n = drawn.length - 1; n > 0; n -= 1) {
+    const other = Math.floor(random() * (n + 1));
+    [drawn[n], drawn[other]] = [drawn[other] ?? 0, drawn[n] ?? 0];
+  }
+  return drawn;
+}

@@ -1,0 +1,56 @@
+import { type Range, within } from './range.js';
+
+export interface Price {
+  /** Sats per label. */
+  value: number;
+  source: 'history' | 'usage' | 'flag';
+  /** Labels that it was learned from; 0 for one that was given. */
+  labels: number;
+  /** How much the averages of single runs differ from it, as a share of it; 0 for fewer than two runs. */
+  spread: number;
+}
+
+/** A run that has settled lines: what it paid for them. */
+export interface PaidRun {
+  settled: number;
+  costSats: number;
+  polls: number;
+}
+
+/** A task's price depends on how many labelers agreed: by this share of the mean, or less, prices differ (65% of two and three of three do by 20%). */
+const PRICES_DIFFER = 0.5;
+
+/**
+ * The mean price of a label in past runs. A run that settled from webhook deliveries alone was not told its prices, and
+ * does not count. Null when no run tells.
+ */
+export function priceOf(runs: readonly PaidRun[]): Price | null {
+  const told = runs.filter(({ settled, costSats, polls }) => settled > 0 && costSats > 0 && polls >= settled);
+  const settled = told.reduce((sum, run) => sum + run.settled, 0);
+  if (settled === 0) return null;
+  const value = told.reduce((sum, run) => sum + run.costSats, 0) / settled;
+  const squares = told.reduce(
+    (sum, run) => sum + run.settled * (run.costSats / run.settled / value - 1) ** 2,
+    0,
+  );
+  return {
+    value,
+    source: 'history',
+    labels: settled,
+    spread: told.length > 1 ? Math.sqrt(squares / settled) : 0,
+  };
+}
+
+/** What `labels` more labels cost: the mean is known from some, and theirs will differ from it by chance. */
+export function costOfLabels(price: Price, labels: Range): Range {
+  if (labels.high === 0) return { expected: 0, low: 0, high: 0 };
+  const known = price.source === 'flag' ? 0 : PRICES_DIFFER ** 2 / Math.max(1, price.labels);
+  const chance = price.source === 'flag' ? 0 : PRICES_DIFFER ** 2 / Math.max(1, labels.expected);
+  const share = 2 * Math.sqrt(known + chance + price.spread ** 2);
+  const mean = within(price.value, price.value * share);
+  return {
+    expected: price.value * labels.expected,
+    low: mean.low * labels.low,
+    high: mean.high * labels.high,
+  };
+}
