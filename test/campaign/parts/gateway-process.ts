@@ -44,7 +44,9 @@ export async function startGateway(dir: string, options: Partial<SandboxOptions>
     },
     async start() {
       if (running()) return;
-      child = spawn(process.execPath, [MAIN, JSON.stringify({ ...options, port, dir })], { stdio: 'ignore' });
+      child = spawn(process.execPath, [MAIN, JSON.stringify({ ...options, port, dir, control: true })], {
+        stdio: 'ignore',
+      });
       await tries(READY_MS, healthy);
     },
     async set(patch) {
