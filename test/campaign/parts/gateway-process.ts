@@ -50,7 +50,12 @@ export async function startGateway(dir: string, options: Partial<SandboxOptions>
       await tries(READY_MS, healthy);
     },
     async set(patch) {
-      const answer = await fetch(`${url}/__sandbox/set`, { method: 'POST', body: JSON.stringify(patch) });
+      const headers = { 'content-type': 'application/json' };
+      const answer = await fetch(`${url}/__sandbox/set`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify(patch),
+      });
       if (!answer.ok) throw new Error(await answer.text());
     },
     async calls() {
