@@ -26,10 +26,13 @@ export interface Finding {
 }
 
 export interface Findings {
+  seed: string;
   list: Finding[];
   /** How often each fault was done, and how long after its end a line ended, ms. */
   done: Map<string, { times: number; recoveries: number[] }>;
   cancelled: boolean;
+  /** The longest time in which nothing was broken and no line ended. */
+  longestSilenceMs: number;
   begin(faults: Pick<Fault, 'name' | 'blocks'>[]): void;
   healed(): void;
   recovered(faults: Pick<Fault, 'name'>[], ms: number): void;
@@ -47,9 +50,11 @@ export function newFindings({ seed }: Pick<Plan, 'seed'>): Findings {
   const since = (ms: number) =>
     past.filter(({ until }) => Date.now() - until < ms).flatMap(({ faults }) => faults);
   const findings: Findings = {
+    seed,
     list: [],
     done: new Map(),
     cancelled: false,
+    longestSilenceMs: 0,
     begin(faults) {
       past.push({ faults, until: Number.POSITIVE_INFINITY });
       for (const { name } of faults) {

@@ -1,5 +1,5 @@
 /**
- * `npm run campaign -- --seed N --minutes M [--faults N] [--round N] [--parallel N] [--only names]
+ * `npm run campaign -- --seed N --minutes M [--faults N] [--round N] [--parallel N] [--lines 500-3000] [--only names]
  * [--skip names] [--known kinds]`: runs of the built command line with faults at random. Prints a table, writes JSON, and ends with 1 when the judge
  * found anything.
  */
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     skip: text,
     known: text,
     steps: text,
+    lines: text,
     parallel: text,
     'hung-seconds': text,
     json: text,
@@ -31,6 +32,11 @@ const { values } = parseArgs({
 const number = (value: string | undefined) => (value === undefined ? undefined : Number(value));
 const list = (value: string | undefined) => value?.split(',').map((name) => name.trim());
 
+function range(value: string | undefined): [number, number] | undefined {
+  if (value === undefined) return undefined;
+  const [least, most] = value.split('-').map(Number);
+  return [least ?? 0, most ?? least ?? 0];
+}
 const kinds = new Set<string>([...Object.keys(KINDS), ...ON_THE_WAY]);
 const known = list(values.known)?.map((name): FindingKind => {
   if (!kinds.has(name)) throw new Error(`--known: there is no kind ${name}`);
@@ -50,6 +56,7 @@ const report = await runCampaign({
   known,
   parallel: number(values.parallel),
   steps: number(values.steps),
+  lines: range(values.lines),
   hungMs: (number(values['hung-seconds']) ?? 60) * 1_000,
   signal: stop.signal,
   log: (line) => process.stderr.write(`${line}\n`),

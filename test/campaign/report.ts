@@ -25,6 +25,8 @@ export interface Report {
   lines: number;
   faults: number;
   minutes: number;
+  /** With nothing broken and no line that ended, and the round it was in. */
+  longest_silence: { seconds: number; seed: string } | null;
   table: FaultRow[];
   findings: Finding[];
   /** Each counted once. */
@@ -41,8 +43,11 @@ export function newReport(seed: string): { add(round: Findings, lines: number): 
   const rows = new Map<string, FaultRow & { recoveries: number[] }>();
   const findings: Finding[] = [];
   let [rounds, allLines] = [0, 0];
+  let longest: Report['longest_silence'] = null;
   return {
-    add({ list, done }, lines) {
+    add({ seed: round, list, done, longestSilenceMs }, lines) {
+      const silence = Number((longestSilenceMs / 1_000).toFixed(1));
+      if (longest === null || silence > longest.seconds) longest = { seconds: silence, seed: round };
       rounds += 1;
       allLines += lines;
       findings.push(...list);
@@ -79,6 +84,7 @@ export function newReport(seed: string): { add(round: Findings, lines: number): 
       for (const { kind, count } of findings) totals[kind] = (totals[kind] ?? 0) + count;
       return {
         ...{ seed, rounds, lines: allLines, table, findings, totals },
+        longest_silence: longest,
         faults: table.reduce((sum, { times }) => sum + times, 0),
         minutes: Number(((Date.now() - started) / 60_000).toFixed(1)),
       };
@@ -108,9 +114,10 @@ export function formatReport({ table, findings, totals, ...sums }: Report): stri
     time(slowest_recovery),
   ]);
   const row = (cells: string[]) => `| ${cells.join(' | ')} |`;
-  const { rounds, lines: all, faults, minutes, seed } = sums;
+  const { rounds, lines: all, faults, minutes, seed, longest_silence: silence } = sums;
   return [
     `seed ${seed}: ${rounds} rounds, ${all} lines, ${faults} faults, ${minutes} minutes`,
+    `longest silence with nothing broken: ${silence?.seconds ?? 0} s (${silence?.seed})`,
     '',
     row(HEAD),
     row(HEAD.map(() => '---')),

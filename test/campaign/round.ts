@@ -117,7 +117,7 @@ async function doStep(world: World, findings: Findings, step: Step, options: Rou
   const healed = Date.now();
   const { ended } = world.progress;
   options.log(`${names}, ${step.holdMs} ms`);
-  const patience = newPatience(world, options.hungMs);
+  const patience = newPatience(world, findings, options.hungMs);
   while (world.progress.ended <= ended) {
     if (await within(world, LOOK_MS)) return true;
     if (patience.isOver()) {
@@ -133,13 +133,18 @@ async function doStep(world: World, findings: Findings, step: Step, options: Rou
  * Whether no line has ended for too long. A machine that is too busy to let this process look is too busy for the run as
  * well: what passes between two looks counts as no more than twice what was meant to.
  */
-function newPatience(world: World, hungMs: number): { isOver(): boolean } {
-  let [waited, looked, seen] = [0, Date.now(), world.progress.ended];
+function newPatience(world: World, findings: Findings, hungMs: number): { isOver(): boolean } {
+  const begun = Date.now();
+  let [waited, looked, seen] = [0, begun, world.progress.ended];
   return {
     isOver() {
       const now = Date.now();
       waited = world.progress.ended === seen ? waited + Math.min(now - looked, 2 * LOOK_MS) : 0;
       [looked, seen] = [now, world.progress.ended];
+      findings.longestSilenceMs = Math.max(
+        findings.longestSilenceMs,
+        now - Math.max(begun, world.progress.at),
+      );
       return waited > hungMs;
     },
   };
@@ -154,7 +159,7 @@ async function attempt(findings: Findings, fault: Fault, act: () => Promise<void
 }
 
 async function waitForEnd(world: World, findings: Findings, { hungMs }: RoundOptions): Promise<boolean> {
-  const patience = newPatience(world, hungMs);
+  const patience = newPatience(world, findings, hungMs);
   while (!(await within(world, LOOK_MS)))
     if (patience.isOver()) {
       await reportHung(world, findings);

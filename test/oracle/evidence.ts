@@ -65,7 +65,9 @@ export async function readFiles(out: string): Promise<Map<string, Buffer>> {
 }
 
 export async function readTasks(gatewayUrl: string): Promise<BoughtTask[]> {
-  const text = await (await fetch(`${gatewayUrl}/__sandbox/tasks`)).text();
+  const answer = await fetch(`${gatewayUrl}/__sandbox/tasks`);
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`the Gateway does not show its tasks: ${text}`);
   return text
     .split('\n')
     .filter(Boolean)

@@ -45,6 +45,26 @@ const BUSY_SCRIPT =
   "local t = redis.call('TIME') local till = t[1] * 1000 + t[2] / 1000 + ARGV[1] " +
   "repeat t = redis.call('TIME') until t[1] * 1000 + t[2] / 1000 > till return 1";
 
+/** The command is done, its connection is cut in the place of the answer, and the client sends it again. */
+const loseAnswers = (
+  name: string,
+  { share, most, of }: { share: number; most: number; of: (command: string) => boolean },
+): Fault => ({
+  name,
+  at: 'redis',
+  weight: 1.5,
+  lastsMs: [200, 1_500],
+  apply(world) {
+    let left = world.random.int(1, most);
+    decide(world, (command) => {
+      if (left === 0 || !of(command) || !world.random.chance(share)) return 'pass';
+      left -= 1;
+      return 'lose';
+    });
+  },
+  heal: letPass,
+});
+
 const stepClock = (seconds: number): Fault => ({
   name: `redis: clock ${seconds > 0 ? '+' : ''}${seconds} s`,
   at: 'redis',
@@ -78,21 +98,11 @@ export const redisFaults: Fault[] = [
     apply: (world) => world.redis.kill('SIGSTOP'),
     heal: (world) => world.redis.kill('SIGCONT'),
   },
-  {
-    name: 'redis: answers lost',
-    at: 'redis',
-    weight: 3,
-    lastsMs: [200, 1_500],
-    apply(world) {
-      let left = world.random.int(1, 5);
-      decide(world, (command) => {
-        if (left === 0 || READS.test(command) || !world.random.chance(0.2)) return 'pass';
-        left -= 1;
-        return 'lose';
-      });
-    },
-    heal: letPass,
-  },
+  loseAnswers('redis: answers lost', { share: 0.2, most: 5, of: (command) => !READS.test(command) }),
+  loseAnswers('redis: answers of scripts lost', {
+    ...{ share: 0.5, most: 15 },
+    of: (command) => command === 'EVALSHA' || command === 'EVAL',
+  }),
   {
     name: 'redis: connections cut',
     at: 'redis',

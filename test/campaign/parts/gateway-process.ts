@@ -44,11 +44,18 @@ export async function startGateway(dir: string, options: Partial<SandboxOptions>
     },
     async start() {
       if (running()) return;
-      child = spawn(process.execPath, [MAIN, JSON.stringify({ ...options, port, dir })], { stdio: 'ignore' });
+      child = spawn(process.execPath, [MAIN, JSON.stringify({ ...options, port, dir, control: true })], {
+        stdio: 'ignore',
+      });
       await tries(READY_MS, healthy);
     },
     async set(patch) {
-      const answer = await fetch(`${url}/__sandbox/set`, { method: 'POST', body: JSON.stringify(patch) });
+      const headers = { 'content-type': 'application/json' };
+      const answer = await fetch(`${url}/__sandbox/set`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify(patch),
+      });
       if (!answer.ok) throw new Error(await answer.text());
     },
     async calls() {
