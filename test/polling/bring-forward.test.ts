@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { bringForward } from '../../src/queues/bring-forward.js';
-import { openQueues, type PollJob, queueKey } from '../../src/queues/queues.js';
+import { encodeChunk, type PolledLine } from '../../src/queues/chunk.js';
+import { openQueues, queueKey } from '../../src/queues/queues.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { pipelineTo } from '../pipeline/harness.js';
 
@@ -9,17 +10,21 @@ test('tasks that sleep too long for their age wake earlier, no other does', asyn
   const keys = runKeys(prefix, 'r');
   const queues = openQueues(keys, connection, () => undefined);
   const now = Date.now();
-  const add = (name: string, ageMs: number, delay: number, more: Partial<PollJob> = {}) =>
+  const add = (name: string, ageMs: number, delay: number, more: Partial<PolledLine> = {}) =>
     queues.poll.add(
       'poll',
-      { s: 0, l: 1, u: 'u', task: name, at: now - ageMs, ...more },
+      // The second task is younger: a chunk is as old as its oldest.
+      encodeChunk<PolledLine>(0, [
+        { line: 1, text: '{}', task: name, at: now - ageMs / 2, ...more },
+        { line: 2, text: '{}', task: name, at: now - ageMs, ...more },
+      ]),
       { jobId: name, delay },
     );
   await Promise.all(Array.from({ length: 1_200 }, (_, n) => add(`late-${n}`, 20_000, 100_000 + n)));
   await add('soon', 20_000, 5_000);
   await add('first', 0, 40_000);
   await add('old', 300_000, 600_000);
-  await add('awaits-delivery', 20_000, 900_000, { w: true });
+  await add('awaits-delivery', 20_000, 900_000, { awaitsDelivery: true });
   const inMs = async (name: string) =>
     Number(await redis.zscore(queueKey(keys, 'poll', 'delayed'), name)) / 0x1000 - now;
 

@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
+import { encodeChunk } from '../../src/queues/chunk.js';
 import { openQueues } from '../../src/queues/queues.js';
 import { createWorker } from '../../src/queues/worker.js';
 import { bullConnection } from '../../src/redis/connection.js';
@@ -21,6 +22,7 @@ test('a worker whose job does not end is closed at the deadline', async () => {
     keys,
     connection,
     concurrency: 1,
+    mostLines: null,
     log: pino({ level: 'silent' }),
     process: () =>
       new Promise<void>((resolve) => {
@@ -29,7 +31,7 @@ test('a worker whose job does not end is closed at the deadline', async () => {
       }),
   });
   worker.start();
-  await queues.submit.add('line', { s: 0, l: 1, u: 'https://example.org/1.jpg' });
+  await queues.submit.add('line', encodeChunk(0, [{ line: 1, text: '{}' }]));
   await working;
   await worker.close(50);
   // Its lock runs out, and another process takes it.
