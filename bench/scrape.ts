@@ -10,7 +10,8 @@ import { resolveSettings } from '../src/config/index.js';
 import { serveHttp } from '../src/http/serve.js';
 import { openPipeline } from '../src/open-pipeline.js';
 import type { Pipeline } from '../src/pipeline.js';
-import { jobId, openQueues } from '../src/queues/queues.js';
+import { encodeChunk } from '../src/queues/chunk.js';
+import { openQueues } from '../src/queues/queues.js';
 import { createReleasers } from '../src/releasers.js';
 import { runPolicy, taskOptions } from '../src/run.js';
 import { runKeys } from '../src/runs/keys.js';
@@ -48,9 +49,11 @@ async function fill(pipeline: Pipeline, run: string, jobs: number) {
     const lines = Array.from({ length: Math.min(500, jobs - from) }, (_, i) => from + i + 1);
     await queues.submit.addBulk(
       lines.map((l) => ({
-        name: 'line',
-        data: { s: 0, l, u: `https://images.example.org/${l}.jpg` },
-        opts: { jobId: jobId(0, l) },
+        name: 'submit',
+        data: encodeChunk(0, [
+          { line: l, text: JSON.stringify({ data_url: `https://images.example.org/${l}.jpg` }) },
+        ]),
+        opts: { jobId: `0-${l}-${l}-1` },
       })),
     );
   }

@@ -1,15 +1,15 @@
-import { Worker } from 'bullmq';
-import { expect, test } from 'vitest';
-import { type ConsumedRun, delayTrouble } from '../../src/consumers/call.js';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { type ConsumedRun, nextBackoff } from '../../src/consumers/gateway-call.js';
 import { troubleOf } from '../../src/consumers/trouble.js';
 import { httpError } from '../../src/gateway/errors.js';
-import { openQueues, type SubmitJob } from '../../src/queues/queues.js';
-import { runKeys } from '../../src/runs/keys.js';
-import { pipelineTo, until } from '../pipeline/harness.js';
+import type { Backoff } from '../../src/queues/chunk.js';
+import { pipelineTo } from '../pipeline/harness.js';
 
-/** One line whose call fails for ever, and is made again as soon as it has gone to sleep. */
+/** One line whose call fails for ever, and is made again after 10 ms, however long its backoff was to be. */
 async function failing(retryForMs: number, mostCalls: number, held: (sinceMs: number) => number) {
   const pipeline = await pipelineTo('http://127.0.0.1:1');
+  vi.useFakeTimers({ toFake: ['Date'] });
+  onTestFinished(() => void vi.useRealTimers());
   const began = Date.now();
   const snapshot = async () => ({
     ...(await pipeline.budget.snapshot()),
@@ -17,29 +17,16 @@ async function failing(retryForMs: number, mostCalls: number, held: (sinceMs: nu
   });
   const parts = { ...pipeline, budget: { ...pipeline.budget, snapshot } };
   const run = { record: { policy: { retryForMs } }, ledger: { backoff: () => undefined } };
-  const keys = runKeys(pipeline.prefix, 'r');
-  const queues = openQueues(keys, pipeline.connection, () => undefined);
-  let calls = 0;
-  let overAfter: number | undefined;
-  const worker = new Worker<SubmitJob>(
-    'submit',
-    async (job, token) => {
-      calls += 1;
-      const trouble = { kind: 'again', metric: 'server_error', message: '500' } as const;
-      await delayTrouble(parts, run as unknown as ConsumedRun, job, token, trouble);
-      overAfter = Date.now() - began;
-    },
-    { connection: pipeline.connection, prefix: keys.queuePrefix },
-  );
-  const job = await queues.submit.add('line', { s: 0, l: 1, u: 'u' });
-  const wake = async () => {
-    await job.promote().catch(() => undefined);
-    return overAfter !== undefined || calls >= mostCalls;
-  };
-  await until(wake, 'calls');
-  await worker.close();
-  await queues.close();
-  return { calls, overAfter };
+  const trouble = { kind: 'again', metric: 'server_error', message: '500' } as const;
+  let backoff: Backoff | undefined;
+  for (let calls = 1; calls <= mostCalls; calls += 1) {
+    const next = await nextBackoff(parts, run as unknown as ConsumedRun, backoff, trouble);
+    if (next === null) return { calls, overAfter: Date.now() - began };
+    expect(next.calls).toBe(calls);
+    backoff = next;
+    vi.setSystemTime(Date.now() + 10);
+  }
+  return { calls: mostCalls, overAfter: undefined };
 }
 
 test('a backoff that was cut short counts as long as it was waited for', async () => {

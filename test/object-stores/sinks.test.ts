@@ -8,8 +8,8 @@ import { flushOnce } from '../../src/results/flush.js';
 import { openSink, type Sink } from '../../src/results/sink.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { createRun, type RunRecord } from '../../src/runs/record.js';
-import { settleLine } from '../../src/runs/scripts.js';
 import type { RunSummary } from '../../src/runs/status.js';
+import { endLine, failedRow, settledRow } from '../pipeline/endings.js';
 import { pipelineTo, runPolicyOf, tempDir } from '../pipeline/harness.js';
 import { BUCKET, type TestStore, testStores } from './stores.js';
 
@@ -50,15 +50,8 @@ async function runAt(place: Awaited<ReturnType<typeof placeOf>>, policy: Partial
   };
   const { record } = await createRun(redis, prefix, wanted);
   const keys = runKeys(prefix, id);
-  const settle = (line: number) =>
-    settleLine(
-      redis,
-      keys,
-      { source: 0, line },
-      { kind: 'settled', label: 'cat', costSats: 1, record: { line } },
-    );
-  const fail = (line: number) =>
-    settleLine(redis, keys, { source: 0, line }, { kind: 'failed', code: 'rejected', record: { line } });
+  const settle = (line: number) => endLine(redis, keys, line, settledRow({ line }));
+  const fail = (line: number) => endLine(redis, keys, line, failedRow({ line }, 'rejected'));
   await place.open().claim(record);
   return { pipeline, redis, prefix, record, keys, settle, fail };
 }
@@ -174,13 +167,7 @@ describe.each(['s3', 'gs'] as const)('%s', (kind) => {
     const { redis, prefix, record, settle } = await runAt(place, { partSizeBytes: 64 << 20 });
     const wide = 'w'.repeat(1 << 20);
     const keys = runKeys(prefix, record.id);
-    for (let line = 1; line <= 20; line += 1)
-      await settleLine(
-        redis,
-        keys,
-        { source: 0, line },
-        { kind: 'settled', label: 'x', costSats: 0, record: { line, wide } },
-      );
+    for (let line = 1; line <= 20; line += 1) await endLine(redis, keys, line, settledRow({ line, wide }));
     const { proxy } = stores[kind];
     proxy.fault = ({ method, url = '', headers }) => {
       const last =

@@ -11,8 +11,8 @@ import type { Pipeline } from '../../src/pipeline.js';
 import { confidenceField, eventField, exampleOf, settleTimeField } from '../../src/runs/history.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { createRun, type RunRecord } from '../../src/runs/record.js';
-import { settleLine } from '../../src/runs/scripts.js';
 import { callMain } from '../cli-frame/harness.js';
+import { endLine, failedRow, settledRow } from '../pipeline/endings.js';
 import { API_KEY, line, pipelineTo, readOut, sandbox, tempDir, writeManifest } from '../pipeline/harness.js';
 import { DOWNLOAD_MS, findChromium, startChromium } from '../setup/chromium.js';
 import { startRedisServer } from '../setup/redis-server.js';
@@ -74,24 +74,25 @@ async function servedRun() {
 function endingLines({ redis, prefix }: Pipeline, record: RunRecord) {
   let n = 0;
   const keys = runKeys(prefix, record.id);
-  const next = () => ({ source: 0, line: ++n });
   return {
     settle: (label: string) =>
-      settleLine(redis, keys, next(), {
-        ...{ kind: 'settled', label, costSats: 700, record: {} },
-        history: [eventField('settled', record), confidenceField(0.9), settleTimeField(2_000)],
-      }),
+      endLine(
+        redis,
+        keys,
+        ++n,
+        settledRow(
+          {},
+          {
+            label,
+            costSats: 700,
+            history: [eventField('settled', record), confidenceField(0.9), settleTimeField(2_000)],
+          },
+        ),
+      ),
     fail(code: string) {
-      const at = next();
-      const row = { line: at.line, source: null, stage: 'submit', error: { message: EVIL } };
+      const row = { line: ++n, source: null, stage: 'submit', error: { message: EVIL } };
       const history = [eventField('failed', record)];
-      return settleLine(redis, keys, at, {
-        kind: 'failed',
-        code,
-        record: {},
-        example: exampleOf(row),
-        history,
-      });
+      return endLine(redis, keys, n, failedRow({}, code, { example: exampleOf(row), history }));
     },
   };
 }

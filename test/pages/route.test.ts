@@ -1,12 +1,14 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { serveHttp } from '../../src/http/serve.js';
 import { readShown } from '../../src/pages/read-runs.js';
+import { defineScript } from '../../src/redis/scripts.js';
 import { createCallLedger } from '../../src/runs/calls.js';
 import { CONFIDENCE_STEPS, EXAMPLES, examplesOf } from '../../src/runs/history.js';
 import { runKeys } from '../../src/runs/keys.js';
-import { settleLine } from '../../src/runs/scripts.js';
+import { endLine, failedRow } from '../pipeline/endings.js';
 import { API_KEY, line, pipelineTo, runLines, sandbox, tempDir, writeManifest } from '../pipeline/harness.js';
 
+const unfailScript = defineScript(new URL('../../src/runs/scripts/unfail.lua', import.meta.url));
 const sum = (values: number[]) => values.reduce((total, n) => total + n, 0);
 
 test('what a run was like adds up to its summary, and its pages are served', async () => {
@@ -78,7 +80,7 @@ test('a few failures of each code are kept, and none of a code whose failures we
   const keys = runKeys(prefix, 'r');
   const fail = (n: number, code: string) => {
     const example = { line: n, source: null, stage: 'submit', message: code };
-    return settleLine(redis, keys, { source: 0, line: n }, { kind: 'failed', code, record: {}, example });
+    return endLine(redis, keys, n, failedRow({}, code, { example }));
   };
   for (const n of [1, 2, 3, 4, 5]) await fail(n, 'rejected');
   await fail(6, 'result_timeout');
@@ -88,9 +90,10 @@ test('a few failures of each code are kept, and none of a code whose failures we
   };
   expect(await kept()).toEqual({ rejected: [1, 2, 3], result_timeout: [6] });
   const unfail = (n: number, code: string) =>
-    redis.asgUnfail(
-      ...[keys.ended(0), keys.counts, keys.failures, keys.results, keys.record, keys.examples],
-      ...[n - 1, code, '', 'part', n, EXAMPLES],
+    unfailScript.run(
+      redis,
+      [keys.ended(0), keys.counts, keys.failures, keys.results, keys.record, keys.examples],
+      ['part', n, EXAMPLES, n - 1, code, ''],
     );
   for (const n of [1, 2, 3, 4, 5]) await unfail(n, 'rejected');
   expect(await kept()).toEqual({ result_timeout: [6] });

@@ -5,7 +5,7 @@ import { flushOnce } from '../../src/results/flush.js';
 import { openSink, type Sink } from '../../src/results/sink.js';
 import { runKeys } from '../../src/runs/keys.js';
 import type { RunRecord } from '../../src/runs/record.js';
-import { settleLine } from '../../src/runs/scripts.js';
+import { endLine, settledRow } from './endings.js';
 import { pipelineTo, readOut, runPolicyOf, tempDir } from './harness.js';
 
 async function settledRun(lines: number) {
@@ -13,13 +13,7 @@ async function settledRun(lines: number) {
   const { redis, prefix } = await pipelineTo('http://127.0.0.1:1');
   const record = { id: 'f', sinkId: 's', policy: runPolicyOf(dir) } as RunRecord;
   const keys = runKeys(prefix, record.id);
-  const settle = (line: number) =>
-    settleLine(
-      redis,
-      keys,
-      { source: 0, line },
-      { kind: 'settled', label: 'cat', costSats: 1, record: { line } },
-    );
+  const settle = (line: number) => endLine(redis, keys, line, settledRow({ line }));
   for (let line = 1; line <= lines; line += 1) expect(await settle(line)).toBe(true);
   const sink = openSink(path.join(dir, 'out'));
   await sink.claim(record);
@@ -70,13 +64,7 @@ test('a plan is carried out as it was made: packed or not, whatever the run says
 test('wide rows reach the sink in small pieces', async () => {
   const { redis, prefix, record, keys, sink } = await settledRun(0);
   const wide = 'w'.repeat(400_000);
-  for (let line = 1; line <= 12; line += 1)
-    await settleLine(
-      redis,
-      keys,
-      { source: 0, line },
-      { kind: 'settled', label: 'x', costSats: 0, record: { line, wide } },
-    );
+  for (let line = 1; line <= 12; line += 1) await endLine(redis, keys, line, settledRow({ line, wide }));
   const sizes: number[] = [];
   const measured: Sink = {
     ...sink,

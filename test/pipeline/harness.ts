@@ -10,10 +10,11 @@ import { ASGGatewayClient } from '../../src/gateway/client.js';
 import { createMetrics } from '../../src/metrics/metrics.js';
 import { createObjectStores } from '../../src/object-stores/index.js';
 import type { Pipeline } from '../../src/pipeline.js';
+import { openQueues } from '../../src/queues/queues.js';
 import { connectRedis, redisOptions } from '../../src/redis/connection.js';
 import type { FailureRow, ResultRow } from '../../src/results/rows.js';
 import { type RunOutcome, runManifest, runPolicy } from '../../src/run.js';
-import { budgetKey } from '../../src/runs/keys.js';
+import { budgetKey, runKeys } from '../../src/runs/keys.js';
 import { keyFingerprint } from '../../src/runs/record.js';
 import { type SandboxOptions, startSandbox } from '../../src/sandbox/index.js';
 import { testRedis, uniquePrefix } from '../setup/redis-target.js';
@@ -168,6 +169,18 @@ export async function boughtTasks(url: string): Promise<SandboxTask[]> {
     .split('\n')
     .filter(Boolean)
     .map((row) => JSON.parse(row) as SandboxTask);
+}
+
+/** How many lines the jobs of a run's queue carry. */
+export async function linesIn(pipeline: Pipeline, run: string, queue: 'submit' | 'poll'): Promise<number> {
+  const queues = openQueues(runKeys(pipeline.prefix, run), pipeline.connection, () => undefined);
+  try {
+    const jobs = await queues[queue].getJobs(['wait', 'active', 'delayed', 'prioritized']);
+    // One that has left while they were read is null.
+    return jobs.reduce((sum, job) => sum + (job?.data?.n ?? 0), 0);
+  } finally {
+    await queues.close();
+  }
 }
 
 export async function until(

@@ -7,6 +7,7 @@ import {
   boughtTasks,
   ingestion,
   line,
+  linesIn,
   numbered,
   pipelineTo,
   readOut,
@@ -187,11 +188,11 @@ describe('what is lost comes back', () => {
   test('lost jobs are found by the sweep', async () => {
     const { gateway, dir, manifest, pipeline } = await ingestion(30, { settle: { minMs: 300, maxMs: 400 } });
     const run = runLines(pipeline, dir, manifest, { runId: 'lost', pollDelay: '400ms', pollMaxDelay: '1s' });
-    const poll = `{${pipeline.prefix}:lost}:poll:delayed`;
-    await until(async () => (await pipeline.redis.zcard(poll)) >= 20, 'tasks in flight');
+    await until(async () => (await linesIn(pipeline, 'lost', 'poll')) >= 20, 'tasks in flight');
+    const poll = `{${pipeline.prefix}:lost}:poll`;
     // Both the entry and the job's hash, as after a failover to a replica that had neither.
-    for (const id of await pipeline.redis.zrange(poll, '0', '-1'))
-      await pipeline.redis.multi().zrem(poll, id).del(`{${pipeline.prefix}:lost}:poll:${id}`).exec();
+    for (const id of await pipeline.redis.zrange(`${poll}:delayed`, '0', '-1'))
+      await pipeline.redis.multi().zrem(`${poll}:delayed`, id).del(`${poll}:${id}`).exec();
     const { summary } = await run;
     expect(summary).toMatchObject({ state: 'completed', settled: 30 });
     expect((await boughtTasks(gateway.url)).length).toBe(30);

@@ -86,7 +86,7 @@ test('a rebuild from parts that is cut off starts over: counts are right, and no
   const shown = await readShown(redis, prefix, 'r');
   expect(shown?.history.confidences[18]).toBe(5);
   expect(shown?.examples.result_timeout?.map((each) => each.line)).toEqual([6, 7]);
-  expect(await admit(redis, keys, { source: 0, line: 5 })).toBe('ended');
+  expect(await admit(redis, keys, 0, [5])).toEqual(['ended']);
   // Six tasks are known to have been bought.
-  expect(await admit(redis, keys, { source: 0, line: 8 })).toBe('budget');
+  expect(await admit(redis, keys, 0, [8])).toEqual(['budget']);
 });

@@ -1,10 +1,10 @@
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { failLine } from '../../src/consumers/lines.js';
 import { openManifest } from '../../src/manifest/index.js';
-import { rejectLine } from '../../src/producers/lines.js';
 import type { Producer } from '../../src/producers/produce.js';
 import { reopenManifest } from '../../src/producers/reopen-manifest.js';
+import { decodeChunk } from '../../src/queues/chunk.js';
+import { failedEnding, rejectedEnding } from '../../src/results/endings.js';
 import { finishRun } from '../../src/results/finish.js';
 import { flushOnce } from '../../src/results/flush.js';
 import { openSink, type Sink } from '../../src/results/sink.js';
@@ -12,6 +12,7 @@ import { openProducer } from '../../src/run.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { createRun, type RunRecord } from '../../src/runs/record.js';
 import { retryFailures } from '../../src/runs/retry.js';
+import { endLine } from './endings.js';
 import { numbered, pipelineTo, readOut, runPolicyOf, tempDir, writeManifest } from './harness.js';
 
 const LABEL_SPEC = { question: 'Which?', options: ['cat', 'dog'] };
@@ -44,13 +45,15 @@ async function failedRun(lines = 5) {
   await sink.claim(record);
   await redis.hset(keys.counts, 'lines', lines);
   await redis.hset(keys.cursor, 'produced', 1);
-  const producer = openProducer(pipeline, record);
+  // Two lines to a job, so that a retry can be cut off between two of them.
+  const producer = { ...openProducer(pipeline, record), linesPerChunk: async () => 2 };
   onTestFinished(() => producer.close());
   const problem = { code: 'invalid_json', message: 'no' } as const;
-  const raw = { line: 1, end: 0, bytes: 0, text: 'x' };
-  await rejectLine(producer, record, 0, raw, { kind: 'rejected', problem, input: 'x' });
-  const fail = (line: number) =>
-    failLine(pipeline, record, { s: 0, l: line, u: `https://x.example/${line}` }, FAILURE);
+  await endLine(redis, keys, 1, rejectedEnding(record, 0, { line: 1, problem, input: '"x"' }));
+  const fail = (line: number) => {
+    const text = JSON.stringify({ data_url: `https://x.example/${line}` });
+    return endLine(redis, keys, line, failedEnding(record, 0, { line, text }, FAILURE));
+  };
   for (let line = 2; line <= lines; line += 1) await fail(line);
   const flusher = { redis, prefix, sink };
   const end = async () => {
@@ -59,7 +62,7 @@ async function failedRun(lines = 5) {
   };
   const queued = async () => {
     const jobs = await producer.queues.submit.getJobs(['wait', 'prioritized']);
-    return jobs.map(({ data }) => data.l).sort((a, b) => a - b);
+    return jobs.flatMap(({ data }) => decodeChunk(data).lines.map(({ line }) => line)).sort((a, b) => a - b);
   };
   return { dir, out, redis, record, keys, sink, producer, flusher, fail, end, queued };
 }
@@ -71,7 +74,7 @@ const killed = () => Promise.reject(new Error('killed'));
 const STEPS: Record<string, (run: Fixture) => [Producer, Sink]> = {
   'before the summary is gone': ({ producer, sink }) => [producer, { ...sink, removeSummary: killed }],
   'before a line is queued': ({ producer, sink }) => [{ ...producer, queues: dying(producer, 0) }, sink],
-  'in the middle of the lines': ({ producer, sink }) => [{ ...producer, queues: dying(producer, 2) }, sink],
+  'in the middle of the lines': ({ producer, sink }) => [{ ...producer, queues: dying(producer, 1) }, sink],
   'before the part is set aside': ({ producer, sink }) => [producer, { ...sink, setAside: killed }],
   'after the part is set aside': ({ producer, sink }) => [
     producer,
@@ -85,15 +88,14 @@ const STEPS: Record<string, (run: Fixture) => [Producer, Sink]> = {
   ],
 };
 
-/** Queues that die after so many lines. */
-function dying({ queues }: Producer, lines: number): Producer['queues'] {
-  let left = lines;
+/** Queues that die after so many jobs. */
+function dying({ queues }: Producer, jobs: number): Producer['queues'] {
   const submit = new Proxy(queues.submit, {
     get(target, name) {
-      if (name !== 'add') return Reflect.get(target, name);
-      return (...args: Parameters<typeof target.add>) => {
-        left -= 1;
-        return left < 0 ? killed() : target.add(...args);
+      if (name !== 'addBulk') return Reflect.get(target, name);
+      return async (all: Parameters<typeof target.addBulk>[0]) => {
+        await target.addBulk(all.slice(0, jobs));
+        await killed();
       };
     },
   });
@@ -173,11 +175,12 @@ describe('a run is not summed up', () => {
     expect(await run.end()).toBe(true);
     const [producer, sink] = STEPS['in the middle of the lines']?.(run) ?? [run.producer, run.sink];
     await expect(retryFailures(producer, run.record, sink)).rejects.toThrow('killed');
-    for (const line of [2, 3, 4]) await run.fail(line);
+    expect(await run.queued()).toEqual([2, 3]);
+    for (const line of [2, 3, 4, 5]) await run.fail(line);
     await run.producer.queues.submit.drain();
     await expect(run.end()).rejects.toMatchObject({
       code: 'sink',
-      message: 'the parts hold 9 rows, and 5 lines have ended',
+      message: 'the parts hold 10 rows, and 5 lines have ended',
       hint: expect.stringContaining('asg-ingest retry r'),
     });
     await retryFailures(run.producer, run.record, run.sink);

@@ -17,6 +17,7 @@ import {
   boughtTasks,
   ingestion,
   line,
+  linesIn,
   numbered,
   pipelineTo,
   readOut,
@@ -86,7 +87,7 @@ describe('--budget is not passed', () => {
     const stop = AbortSignal.abort();
     await runLines(pipeline, dir, manifest, { runId: 'r', budget: 4 }, stop);
     const keys = runKeys(pipeline.prefix, 'r');
-    for (const n of [1, 2]) expect(await admit(pipeline.redis, keys, { source: 0, line: n })).toBe('fresh');
+    expect(await admit(pipeline.redis, keys, 0, [1, 2])).toEqual(['fresh', 'fresh']);
     const { blocked, summary } = await runLines(pipeline, dir, manifest, { runId: 'r', budget: 4 });
     expect([blocked?.reason, summary.failed]).toEqual(['budget', 0]);
     expect((await boughtTasks(gateway.url)).length).toBe(4);
@@ -319,8 +320,9 @@ describe('trouble at the Gateway', () => {
     await until(async () => (await pipeline.budget.snapshot()).pausedForMs > 2_000, 'a long pause');
     await until(async () => {
       const reading = await readRun(pipeline.redis, pipeline.prefix, 'r');
-      return reading?.jobs.submitting === 0 && reading.jobs.submit + reading.jobs.poll === 20;
-    }, 'all jobs back in their queues');
+      const lines = (await linesIn(pipeline, 'r', 'submit')) + (await linesIn(pipeline, 'r', 'poll'));
+      return reading?.jobs.submitting === 0 && lines === 20;
+    }, 'all lines back in their queues');
     gateway.set({ rateLimit: null });
     const { summary } = await run;
     expect(summary).toMatchObject({ state: 'completed', settled: 20, failed: 0 });
@@ -334,16 +336,18 @@ test('`work` queues lost lines again, after a sweep that Redis cut off', async (
   const { manifest: opened, prepared } = await prepare(pipeline, settingsFor(dir), manifest, dir);
   if (prepared.kind !== 'go') throw new Error('nothing to produce');
   const producer = openProducer(pipeline, prepared.record);
-  await keepProducing(producer, prepared.record, async () => opened, options);
-  await producer.queues.submit.remove('0-2');
+  const oneByOne = { ...producer, linesPerChunk: async () => 1 };
+  await keepProducing(oneByOne, prepared.record, async () => opened, options);
+  expect(await producer.queues.submit.remove('0-2-2-1')).toBe(1);
   await producer.close();
-  // The sweep's lease is the first thing that is counted up.
-  const { incr } = pipeline.redis;
+  // The first thing that a sweep does is to take the lease.
+  const { lease } = runKeys(pipeline.prefix, prepared.record.id);
+  const set = pipeline.redis.set.bind(pipeline.redis) as (...args: unknown[]) => Promise<'OK' | null>;
   let hiccups = 0;
-  pipeline.redis.incr = (...args: Parameters<typeof incr>) => {
-    hiccups += 1;
-    return hiccups === 1 ? Promise.reject(new Error('LOADING')) : incr.apply(pipeline.redis, args);
-  };
+  pipeline.redis.set = ((...args: unknown[]) => {
+    if (args[0] === lease) hiccups += 1;
+    return args[0] === lease && hiccups === 1 ? Promise.reject(new Error('LOADING')) : set(...args);
+  }) as typeof pipeline.redis.set;
   startWork(pipeline, { sweepAgainMs: 50 });
   await isState(pipeline, prepared.record.id, 'completed');
   expect(hiccups).toBeGreaterThan(1);

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import type { SettledResult } from '../../src/gateway/types.js';
 import { createPolls } from '../../src/polling/polls.js';
 import { runKeys } from '../../src/runs/keys.js';
+import { createLearn } from '../../src/runs/learn.js';
 import type { RunReading } from '../../src/runs/read-status.js';
-import { learn } from '../../src/runs/scripts.js';
 import { pipelineTo, runPolicyOf, tempDir } from '../pipeline/harness.js';
 import { draw } from './distributions.js';
 
@@ -17,18 +17,18 @@ async function run(policy: Partial<RunReading['record']['policy']> = {}) {
     pollMaxDelayMs: 60_000,
     maxInFlight: 100_000,
   };
-  const reading = (status: object, pollDue = 0) =>
+  const reading = (status: object, tasksDue = 0) =>
     ({
       record: { policy: { ...defaults, ...policy }, startedAt: new Date().toISOString() },
       status: { produced: false, queued: 20_000, in_flight: 1_000, ...status },
-      jobs: { pollDue },
+      tasksDue,
       present: { callsPerSecond: 0 },
-    }) as RunReading;
+    }) as unknown as RunReading;
   const keys = runKeys(prefix, 'r');
   const open = () =>
     createPolls({
       policy: reading({}).record.policy,
-      learn: (sightings, settled) => learn(redis, keys, sightings, settled),
+      learn: createLearn(redis, keys),
       bringForward: async () => undefined,
       concurrency: 200,
     });

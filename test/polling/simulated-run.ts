@@ -150,9 +150,9 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
       await polls.look({
         record: { policy, startedAt: new Date(0).toISOString() },
         status: { produced: submitted === lines, queued: fed - submitted, in_flight: submitted - collected },
-        jobs: { pollDue: ready.length - next },
+        tasksDue: ready.length - next,
         present: { callsPerSecond: calls },
-      } as RunReading);
+      } as unknown as RunReading);
       calls = 0;
     }
     now += STEP_MS;

@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { Secret } from '../../src/config/secret.js';
 import { serveHttp } from '../../src/http/serve.js';
 import { createLogger } from '../../src/logging.js';
+import { encodeChunk } from '../../src/queues/chunk.js';
 import { openQueues } from '../../src/queues/queues.js';
 import { runKeys, runsIndexKey } from '../../src/runs/keys.js';
 import { pipelineTo, until } from '../pipeline/harness.js';
@@ -50,7 +51,8 @@ async function open({ writes = false } = {}) {
   return { pipeline, url: server?.url ?? '', logged, call, addRun, listed, names };
 }
 
-const job = { s: 0, l: 1, u: 'https://bucket.example.org/1.jpg?X-Amz-Signature=abc' };
+const url = 'https://bucket.example.org/1.jpg?X-Amz-Signature=abc';
+const job = encodeChunk(0, [{ line: 1, text: JSON.stringify({ data_url: url }) }]);
 
 test('the queues of the runs on record, as they come and go; a pruned run leaves nothing', async () => {
   const { pipeline, addRun, names, listed } = await open();

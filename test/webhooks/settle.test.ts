@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Pipeline } from '../../src/pipeline.js';
-import { runKeys } from '../../src/runs/keys.js';
+import { runKeys, TASK_BUCKETS } from '../../src/runs/keys.js';
 import {
   boughtTasks,
   line,
@@ -25,7 +25,8 @@ const settledBy = (rows: { settled_by: string }[]) => [...new Set(rows.map((row)
 /** Nothing of the index or the hints is left once a run has ended. */
 async function expectNoTraces(pipeline: Pipeline, runId: string) {
   const keys = runKeys(pipeline.prefix, runId);
-  expect(await pipeline.redis.exists(keys.tasks, keys.hints)).toBe(0);
+  const tasks = Array.from({ length: TASK_BUCKETS }, (_, bucket) => keys.tasks(bucket));
+  expect(await pipeline.redis.exists(keys.hints, ...tasks)).toBe(0);
 }
 
 test('every line is collected by one poll, when its delivery comes', async () => {

@@ -1,0 +1,396 @@
+import { readdirSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import type { RedisClient } from '../../src/redis/connection.js';
+import { defineScript, type ScriptArgument } from '../../src/redis/scripts.js';
+import { type RunKeys, runKeys } from '../../src/runs/keys.js';
+import { admit } from '../../src/runs/scripts.js';
+import { pipelineTo } from '../pipeline/harness.js';
+
+const DIRECTORY = new URL('../../src/runs/scripts/', import.meta.url);
+
+/** Everything under a run's keys, by its type. Times to live are left out: a lease that is renewed again lives longer. */
+async function dump(redis: RedisClient, keys: RunKeys): Promise<Record<string, unknown>> {
+  const all: Record<string, unknown> = {};
+  const read: Record<string, (key: string) => Promise<unknown>> = {
+    hash: (key) => redis.hgetall(key),
+    string: async (key) => (await redis.getBuffer(key))?.toString('hex'),
+    list: (key) => redis.lrange(key, 0, -1),
+    set: async (key) => (await redis.smembers(key)).sort(),
+    zset: (key) => redis.zrange(key, '0', '-1', 'WITHSCORES'),
+    stream: (key) => redis.xrange(key, '-', '+'),
+  };
+  for (const key of (await redis.keys(`${keys.queuePrefix}*`)).sort())
+    all[key.slice(keys.queuePrefix.length + 1)] = await read[await redis.type(key)]?.(key);
+  return all;
+}
+
+/** A consumer's note of when it was last there is a time: the call that comes later notes a later one. */
+const timesLeftOut = (all: Record<string, unknown>) => {
+  const consumers = all.consumers as Record<string, string> | undefined;
+  if (consumers === undefined) return all;
+  const noted = Object.entries(consumers).map(([name, said]) => [name, said.replace(/:\d{13}:/, ':now:')]);
+  return { ...all, consumers: Object.fromEntries(noted) };
+};
+
+interface Case {
+  /** What is in Redis before. */
+  before(redis: RedisClient, keys: RunKeys): Promise<unknown>;
+  keys(keys: RunKeys): string[];
+  args: ScriptArgument[];
+  /** What the first call changes, and no more than that: key → what it holds afterwards. */
+  effect: Record<string, unknown>;
+  /** What the two calls answer; twice the same when there is one. */
+  answers: [unknown] | [unknown, unknown];
+  /** What the second call may change all the same. */
+  again?: Record<string, unknown>;
+}
+
+const none = async () => undefined;
+/** A run of ten lines, whose every line's bit can be told from its number. */
+const running = (policy: object = {}) => ({
+  state: 'running',
+  policy: JSON.stringify({ maxInFlight: 100, budget: null, ...policy }),
+});
+const bits = (...set: number[]) => {
+  const bytes = Buffer.alloc(Math.floor(Math.max(...set, 0) / 8) + 1);
+  for (const bit of set) bytes.writeUInt8(bytes.readUInt8(bit >> 3) | (0x80 >> (bit & 7)), bit >> 3);
+  return bytes.toString('hex');
+};
+const setBits = async (redis: RedisClient, key: string, ...set: number[]) => {
+  for (const bit of set) await redis.setbit(key, bit, 1);
+};
+const ENTRY = '1700000000000-0';
+const NEXT = '1700000000001-0';
+const entry = (redis: RedisClient, keys: RunKeys, id: string, row: string) =>
+  redis.xadd(keys.results, id, 'k', 'settled', 'n', 1, 'd', row);
+
+const ending = (bit: number, kind: string, name: string, cost: number, history: string, example = '') => [
+  ...[bit, kind, name, cost, `{"line":${bit + 1}}`, history, example],
+];
+const ENDS = [
+  3,
+  ...ending(0, 'settled', 'cat', 7, 's3 c18'),
+  ...ending(1, 'settled', 'cat', 5, 's3 c9'),
+  ...ending(2, 'failed', 'rejected', 0, 'f3', '{"line":3}'),
+  ...ending(3, 'unbought', 'rejected', 0, 'f3', '{"line":4}'),
+];
+
+const CASES: Record<string, Case> = {
+  'add-calls': {
+    before: (redis, keys) => redis.hset(keys.calls, 'submit:202', 5),
+    keys: (keys) => [keys.seen, keys.calls, keys.history],
+    args: ['sender', 1, 2, 'submit:202', 3, 'polls', 2, 'u0', 3],
+    effect: { seen: { sender: '1' }, calls: { 'submit:202': '8', polls: '2' }, history: { u0: '3' } },
+    answers: [1, 0],
+  },
+  // A second call finds the lines admitted, by whom it cannot know: it says so, and notes that they are contested, so
+  // that neither caller takes the admission back. Nothing is counted twice.
+  admit: {
+    async before(redis, keys) {
+      await redis.hset(keys.record, running({ budget: 3 }));
+      await redis.hset(keys.counts, 'bought', 1);
+      await setBits(redis, keys.ended(0), 0);
+      await setBits(redis, keys.givenBack(0), 1);
+    },
+    keys: (keys) => [
+      ...[keys.record, keys.ended(0), keys.admitted(0), keys.contested(0), keys.counts, keys.givenBack(0)],
+    ],
+    args: [0, 1, 2, 3],
+    effect: { 'admitted:0': bits(1, 2), 'given-back:0': '00', counts: { bought: '3', in_flight: '2' } },
+    answers: [
+      ['running', 'effb'],
+      ['running', 'eaab'],
+    ],
+    again: { 'contested:0': bits(1, 2) },
+  },
+  'all-told': {
+    before: (redis, keys) => redis.hset(keys.consumers, { there: '1:9999999999999:0', gone: '0:1:0' }),
+    keys: (keys) => [keys.consumers],
+    args: [4_000],
+    effect: { consumers: { there: '1:now:0' } },
+    answers: [1],
+  },
+  attend: {
+    before: none,
+    keys: (keys) => [keys.consumers],
+    args: ['consumer', 1, '12.5:3'],
+    effect: { consumers: { consumer: '1:now:12.5:3' } },
+    answers: [1],
+  },
+  checkpoint: {
+    async before(redis, keys) {
+      await redis.set(keys.lease, 'token');
+      await redis.hset(keys.record, running());
+      await redis.hset(keys.cursor, { source: 0, line: 10, offset: 100 });
+      await redis.hset(keys.counts, { lines: 9, settled: 4, failed: 1, in_flight: 2 });
+    },
+    keys: (keys) => [keys.lease, keys.cursor, keys.counts, keys.record],
+    args: ['token', '0:10:100', '1:5:50', 12, 3, 400, 1],
+    effect: {
+      cursor: { source: '1', line: '5', offset: '50', produced: '1' },
+      counts: { lines: '21', settled: '4', failed: '1', in_flight: '2', skipped: '3', bytes: '400' },
+    },
+    answers: [[1, 14, 0, 'running']],
+  },
+  'commit-plan': {
+    async before(redis, keys) {
+      await redis.set(keys.plan, 'the plan');
+      await entry(redis, keys, ENTRY, '{}');
+      await entry(redis, keys, NEXT, '{"next":1}');
+      await redis.hset(keys.counts, { unflushed_bytes: 14, unflushed_rows: 2 });
+    },
+    keys: (keys) => [keys.plan, keys.results, keys.parts, keys.counts],
+    args: ['the plan', NEXT, 3, 1, '{"name":"p1"}', '{"name":"p2"}'],
+    effect: {
+      plan: undefined,
+      results: [[NEXT, ['k', 'settled', 'n', '1', 'd', '{"next":1}']]],
+      parts: ['{"name":"p1"}', '{"name":"p2"}'],
+      counts: { unflushed_bytes: '11', unflushed_rows: '1' },
+    },
+    answers: [1, 0],
+  },
+  create: {
+    before: none,
+    keys: (keys) => [keys.record],
+    args: ['id', 'r', 'state', 'running'],
+    effect: { run: { id: 'r', state: 'running' } },
+    answers: [1, 0],
+  },
+  'drop-plan': {
+    async before(redis, keys) {
+      await redis.set(keys.plan, 'the plan');
+      await entry(redis, keys, NEXT, '{}');
+    },
+    keys: (keys) => [keys.plan, keys.results],
+    args: ['the plan', ENTRY],
+    effect: { plan: undefined },
+    answers: [1, 0],
+  },
+  'end-lines': {
+    async before(redis, keys) {
+      await setBits(redis, keys.admitted(0), 0, 1, 2, 3, 4);
+      await redis.hset(keys.counts, { in_flight: 5, bought: 5 });
+    },
+    keys: (keys) => [
+      ...[keys.ended(0), keys.admitted(0), keys.contested(0), keys.counts, keys.results, keys.failures],
+      ...[keys.labels, keys.history, keys.examples],
+    ],
+    args: ENDS,
+    effect: {
+      'ended:0': bits(0, 1, 2, 3),
+      'admitted:0': bits(4),
+      counts: {
+        ...{ in_flight: '1', bought: '4', settled: '2', failed: '2', cost_sats: '12' },
+        ...{ unflushed_rows: '4', unflushed_bytes: '44' },
+      },
+      results: expect.arrayContaining([
+        [expect.any(String), ['k', 'settled', 'n', '2', 'd', '{"line":1}\n{"line":2}']],
+        [expect.any(String), ['k', 'failed', 'n', '2', 'd', '{"line":3}\n{"line":4}']],
+      ]),
+      failures: { rejected: '2' },
+      labels: { cat: '2' },
+      history: { s3: '2', c18: '1', c9: '1', f3: '2' },
+      examples: { '1:rejected': '{"line":3}', '2:rejected': '{"line":4}' },
+    },
+    answers: ['1111', '0000'],
+  },
+  'forget-tasks': {
+    async before(redis, keys) {
+      await redis.hset(keys.hints, { t1: 'said', t2: 'said' });
+      await redis.hset(keys.tasks(1), { t1: 'job', other: 'job' });
+      await redis.hset(keys.tasks(2), { t2: 'another job' });
+    },
+    keys: (keys) => [keys.hints, keys.tasks(1), keys.tasks(2)],
+    args: ['job', 't1', 't2'],
+    effect: { hints: { t2: 'said' }, 'tasks:1': { other: 'job' }, 'tasks:2': { t2: 'another' } },
+    answers: [1],
+  },
+  'give-back': {
+    async before(redis, keys) {
+      await redis.hset(keys.counts, 'bought', 5);
+      await setBits(redis, keys.contested(0), 1);
+    },
+    keys: (keys) => [keys.givenBack(0), keys.contested(0), keys.counts],
+    args: [0, 1, 2],
+    effect: { 'given-back:0': bits(0, 2), counts: { bought: '3' } },
+    answers: [2, 0],
+  },
+  'hint-task': {
+    before: (redis, keys) => redis.hset(keys.tasks(1), 't1', 'job another'),
+    keys: (keys) => [keys.hints, keys.tasks(1)],
+    args: ['t1', 'said'],
+    effect: { hints: { t1: 'said' } },
+    answers: [
+      ['job another', 1],
+      ['job another', 0],
+    ],
+  },
+  'index-tasks': {
+    before: (redis, keys) => redis.hset(keys.tasks(1), 't1', 'another'),
+    keys: (keys) => [keys.tasks(1), keys.tasks(2)],
+    args: ['job', 't1', 't2'],
+    effect: { 'tasks:1': { t1: 'another job' }, 'tasks:2': { t2: 'job' } },
+    answers: [2],
+  },
+  'judge-refusal': {
+    before: (redis, keys) => redis.sadd(keys.refused, '0:1'),
+    keys: (keys) => [keys.counts, keys.refused],
+    args: ['0:2', '', 3],
+    effect: { refused: ['0:1', '0:2'] },
+    answers: ['0'],
+  },
+  learn: {
+    before: (redis, keys) => redis.hset(keys.settleTimes, { a: 10, sum: 1_990 }),
+    keys: (keys) => [keys.seen, keys.settleTimes],
+    args: ['sender', 1, 2_000, 20, 'a', 20, 'b', 4],
+    effect: { seen: { sender: '1' }, 'settle-times': { a: '15', b: '2', sum: '1005' } },
+    answers: [expect.arrayContaining(['a', '15', 'b', '2'])],
+  },
+  'publish-plan': {
+    before: (redis, keys) => entry(redis, keys, ENTRY, '{}'),
+    keys: (keys) => [keys.plan, keys.results],
+    args: ['the plan', ENTRY],
+    effect: { plan: Buffer.from('the plan').toString('hex') },
+    answers: ['the plan'],
+  },
+  release: {
+    before: (redis, keys) => redis.set(keys.lease, 'token'),
+    keys: (keys) => [keys.lease],
+    args: ['token'],
+    effect: { lease: undefined },
+    answers: [1, 0],
+  },
+  // What it changes is how long the lease lives: looked at below.
+  renew: {
+    before: (redis, keys) => redis.set(keys.lease, 'token', 'PX', 100_000),
+    keys: (keys) => [keys.lease],
+    args: ['token', 1_000_000],
+    effect: {},
+    answers: [1],
+  },
+  'reserve-again': {
+    async before(redis, keys) {
+      await redis.hset(keys.record, running({ budget: 3 }));
+      await redis.hset(keys.counts, 'bought', 2);
+    },
+    keys: (keys) => [keys.record, keys.boughtAgain(0), keys.counts],
+    args: [4],
+    effect: { 'bought-again:0': bits(4), counts: { bought: '3' } },
+    answers: [1],
+  },
+  transition: {
+    before: (redis, keys) => redis.hset(keys.record, { state: 'running', ended_at: '' }),
+    keys: (keys) => [keys.record],
+    args: ['running,blocked', 'blocked', 'quota', 'top it up', '2026-01-01T00:00:00Z'],
+    effect: {
+      run: {
+        ...{ state: 'blocked', reason: 'quota', message: 'top it up', ended_at: '' },
+        changed_at: '2026-01-01T00:00:00Z',
+      },
+    },
+    answers: ['blocked'],
+  },
+  unadmit: {
+    async before(redis, keys) {
+      await setBits(redis, keys.admitted(0), 0, 1, 2);
+      await setBits(redis, keys.contested(0), 1);
+      await redis.hset(keys.counts, { in_flight: 3, bought: 4 });
+    },
+    keys: (keys) => [keys.admitted(0), keys.contested(0), keys.counts],
+    args: [0, 1, 3],
+    effect: { 'admitted:0': bits(1, 2), counts: { in_flight: '2', bought: '3' } },
+    answers: [1, 0],
+  },
+  unfail: {
+    async before(redis, keys) {
+      await setBits(redis, keys.ended(0), 0, 1, 2);
+      await redis.hset(keys.record, 'state', 'running');
+      await redis.hset(keys.counts, { failed: 3, unflushed_rows: 0, unflushed_bytes: 0 });
+      await redis.hset(keys.failures, { rejected: 2, invalid_json: 1 });
+      await redis.hset(keys.examples, { '1:rejected': '{}', '2:rejected': '{}', '1:invalid_json': '{}' });
+    },
+    keys: (keys) => [keys.ended(0), keys.counts, keys.failures, keys.results, keys.record, keys.examples],
+    args: ['part', 1, 3, 0, 'rejected', '', 1, 'invalid_json', '{"line":2}', 2, 'rejected', ''],
+    effect: {
+      'ended:0': bits(1),
+      run: { state: 'running', 'retry:part': '3' },
+      counts: { failed: '1', unflushed_rows: '1', unflushed_bytes: '11' },
+      failures: { invalid_json: '1' },
+      examples: { '1:invalid_json': '{}' },
+      results: [[expect.any(String), ['k', 'failed', 'n', '1', 'd', '{"line":2}']]],
+    },
+    answers: [2, 0],
+  },
+  'unreserve-again': {
+    async before(redis, keys) {
+      await setBits(redis, keys.boughtAgain(0), 4);
+      await redis.hset(keys.counts, 'bought', 3);
+    },
+    keys: (keys) => [keys.boughtAgain(0), keys.counts],
+    args: [4],
+    effect: { 'bought-again:0': '00', counts: { bought: '2' } },
+    answers: [1],
+  },
+};
+
+async function open() {
+  const { redis, prefix } = await pipelineTo('http://127.0.0.1:1');
+  return { redis, keys: runKeys(prefix, 'r') };
+}
+
+/** Files that other scripts take in, and no client sends. */
+const PARTS = ['once'];
+
+test('every script of a run has its case here', () => {
+  const files = readdirSync(DIRECTORY).map((name) => name.replace(/\.lua$/, ''));
+  expect(Object.keys(CASES).sort()).toEqual(files.filter((name) => !PARTS.includes(name)).sort());
+});
+
+describe('a script that is sent twice has done it once', () => {
+  test.each(Object.entries(CASES))(
+    '%s',
+    async (name, { before, keys: keysOf, args, effect, answers, again }) => {
+      const { redis, keys } = await open();
+      const script = defineScript(new URL(`${name}.lua`, DIRECTORY));
+      await before(redis, keys);
+      const state = async () => timesLeftOut(await dump(redis, keys));
+      const untouched = await state();
+      expect(await script.run(redis, keysOf(keys), args)).toEqual(answers[0]);
+      const once = await state();
+      expect(once).toEqual({ ...untouched, ...effect });
+      if (Object.keys(effect).length > 0) expect(once).not.toEqual(untouched);
+      expect(await script.run(redis, keysOf(keys), args)).toEqual(answers.at(-1));
+      expect(await state()).toEqual({ ...once, ...again });
+    },
+  );
+});
+
+test('a lease that is renewed lives on, and only for its holder', async () => {
+  const { redis, keys } = await open();
+  const renew = defineScript(new URL('renew.lua', DIRECTORY));
+  await redis.set(keys.lease, 'token', 'PX', 100_000);
+  expect(await renew.run(redis, [keys.lease], ['token', 1_000_000])).toBe(1);
+  expect(await redis.pttl(keys.lease)).toBeGreaterThan(100_000);
+  expect(await renew.run(redis, [keys.lease], ['another', 9_000_000])).toBe(0);
+  expect(await redis.pttl(keys.lease)).toBeLessThanOrEqual(1_000_000);
+});
+
+test('a refusal that makes the round full begins a new one once', async () => {
+  const { redis, keys } = await open();
+  const judge = defineScript(new URL('judge-refusal.lua', DIRECTORY));
+  const refuse = (line: string) => judge.run(redis, [keys.counts, keys.refused], [line, '', 2]);
+  expect([await refuse('0:1'), await refuse('0:2')]).toEqual(['0', 'endpoint']);
+  // Sent again, it is counted in the round that has begun: that one is not over by it.
+  expect(String(await refuse('0:2'))).toBe('1');
+  expect(await redis.hget(keys.counts, 'endpoint_round')).toBe('1');
+});
+
+test('an admission that was answered twice stays: nobody knows which of the two answers was heard', async () => {
+  const { redis, keys } = await open();
+  await redis.hset(keys.record, running());
+  expect(await admit(redis, keys, 0, [1, 2])).toEqual(['fresh', 'fresh']);
+  expect(await admit(redis, keys, 0, [1])).toEqual(['again']);
+  const unadmit = defineScript(new URL('unadmit.lua', DIRECTORY));
+  expect(await unadmit.run(redis, [keys.admitted(0), keys.contested(0), keys.counts], [0, 1])).toBe(1);
+  expect(await redis.hmget(keys.counts, 'in_flight', 'bought')).toEqual(['1', '1']);
+});
