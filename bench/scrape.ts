@@ -31,13 +31,16 @@ const settings = resolveSettings({
 async function fill(pipeline: Pipeline, run: string, jobs: number) {
   await createRun(pipeline.redis, pipeline.prefix, {
     id: run,
-    manifest: { uri: 'file:///none', version: '1', sources: ['none'] },
+    manifest: { uri: 'file:///none', version: '1', sources: ['none'], digest: 'd', count: 1 },
     task: taskOptions(settings),
     policy: runPolicy(settings),
     gateway: pipeline.origin,
     keyFingerprint: pipeline.keyFingerprint,
     out: dir,
     sinkId: 'none',
+    sinkHost: 'host',
+    specDigest: 's',
+    scope: '',
     state: 'running',
     reason: null,
     message: null,

@@ -3,7 +3,16 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { IngestError } from '../errors.js';
-import { FEED, MARKER, type Marker, ownerOf, parsePartName, type Sink, SUMMARY } from './sink-files.js';
+import {
+  FEED,
+  MARKER,
+  type Marker,
+  markerFor,
+  ownerOf,
+  parsePartName,
+  type Sink,
+  SUMMARY,
+} from './sink-files.js';
 
 /** What a file is called until it is whole. */
 const besideName = (name: string) => `.${name}.${randomUUID()}.tmp`;
@@ -53,15 +62,15 @@ export function createDirSink(dir: string): Sink {
   return {
     kind: 'dir',
     readMarker: () => marker(),
-    async claim(mark) {
+    async claim(run, made) {
       try {
         await mkdir(dir, { recursive: true });
-        const owner = (await marker())?.run_id ?? ownerOf(await readdir(dir), mark.run_id);
-        if (owner !== null && owner !== mark.run_id)
+        const owner = (await marker())?.run_id ?? ownerOf(await readdir(dir), run.id);
+        if (owner !== null && owner !== run.id)
           throw new IngestError('usage', `--out: ${dir} holds the results of another run, ${owner}`, {
             hint: 'give this run a directory of its own',
           });
-        await writeWhole(MARKER, [Buffer.from(JSON.stringify(mark))]);
+        await writeWhole(MARKER, [Buffer.from(JSON.stringify(markerFor(run, made)))]);
       } catch (error) {
         if (error instanceof IngestError) throw error;
         throw new IngestError('usage', `--out: cannot write to ${dir}: ${(error as Error).message}`, {

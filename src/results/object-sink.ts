@@ -10,7 +10,16 @@ import {
   readText,
 } from '../object-stores/index.js';
 import { reopening } from '../object-stores/reopening.js';
-import { FEED, MARKER, type Marker, ownerOf, parsePartName, type Sink, SUMMARY } from './sink-files.js';
+import {
+  FEED,
+  MARKER,
+  type Marker,
+  markerFor,
+  ownerOf,
+  parsePartName,
+  type Sink,
+  SUMMARY,
+} from './sink-files.js';
 
 /** How long a process trusts its last look at the marker; consumers ask every second. */
 const SEEN_MS = 30_000;
@@ -58,14 +67,15 @@ export function createObjectSink(out: string, stores: ObjectStores): Sink {
 
     readMarker: () => nothingSent(async () => marker(await open())),
 
-    claim: (run) =>
+    claim: (run, made) =>
       nothingSent(async () => {
         const store = await open();
         const known = await marker(store);
         const parts =
           known === null ? [...(await names(store, 'results-')), ...(await names(store, 'failures-'))] : [];
-        const owner = known?.run_id ?? ownerOf(parts, run.run_id);
-        const other = owner !== null && owner !== run.run_id ? owner : (await mark(store, run))?.run_id;
+        const owner = known?.run_id ?? ownerOf(parts, run.id);
+        const other =
+          owner !== null && owner !== run.id ? owner : (await mark(store, markerFor(run, made)))?.run_id;
         if (other !== undefined)
           throw new IngestError('usage', `--out: ${out} holds the results of another run, ${other}`, {
             hint: 'give this run a prefix of its own',

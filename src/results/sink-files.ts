@@ -5,9 +5,9 @@ export interface Sink {
   /** `custom` for those that are not this package's. */
   readonly kind: 'dir' | 's3' | 'gs' | 'custom';
   /** Proves that the place can be written, and marks it as this run's; refuses one that holds another run's parts. */
-  claim(marker: Marker): Promise<void>;
-  /** Whose the place is, as its marker says; null when it has none. */
-  readMarker(): Promise<Marker | null>;
+  claim(run: Pick<RunRecord, 'id' | 'sinkId'>, made?: MadeOf): Promise<void>;
+  /** Whose the place is, as its marker says; null when it has none. A sink without it cannot tell. */
+  readMarker?(): Promise<Marker | null>;
   /** Whether this process sees the place that was claimed for the run. */
   sees(run: Pick<RunRecord, 'id' | 'sinkId'>): Promise<boolean>;
   /**
@@ -34,13 +34,23 @@ export const SUMMARY = 'summary.json';
 export const FEED = '_parts.jsonl';
 
 /** Tells a run's place from that of another run, and from that of a run of this name over something else. */
-export interface Marker {
+export interface Marker extends Partial<MadeOf> {
   run_id: string;
   sink_id: string;
-  /** Names and versions of the sources: of the first thousand, and a digest of all. */
-  manifest?: { uris: string[]; versions: string[]; digest: string };
-  spec_digest?: string;
 }
+
+/** What a run's results are made of. */
+export interface MadeOf {
+  /** Names and versions of the sources: of the first thousand, and a digest of all. */
+  manifest: { uris: string[]; versions: string[]; digest: string };
+  spec_digest: string;
+}
+
+export const markerFor = ({ id, sinkId }: Pick<RunRecord, 'id' | 'sinkId'>, made?: MadeOf): Marker => ({
+  run_id: id,
+  sink_id: sinkId,
+  ...made,
+});
 
 const PART = /^(results|failures)-(.+)-(\d{5,})\.jsonl(\.gz)?$/;
 

@@ -7,7 +7,7 @@ import { createObjectSink } from './object-sink.js';
 import type { Sink } from './sink-files.js';
 
 export { probeObjectPlace } from './object-sink.js';
-export { type Marker, type PartName, parsePartName, partName, type Sink } from './sink-files.js';
+export { type MadeOf, type Marker, type PartName, parsePartName, partName, type Sink } from './sink-files.js';
 
 /**
  * The sink of an `--out`: a directory, `s3://bucket/prefix` or `gs://bucket/prefix`. Nothing is opened yet.

@@ -7,7 +7,7 @@ import type { Manifest } from '../manifest/index.js';
 import type { RedisClient } from '../redis/connection.js';
 import { defineScript } from '../redis/scripts.js';
 import { rebuildFromParts } from '../results/rebuild.js';
-import type { Marker, Sink } from '../results/sink.js';
+import type { MadeOf, Marker, Sink } from '../results/sink.js';
 import { bitKeys, runKeys } from './keys.js';
 import { takeLease } from './lease.js';
 import {
@@ -75,16 +75,16 @@ export async function prepareRun(
     if (mayRekey) await updateKey(redis, prefix, id, wanted.keyFingerprint);
   }
   const sink = request.openSink(known?.out ?? wanted.out);
-  const marker = await sink.readMarker().catch(() => null);
+  const marker = await readMarker(sink);
   refuseOtherPlace(marker, wanted, known?.out ?? wanted.out);
   if (known === null) {
     const summary = await endedBefore(sink, id);
     if (summary !== null) return { kind: 'ended', summary, out: wanted.out };
   }
   // Claimed before anything is on record: a sink that cannot be written costs nothing.
-  if (mayClaim(known, marker)) await sink.claim(markerOf(known ?? wanted, manifest));
+  if (mayClaim(known, marker)) await sink.claim(known ?? wanted, madeOf(wanted, manifest));
   const { record } = await createRun(redis, prefix, wanted);
-  if (record.sinkId !== wanted.sinkId && known === null) await sink.claim(markerOf(record, manifest));
+  if (record.sinkId !== wanted.sinkId && known === null) await sink.claim(record, madeOf(record, manifest));
   if (!(await updatePolicy(redis, prefix, id, request.policy)))
     return prepareRun(redis, prefix, request, log);
   await makeReady(redis, prefix, record, sink, log);
@@ -146,13 +146,15 @@ function recordOf(id: string, request: RunRequest, isStream: boolean): RunRecord
   };
 }
 
+/** A place that cannot be looked into is told when it is claimed. */
+const readMarker = async (sink: Sink): Promise<Marker | null> =>
+  (await sink.readMarker?.().catch(() => null)) ?? null;
+
 const SHOWN_SOURCES = 1_000;
 
-function markerOf(record: RunRecord, { sources }: Manifest): Marker {
+function madeOf(record: RunRecord, { sources }: Manifest): MadeOf {
   const shown = sources.slice(0, SHOWN_SOURCES);
   return {
-    run_id: record.id,
-    sink_id: record.sinkId,
     manifest: {
       uris: shown.map(({ name }) => name),
       versions: shown.map(({ version }) => version),

@@ -26,6 +26,7 @@ const status = (changes: Partial<ProgressStatus> = {}): ProgressStatus => ({
   eta_seconds: 90,
   reason: null,
   message: null,
+  waiting_for: null,
   produced: true,
   calls_per_second: 49.64,
   ...changes,

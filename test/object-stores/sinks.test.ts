@@ -35,13 +35,16 @@ async function runAt(place: Awaited<ReturnType<typeof placeOf>>, policy: Partial
   const id = `run-${randomBytes(3).toString('hex')}`;
   const wanted: RunRecord = {
     id,
-    manifest: { uri: 'file:///m.jsonl', version: 'v', sources: ['m.jsonl'] },
+    manifest: { uri: 'file:///m.jsonl', version: 'v', sources: ['m.jsonl'], digest: 'd', count: 1 },
     task: { taskType: 'sentiment', labelSpec: null, consensusThreshold: null, key: 'line' },
     policy: { ...runPolicyOf(place.dir), ...policy },
     gateway: 'http://127.0.0.1:1',
     keyFingerprint: 'f',
     out: place.out,
     sinkId: randomBytes(4).toString('hex'),
+    sinkHost: 'host',
+    specDigest: 's',
+    scope: '',
     state: 'running',
     reason: null,
     message: null,

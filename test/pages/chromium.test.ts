@@ -57,7 +57,7 @@ async function servedRun() {
   const record: RunRecord = {
     ...shownRun().record,
     id: 'live',
-    manifest: { uri: `file:///${EVIL}.jsonl`, version: 'v', sources: ['items.jsonl'] },
+    manifest: { uri: `file:///${EVIL}.jsonl`, version: 'v', sources: ['items.jsonl'], digest: 'd', count: 1 },
     startedAt: new Date(Date.now() - 20_000).toISOString(),
   };
   await createRun(pipeline.redis, pipeline.prefix, record);

@@ -27,13 +27,14 @@ export function shownRun(status: Partial<RunStatus> = {}, more: Partial<ShownRun
     eta_seconds: 95,
     reason: null,
     message: null,
+    waiting_for: null,
     produced: true,
     ...status,
   };
   return {
     record: {
       id: whole.run_id,
-      manifest: { ...whole.manifest, sources: ['items.jsonl'] },
+      manifest: { ...whole.manifest, digest: 'd', count: 1 },
       task: { taskType: 'image_classification', labelSpec: null, consensusThreshold: null, key: 'line' },
       policy: {
         maxQueued: 20_000,

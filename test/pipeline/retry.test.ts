@@ -26,13 +26,16 @@ async function failedRun(lines = 5) {
   const { redis, prefix, log } = pipeline;
   const wanted: RunRecord = {
     id: 'r',
-    manifest: { uri: 'file:///m.jsonl', version: 'v', sources: ['m.jsonl'] },
+    manifest: { uri: 'file:///m.jsonl', version: 'v', sources: ['m.jsonl'], digest: 'd', count: 1 },
     task: { taskType: 'classification', labelSpec: LABEL_SPEC, consensusThreshold: null, key: 'line' },
     policy: runPolicyOf(dir),
     gateway: pipeline.origin,
     keyFingerprint: pipeline.keyFingerprint,
     out,
     sinkId: 's',
+    sinkHost: 'host',
+    specDigest: 's',
+    scope: '',
     state: 'running',
     reason: null,
     message: null,
@@ -213,7 +216,7 @@ test('lines of a manifest that has changed since are not taken for those that ar
   const manifest = await writeManifest(dir, numbered(3));
   const pipeline = await pipelineTo('http://127.0.0.1:1');
   const { uri, version } = await openManifest(manifest);
-  const record = { manifest: { uri, version, sources: [] } };
+  const record = { manifest: { uri, version, sources: [], digest: 'd', count: 0 } };
   expect((await reopenManifest(pipeline, record)).version).toBe(version);
   await writeManifest(dir, numbered(4));
   await expect(reopenManifest(pipeline, record)).rejects.toMatchObject({ code: 'source_changed' });
