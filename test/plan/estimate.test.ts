@@ -71,7 +71,7 @@ test.each(['plain', 'gzip'] as const)(
     const text = manifestText(lines);
     const file = path.join(dir, kind === 'gzip' ? 'm.jsonl.gz' : 'm.jsonl');
     await writeFile(file, kind === 'gzip' ? gzipSync(text, { level: 1 }) : text);
-    const tally = createTally({ task: TASK, runId: 'r', sources: 1, slots: 1 << 12 });
+    const tally = createTally({ task: TASK, sources: 1, slots: 1 << 12 });
     const estimate = await readSample(await openManifest(file), 0.1, tally, {
       objectStores: createObjectStores(),
       signal: new AbortController().signal,
@@ -100,7 +100,7 @@ test('a small manifest is not sampled', async () => {
   onTestFinished(() => rm(dir, { recursive: true, force: true }));
   const file = path.join(dir, 'm.jsonl');
   await writeFile(file, manifestText(100));
-  const tally = createTally({ task: TASK, runId: 'r', sources: 1, slots: 1 << 12 });
+  const tally = createTally({ task: TASK, sources: 1, slots: 1 << 12 });
   const options = {
     objectStores: createObjectStores(),
     signal: new AbortController().signal,
