@@ -39,15 +39,19 @@ const OVERRIDES: readonly (readonly [Field, Check])[] = [
   ],
 ];
 
-/** An object as an item, or the field that keeps it from being one, and why. `key` outranks the object's own. */
+/**
+ * An object, `text` as it is written, as an item; or the field that keeps it from being one, and why. `key` outranks the
+ * object's own.
+ */
 export function checkItem(
   input: Record<string, unknown>,
+  text: string,
   key?: string,
-): { kind: 'item'; item: Omit<LineItem, 'text'> } | { kind: 'wrong'; message: string } {
+): { kind: 'item'; item: LineItem } | { kind: 'wrong'; message: string } {
   const { data_url, metadata = null } = input;
   if (data_url === undefined) return { kind: 'wrong', message: 'data_url: is missing' };
   if (!isHttpUrl(data_url)) return wrong(input, 'data_url', 'must be an http(s) URL');
-  const item: Record<string, unknown> = { data_url, metadata, input };
+  const item: Record<string, unknown> = { data_url, metadata, input, text };
   for (const [field, check] of OVERRIDES) {
     const value = field === 'idempotency_key' && key !== undefined ? key : input[field];
     if (value === undefined || value === null) continue;
@@ -55,7 +59,7 @@ export function checkItem(
     if (rule !== undefined) return wrong(input, field, rule);
     item[field] = value;
   }
-  return { kind: 'item', item: item as unknown as Omit<LineItem, 'text'> };
+  return { kind: 'item', item: item as unknown as LineItem };
 }
 
 const wrong = (input: Record<string, unknown>, field: Field, rule: string) => ({

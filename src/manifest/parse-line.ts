@@ -33,9 +33,9 @@ const reject = (text: string, code: LineProblem['code'], message: string): Parse
 });
 
 function checked(object: Record<string, unknown>, text: string, key?: string): ParsedLine {
-  const outcome = checkItem(object, key);
   const written = text.trim();
-  if (outcome.kind === 'item') return { kind: 'item', item: { ...outcome.item, text: written } };
+  const outcome = checkItem(object, written, key);
+  if (outcome.kind === 'item') return outcome;
   const kept = key ?? object.idempotency_key;
   return {
     kind: 'rejected',

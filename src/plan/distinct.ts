@@ -16,6 +16,8 @@ const FIRST_SLOTS = 1 << 12;
 /** 128 MiB: 12.5 million hashes are kept, and a manifest of so many lines is counted exactly. */
 const MOST_SLOTS = 1 << 24;
 const FULL = 0.75;
+/** Each time the table grows, all is put anew. */
+const GROWTH = 8;
 
 /**
  * Counts in a table of bounded size. When it is full, every second hash is dropped, those with an odd last bit, and
@@ -24,8 +26,8 @@ const FULL = 0.75;
  */
 export function createDistinct(mostSlots = MOST_SLOTS): Distinct {
   let slots = Math.min(FIRST_SLOTS, mostSlots);
-  let his = new Uint32Array(slots);
-  let los = new Uint32Array(slots);
+  /** Two words a slot, side by side: one look at memory reaches both. */
+  let words = new Uint32Array(2 * slots);
   let kept = 0;
   /** Hashes whose last so many bits are 0 are kept. */
   let level = 0;
@@ -35,22 +37,26 @@ export function createDistinct(mostSlots = MOST_SLOTS): Distinct {
     const mask = slots - 1;
     // The last bits choose which hashes are kept, so these choose the slot.
     let at = (hi ^ (lo >>> 7)) & mask;
-    while (his[at] !== 0 || los[at] !== 0) {
-      if (his[at] === hi && los[at] === lo) return;
+    for (;;) {
+      const first = words[2 * at];
+      const second = words[2 * at + 1];
+      if (first === 0 && second === 0) break;
+      if (first === hi && second === lo) return;
       at = (at + 1) & mask;
     }
-    his[at] = hi;
-    los[at] = lo;
+    words[2 * at] = hi;
+    words[2 * at + 1] = lo;
     kept += 1;
   }
 
   function makeRoom(): void {
-    const [oldHis, oldLos] = [his, los];
-    if (slots < mostSlots) slots *= 2;
+    const old = words;
+    if (slots < mostSlots) slots = Math.min(mostSlots, GROWTH * slots);
     else level += 1;
-    [his, los, kept] = [new Uint32Array(slots), new Uint32Array(slots), 0];
-    for (let at = 0; at < oldHis.length; at += 1) {
-      const [hi, lo] = [oldHis[at] ?? 0, oldLos[at] ?? 0];
+    [words, kept] = [new Uint32Array(2 * slots), 0];
+    for (let at = 0; at < old.length; at += 2) {
+      const hi = old[at] ?? 0;
+      const lo = old[at + 1] ?? 0;
       if ((hi !== 0 || lo !== 0) && chosen(lo)) put(hi, lo);
     }
   }

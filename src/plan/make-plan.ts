@@ -10,7 +10,13 @@ import { openSink, resolveOut } from '../results/sink.js';
 import { runPolicy, taskOptions } from '../run.js';
 import { runKeys } from '../runs/keys.js';
 import { readRun } from '../runs/read-status.js';
-import { defaultRunId, knownManifest, loadRun, manifestIdentity } from '../runs/record.js';
+import {
+  defaultRunId,
+  type KnownManifest,
+  knownManifest,
+  loadRun,
+  manifestIdentity,
+} from '../runs/record.js';
 import { askAccount } from './account.js';
 import { type EndedLines, endedInParts, endedInRedis, NONE_ENDED } from './ended-lines.js';
 import { outlookOf } from './figures.js';
@@ -68,8 +74,8 @@ async function planOf(
   const { redis, origin, gateway, objectStores } = parts;
   const task = taskOptions(settings);
   const isStream = manifest.uri === '-';
-  const runId =
-    settings.runId ?? (isStream ? null : defaultRunId(manifest.uri, manifest.version, task, origin));
+  const known = isStream ? null : await knownRun(parts, settings, manifest);
+  const runId = settings.runId ?? (isStream ? null : runIdOf(known, settings, manifest, origin));
   // The Gateway is asked while the manifest is read.
   const asked =
     gateway === null ? Promise.resolve(null) : askAccount(gateway.client, gateway.budget, watch.signal);
@@ -107,7 +113,7 @@ async function planOf(
   const account = await asked;
   const figures = await outlookOf(counted, settings, runPolicy(settings), history, account?.price ?? null);
   const remarks = [
-    ...(await otherVersion(parts, settings, manifest, runId)),
+    ...otherVersion(known, settings, manifest),
     ...(account?.trouble ? [`the Gateway could not be asked: ${account.trouble}`] : []),
     ...(settings.sample !== null && sample === null
       ? ['the manifest is too small to sample: all of it was read']
@@ -256,18 +262,29 @@ async function endedLines(
   );
 }
 
-/** With `--key line`, `run` refuses a manifest that has changed since a run was made of it. */
-async function otherVersion(
-  { redis, origin }: PlanParts,
-  settings: Settings,
-  manifest: Manifest,
-  runId: string | null,
-): Promise<string[]> {
-  if (redis === null || settings.runId !== null || settings.key !== 'line') return [];
+/** The run that is on record for this manifest and these options, perhaps of another version of it. */
+async function knownRun({ redis, origin }: PlanParts, settings: Settings, manifest: Manifest) {
+  if (redis === null) return null;
   const identity = manifestIdentity(manifest.uri, taskOptions(settings), origin);
   const known = await knownManifest(redis, settings.prefix, identity);
-  if (known === null || known.run === runId || (await loadRun(redis, settings.prefix, known.run)) === null)
-    return [];
+  return known !== null && (await loadRun(redis, settings.prefix, known.run)) !== null ? known : null;
+}
+
+/** As `prepareRun` has it: the same command goes on with the run that it began, whatever that is called. */
+function runIdOf(
+  known: KnownManifest | null,
+  settings: Settings,
+  manifest: Manifest,
+  origin: string,
+): string {
+  const same = known !== null && settings.key === 'line' && known.version === manifest.version;
+  return same ? known.run : defaultRunId(manifest.uri, manifest.version, taskOptions(settings), origin);
+}
+
+/** With `--key line`, `run` refuses a manifest that has changed since a run was made of it. */
+function otherVersion(known: KnownManifest | null, settings: Settings, manifest: Manifest): string[] {
+  if (known === null || settings.runId !== null || settings.key !== 'line') return [];
+  if (known.version === manifest.version) return [];
   return [
     `the manifest has changed since run ${known.run} was made of it, so \`run\` would refuse it: --run-id <new> buys every line again, --key content only what is new`,
   ];

@@ -1,9 +1,9 @@
 import type { RunPolicy } from '../runs/record.js';
 import { type Range, whole } from './range.js';
 
-/** Bytes in Redis beside the line's own: of a line that waits, of a task in flight. The low ones are of lines that pack well. */
-const WAITING = { low: 60, high: 700 };
-const IN_FLIGHT = { low: 100, high: 900 };
+/** Bytes in Redis beside the line's own: of a line that waits, of a task in flight. Similar lines are packed to a quarter. */
+const WAITING = { low: 40, high: 130 };
+const IN_FLIGHT = { low: 60, high: 200 };
 /** Of a line that has ended, in bits. */
 const ENDED_BITS = 2;
 /** The record, counters and history of a run. */
