@@ -5,12 +5,13 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, onTestFinished, type TestContext, test } from 'vitest';
 import { Secret } from '../../src/config/secret.js';
 import { serveHttp } from '../../src/http/serve.js';
+import { encodeChunk } from '../../src/queues/chunk.js';
 import { openQueues } from '../../src/queues/queues.js';
 import { eventField, exampleOf } from '../../src/runs/history.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { createRun, type RunRecord } from '../../src/runs/record.js';
-import { settleLine } from '../../src/runs/scripts.js';
 import { shownRun } from '../pages/runs.js';
+import { endLine, failedRow, settledRow } from '../pipeline/endings.js';
 import { pipelineTo } from '../pipeline/harness.js';
 import { DOWNLOAD_MS, findChromium, startChromium } from '../setup/chromium.js';
 
@@ -55,7 +56,7 @@ async function hostileRun() {
   const record: RunRecord = {
     ...shownRun().record,
     id: 'evil',
-    manifest: { uri: `file:///${EVIL}`, version: EVIL, sources: [EVIL] },
+    manifest: { uri: `file:///${EVIL}`, version: EVIL, sources: [EVIL], digest: EVIL, count: 1 },
     task: {
       taskType: EVIL,
       labelSpec: { question: EVIL, options: [EVIL, `${EVIL}2`] },
@@ -70,35 +71,20 @@ async function hostileRun() {
   const keys = runKeys(prefix, 'evil');
   await redis.hset(keys.counts, { lines: 12, in_flight: 3 });
   await redis.hset(keys.record, { state: 'blocked', reason: 'quota', message: EVIL });
-  await settleLine(
+  const history = [eventField('settled', record)];
+  await endLine(redis, keys, 1, settledRow({}, { label: EVIL, costSats: 1, history }));
+  const example = exampleOf({ line: 2, source: EVIL, stage: 'submit', error: { message: EVIL } });
+  await endLine(
     redis,
     keys,
-    { source: 0, line: 1 },
-    {
-      kind: 'settled',
-      label: EVIL,
-      costSats: 1,
-      record: {},
-      history: [eventField('settled', record)],
-    },
-  );
-  await settleLine(
-    redis,
-    keys,
-    { source: 0, line: 2 },
-    {
-      kind: 'failed',
-      code: 'rejected',
-      record: {},
-      example: exampleOf({ line: 2, source: EVIL, stage: 'submit', error: { message: EVIL } }),
-      history: [eventField('failed', record)],
-    },
+    2,
+    failedRow({}, 'rejected', { example, history: [eventField('failed', record)] }),
   );
   const queues = openQueues(keys, pipeline.connection, () => undefined);
   onTestFinished(() => queues.close());
   await queues.submit.add(
     EVIL,
-    { s: 0, l: 3, u: `https://images.example.org/${encodeURIComponent(EVIL)}`, m: { name: EVIL } } as never,
+    encodeChunk(0, [{ line: 3, text: JSON.stringify({ data_url: EVIL, metadata: { name: EVIL } }) }]),
     { jobId: '0-3' },
   );
   const server = await serveHttp(
