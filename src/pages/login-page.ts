@@ -24,6 +24,8 @@ ${wrong && html`<p role="alert">That token does not hold.</p>`}
   return {
     headers: {
       ...PAGE_HEADERS,
+      // Without a referrer a browser would not say which page a form comes from.
+      'referrer-policy': 'same-origin',
       'content-security-policy': PAGE_HEADERS['content-security-policy'].replace(
         "form-action 'none'",
         "form-action 'self'",

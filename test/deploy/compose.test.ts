@@ -1,5 +1,8 @@
-import { readFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
 import { Ajv, type ValidateFunction } from 'ajv';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -15,6 +18,10 @@ interface Service {
   ports?: string[];
   volumes?: string[];
   read_only?: boolean;
+  cap_drop?: string[];
+  security_opt?: string[];
+  mem_limit?: string;
+  user?: string;
 }
 
 interface Compose {
@@ -64,10 +71,42 @@ test('each of our services is a command that its environment lets start', async 
     const settings = await settingsOf(command, environment);
     if (name === 'sandbox') continue;
     expect(settings.get('metrics-host')).toBe('0.0.0.0');
-    expect(settings.get('redis-url')).toBe('redis://redis:6379');
+    expect(settings.get('redis-url')).toBe('redis://***@redis:6379');
     expect(settings.get('gateway-url')).toBe(`http://sandbox:${services.sandbox?.command?.at(-1)}`);
   }
   expect(unknownVariables(['ASG_RAET', 'ASG_API_KEY_FILE', 'PATH'])).toEqual(['ASG_RAET']);
+});
+
+test('no service has a capability, gains a privilege or takes all memory; Redis has a password that no argument shows', async () => {
+  const { services } = read(await file('docker-compose.yml'));
+  for (const [name, { cap_drop, security_opt, mem_limit, read_only }] of Object.entries(services)) {
+    expect({ cap_drop, security_opt }, name).toEqual({
+      cap_drop: ['ALL'],
+      security_opt: ['no-new-privileges:true'],
+    });
+    expect(mem_limit, name).toMatch(/^\d+m$/);
+    // Grafana writes into its own image.
+    expect(read_only ?? false, name).toBe(name !== 'grafana');
+  }
+  const { redis } = services;
+  const password = redis?.environment?.REDISCLI_AUTH ?? '';
+  expect(password).not.toBe('');
+  expect(redis?.command?.join(' ')).not.toContain(password);
+  expect(services.work?.environment?.REDIS_URL).toBe(`redis://:${password}@redis:6379`);
+  // As compose runs it, `$$` being its `$`.
+  const script = redis?.command?.[2]
+    ?.replaceAll('$$', '$')
+    .replaceAll('/tmp/', '$DIR/')
+    .replace('exec redis-server', 'exec echo');
+  const dir = await mkdtemp(path.join(os.tmpdir(), 'asg-compose-'));
+  const env = { PATH: process.env.PATH, DIR: dir, REDISCLI_AUTH: password };
+  const ran = execFileSync('sh', ['-c', script ?? '', 'redis-server', '--appendonly', 'yes'], {
+    env,
+    encoding: 'utf8',
+  });
+  expect(ran).toBe(`${dir}/redis.conf --appendonly yes\n`);
+  expect(await readFile(path.join(dir, 'redis.conf'), 'utf8')).toBe(`requirepass ${password}\n`);
+  await rm(dir, { recursive: true });
 });
 
 test('`work` can be scaled, and Prometheus finds every process', async () => {

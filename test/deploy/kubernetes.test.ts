@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -94,7 +95,10 @@ describe.skipIf(!kustomize)('what kustomize builds', () => {
       [only(production, 'PodMonitor'), 'spec.podMetricsEndpoints.0.prot', 'x', `"prot"' does not exist`],
       [rule, 'spec.groups.0.rules.0.exp', 'up', `"exp"' does not exist`],
     ];
-    const right = [...production, ...produce, rule];
+    const redis = parse(
+      readFileSync(path.join(root, 'deploy/redis-network-policy.yaml'), 'utf8'),
+    ) as Manifest;
+    const right = [...production, ...produce, rule, redis];
     const faults = faultsOf([...right, ...slips.map(([of, at, value]) => changed(of, at, value))]);
     expect(faults.slice(0, right.length).flat()).toEqual([]);
     for (const [index, [, at, , fault]] of slips.entries())
@@ -121,6 +125,8 @@ describe.skipIf(!kustomize)('what kustomize builds', () => {
       ]);
       expect(spec?.automountServiceAccountToken).toBe(false);
       expect(spec?.securityContext?.runAsNonRoot).toBe(true);
+      expect(spec?.securityContext?.seccompProfile).toEqual({ type: 'RuntimeDefault' });
+      expect(container?.resources?.limits?.memory).toBeDefined();
       expect(container?.securityContext).toEqual({
         allowPrivilegeEscalation: false,
         readOnlyRootFilesystem: true,

@@ -71,29 +71,20 @@ async function hostileRun() {
   const keys = runKeys(prefix, 'evil');
   await redis.hset(keys.counts, { lines: 12, in_flight: 3 });
   await redis.hset(keys.record, { state: 'blocked', reason: 'quota', message: EVIL });
-  await endLine(redis, keys, 1, settledRow({}, { label: EVIL, history: [eventField('settled', record)] }));
+  const history = [eventField('settled', record)];
+  await endLine(redis, keys, 1, settledRow({}, { label: EVIL, costSats: 1, history }));
+  const example = exampleOf({ line: 2, source: EVIL, stage: 'submit', error: { message: EVIL } });
   await endLine(
     redis,
     keys,
     2,
-    failedRow({}, 'rejected', {
-      example: exampleOf({ line: 2, source: EVIL, stage: 'submit', error: { message: EVIL } }),
-      history: [eventField('failed', record)],
-    }),
+    failedRow({}, 'rejected', { example, history: [eventField('failed', record)] }),
   );
   const queues = openQueues(keys, pipeline.connection, () => undefined);
   onTestFinished(() => queues.close());
   await queues.submit.add(
     EVIL,
-    encodeChunk(0, [
-      {
-        line: 3,
-        text: JSON.stringify({
-          data_url: `https://images.example.org/${encodeURIComponent(EVIL)}`,
-          metadata: { name: EVIL },
-        }),
-      },
-    ]),
+    encodeChunk(0, [{ line: 3, text: JSON.stringify({ data_url: EVIL, metadata: { name: EVIL } }) }]),
     { jobId: '0-3' },
   );
   const server = await serveHttp(

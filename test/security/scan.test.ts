@@ -59,6 +59,13 @@ function unpacked(bytes: Buffer): string {
     } catch {
       // Not packed so.
     }
+  // What is packed within JSON.
+  for (const [packed] of texts.join('\n').matchAll(/[A-Za-z0-9+/]{40,}={0,2}/g))
+    try {
+      texts.push(inflateRawSync(Buffer.from(packed, 'base64')).toString());
+    } catch {
+      // Not packed so.
+    }
   return texts.join('\n');
 }
 
