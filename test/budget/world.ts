@@ -60,9 +60,9 @@ export function createWorld(options: WorldOptions) {
   async function runScript(ask: Parameters<typeof script>[0]) {
     await clock.sleep(between([0.1, 0.5]));
     const answer = await clock.during(() => script({ ...ask, now: redisTime() }));
-    const heard = answer.epoch !== heardEpoch || answer.opened > 0;
-    heardEpoch = answer.epoch;
-    const news = { epoch: answer.epoch, pausedFor: answer.pausedFor };
+    const heard = answer.valid !== heardEpoch || answer.opened > 0;
+    heardEpoch = answer.valid;
+    const news = { epoch: answer.valid, pausedFor: answer.pausedFor };
     if (heard || ask.command !== undefined || ask.canary) {
       clock.after(between([0.1, 0.5]), () => {
         for (const listener of listeners) listener(news);
