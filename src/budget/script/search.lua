@@ -12,7 +12,7 @@
 local function startRound()
   S.roundEnd = now + ((S.mode == 'ramp' or S.mode == 'free') and P.rampRound
     or S.mode == 'regain' and max(P.regainRound, 4000 / S.rate)
-    or min(10000, max(P.span, 10000 / S.rate)))
+    or max(S.long, min(10000, max(P.span, 10000 / S.rate))))
   S.grants, S.room, S.roundOk = 0, 0, 0
 end
 
@@ -25,7 +25,7 @@ local function cruise() go('cruise', P.margin * S.good) end
 
 local function hold(least)
   local owed = S.purse < 0 and -S.purse / (P.purseFill * max(1, S.rate)) * 1000 or 0
-  S.hold = now + min(P.holdMax, max(least, owed))
+  S.hold = now + max(2 * S.long, min(P.holdMax, max(least, owed)))
 end
 
 -- A bucket's store lets more through than its limit for a while, a window does not. `area` is how much of a store a climb
@@ -183,7 +183,9 @@ end
 -- Is the stop a long window's? Then what was let through since the stop before, over that time, is the limit.
 local function afterStop()
   local stopped = now - S.haltedAt
+  S.long = 0
   if S.mode ~= 'free' and stopped > P.longStop and stopped < P.outage and S.sinceResume > 0 then
+    S.long = stopped
     local cycle = S.sinceResume * 1000 / max(1, now - max(S.resumed, S.began))
     S.good = max(P.minRate, min(S.good, cycle))
     S.hi = S.good
