@@ -52,6 +52,8 @@ export interface Answer {
   canary: boolean;
   /** False: no limit is in force and the slots may be used at any time. */
   paced: boolean;
+  /** Slots used later than this after they were due, ms, would be part of a burst. */
+  late: number;
   /** Calls per second, 0 = no limit in force. */
   rate: number;
   source: 'flag' | 'command' | 'header' | 'search' | 'none';

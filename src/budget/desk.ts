@@ -13,8 +13,6 @@ import {
 import type { Outcome } from './reports.js';
 import type { AcquireOptions, CallKind, Slot } from './types.js';
 
-/** A slot used later than this after it was due would be part of a burst: it is given up, and asked for again. */
-const LATEST_MS = 10;
 const TIMER_GRAIN_MS = 0.5;
 /** How long slots that no limit paces may lie in stock; and how many, against those used since the last ask. */
 const STOCK_MS = 250;
@@ -134,7 +132,7 @@ export function createDesk(now: () => number, ended: (outcome: Outcome) => void)
         if (grant.due > time + TIMER_GRAIN_MS) break;
         count += 1;
         grant.flow.granted -= 1;
-        use(grant.flow, grant.epoch, grant.canary, time - grant.due <= LATEST_MS);
+        use(grant.flow, grant.epoch, grant.canary, time - grant.due <= grant.late);
       }
       if (count > 0) grants.splice(0, count);
     },
@@ -157,6 +155,7 @@ export function createDesk(now: () => number, ended: (outcome: Outcome) => void)
             due: slots.at + n * slots.step + offset,
             epoch: answer.epoch,
             canary: false,
+            late: answer.late,
           });
       }
     },

@@ -43,6 +43,8 @@ export interface Grant {
   due: number;
   epoch: number;
   canary: boolean;
+  /** Used later than so many ms after it is due it would be part of a burst: it is given up, and asked for again. */
+  late: number;
 }
 
 /** How many slots the flow has still to ask for. */

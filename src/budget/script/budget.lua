@@ -36,7 +36,7 @@ end
 local allowed, paced = limit, rate() ~= nil
 if S.mode ~= 'free' then allowed, source = rate(), 'search' end
 return cjson.encode({
-  now = now, epoch = S.epoch, valid = S.valid, slots = slots, canary = canary, paced = paced,
+  now = now, epoch = S.epoch, valid = S.valid, slots = slots, canary = canary, paced = paced, late = late,
   rate = allowed, source = source, policy = S.policy, pausedFor = paused, opened = opened,
   mode = S.mode, reason = reason, circuit = S.circuit, heldMs = S.heldMs,
 })

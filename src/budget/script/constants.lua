@@ -14,6 +14,8 @@ local P = {
   ahead = 20,             -- how far ahead, ms: what a process that stalls can lose of them
   refill = 10,            -- come back for more so long before the last one is due, unless the process knows its way to be shorter
   catchUp = 5,            -- how far the pace may lag and still be made up: no burst after idling
+  late = 10,              -- how late a slot may be used: later ones are given up
+  catchUpSearched = 25, lateSearched = 25, -- the same while the limit is searched for: a busy machine stalls for so long
   freeBlock = 250,        -- with no limit in sight, slots are given out in blocks: at most what the ceiling allows in this time
   comeBack = 5000,        -- nobody waits longer than this before asking again, whatever the clocks say
 
@@ -41,6 +43,7 @@ local P = {
   -- The search: keeping to it.
   margin = .98,           -- of the highest rate known to be good: as with a known limit
   wanted = .8,            -- a round says something about the limit if so much of its slots was wanted
+  made = .75,             -- and, for a higher rate, if so many of its calls came back let through
   regainRound = 300, regain = 1.12, -- after a stop the rate climbs by 12% every 0.3 s: doubled within 2 s
   back = .97,             -- of what was let through in the last second, where that climb met a refusal
   cut = .98, cutUnsure = .96,       -- what one refusal within the known good rate takes off it

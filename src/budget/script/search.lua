@@ -81,6 +81,8 @@ end
 
 function turn.climb(used, seconds)
   if used < P.wanted then return cruise() end
+  -- Slots that a busy machine could not use tried nothing.
+  if S.roundOk < P.made * S.grants then return end
   S.area = S.area + (S.rate / S.base - 1) * seconds
   S.proven = S.proven or S.area > P.beyond * S.burst
   if S.proven then S.good = S.rate end

@@ -15,12 +15,17 @@ end
 -- A process that knows how long an answer takes it comes back just in time, and so asks more rarely.
 local refill = max(1, min(P.refill, ask.lead or P.refill))
 
+-- How late a slot may be used, and how far the pace may be made up. Within a known limit that comes out of what `pace` leaves
+-- free; a search finds out by itself how much a fleet that stalls now and then may be allowed.
+local late = S.mode == 'free' and P.late or P.lateSearched
+local catchUp = S.mode == 'free' and P.catchUp or P.catchUpSearched
+
 local function pacedSlots(flow, n, r)
   local T, part = 1000 / r, share(flow)
   local at, given, wait = 0, 0, 0
   while given < n do
-    S.tat = max(S.tat, now - P.catchUp)
-    flow.tat = max(flow.tat, now - P.catchUp)
+    S.tat = max(S.tat, now - catchUp)
+    flow.tat = max(flow.tat, now - catchUp)
     if S.tat > now + P.ahead then
       wait = max(1, S.tat - now - refill)
       break
