@@ -4,13 +4,18 @@ import type { Pause } from './types.js';
 export interface Ask {
   /** Tests only: the time to use instead of Redis' clock, ms. */
   now?: number;
+  /** Which process asks, and its how many-eth ask this is: one that arrives twice is counted once. */
+  from?: string;
+  seq?: number;
+  /** How long before it needs more slots this process has to ask, ms. */
+  lead?: number;
   /** Slots wanted, by flow: the calls of one kind of one run. */
   want?: { flow: string; kind: string; weight: number; n: number }[];
   /** Calls answered with anything but 429. */
   ok?: number;
   /** This process wants its first slots. */
   joined?: boolean;
-  /** No call is left for so long, ms: a header of an answer that was let through says so. */
+  /** No call is left for so long, ms: a header says so. */
   exhausted?: number;
   /** 429s, by the epoch their slots were granted in; `retryAfter` in ms, 0 when there was none. */
   throttled?: Throttled[];
@@ -23,6 +28,8 @@ export interface Ask {
   flag?: number;
   command?: number;
   policy?: number;
+  /** Calls per second to begin the search with: headers suggest it, and do not promise it. */
+  guess?: number;
 }
 
 export interface Throttled {
@@ -35,14 +42,18 @@ export interface Throttled {
 export interface Answer {
   /** Redis' clock, ms. */
   now: number;
-  /** Grows with each congestion event; unused slots of older epochs are void. */
+  /** Grows with each lowering of the rate: a refused call tells by it whether it was sent before or after. */
   epoch: number;
+  /** Unused slots of epochs before this one are void. */
+  valid: number;
   /** In the order of `want`: n slots, due at `at`, `at + step`, … (ms); ask for the rest after `wait` ms. */
   slots: { n: number; at: number; step: number; wait: number }[];
   /** The one slot given is the canary: the fleet waits for its report. */
   canary: boolean;
   /** False: no limit is in force and the slots may be used at any time. */
   paced: boolean;
+  /** Slots used later than this after they were due, ms, would be part of a burst. */
+  late: number;
   /** Calls per second, 0 = no limit in force. */
   rate: number;
   source: 'flag' | 'command' | 'header' | 'search' | 'none';
@@ -55,11 +66,12 @@ export interface Answer {
   circuit: boolean;
   /** How long pauses and open circuits have held calls back in all, up to now. */
   heldMs: number;
-  mode: 'free' | 'startup' | 'probe' | 'cruise';
+  mode: 'free' | 'ramp' | 'regain' | 'cruise' | 'climb';
 }
 
 /** What is published on `<key>:news`. */
 export interface News {
+  /** Unused slots of epochs before this one are void. */
   epoch: number;
   pausedFor: number;
 }

@@ -1,18 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
-import type { GatewayCall } from '../gateway/types.js';
 import type { Answer, Ask, News } from './ask.js';
 import { type Clock, clockOffset } from './clock.js';
-import { type Flow, type Grant, insertByDue, isIdle, lacking, type Waiter } from './flow.js';
+import { createDesk } from './desk.js';
+import { type Flow, lacking } from './flow.js';
 import { createReports } from './reports.js';
 import type { RunScript } from './script.js';
-import {
-  type AcquireOptions,
-  type Budget,
-  BudgetPausedError,
-  type CallKind,
-  type Pause,
-  type Slot,
-} from './types.js';
+import { type Budget, BudgetPausedError, type Pause, type Slot } from './types.js';
 
 export interface BudgetParts {
   run: RunScript;
@@ -24,120 +18,63 @@ export interface BudgetParts {
   log?: Logger | undefined;
 }
 
-/** A slot used later than this after it was due would be part of a burst: it is given up, and asked for again. */
-const LATEST_MS = 10;
-const TIMER_GRAIN_MS = 0.5;
 const REPORT_WITHIN_MS = 50;
 const OUTSTANDING_ASKS = 2;
 const RETRY_ASK_MS = 200;
+/** Asks for slots of one process are at least so far apart: what comes in between is asked for together. */
+const ASK_GAP_MS = 3;
+/** More slots are asked for this much longer than an answer takes before the last one is due. */
+const LEAD_MS = 2;
 
+/**
+ * The process side. One turn does all there is to do: hand out slots that are due, ask for those that lack and tell what
+ * calls met (in one script call), and sleep until either can change.
+ */
 export function createBudgetOf(parts: BudgetParts): Budget {
   const { run, clock, log } = parts;
   const maxHoldMs = parts.maxHoldMs ?? 2000;
-  const flows = new Map<string, Flow>();
   const reports = createReports();
   const toLocal = clockOffset();
   const pauseListeners = new Set<(pause: Pause) => void>();
-  /** By due time. */
-  const grants: Grant[] = [];
+  const from = randomBytes(6).toString('base64url');
+  let seq = 0;
   /** This process has asked for its first slots. */
   let joined = false;
-  let epoch = 0;
   let pausedUntil = 0;
   let reportBy = Number.POSITIVE_INFINITY;
   let outstanding = 0;
   let retryAt = 0;
+  let askFrom = 0;
+  let answerMs = 5;
   let unsubscribe: (() => Promise<void>) | undefined;
   let closed = false;
   let turnQueued = false;
+  let wakeAt = Number.POSITIVE_INFINITY;
   let cancelWake = () => {};
 
-  function flowOf(kind: CallKind, options: AcquireOptions): Flow {
-    const id = `${kind}:${options.run ?? ''}`;
-    let flow = flows.get(id);
-    if (!flow) {
-      flow = { id, kind, weight: 1, waiters: new Set(), granted: 0, asked: 0, askAt: 0 };
-      flows.set(id, flow);
-    }
-    flow.weight = options.weight ?? 1;
-    return flow;
-  }
-
-  function slotOf(grantEpoch: number, canary: boolean): Slot {
-    let used = false;
-    const end = (call: GatewayCall | undefined) => {
-      if (used) return;
-      used = true;
-      reports.add({ epoch: grantEpoch, canary, call });
-      const due = reports.due();
-      if (due) reportBy = Math.min(reportBy, clock.now() + (due === 'now' ? 0 : REPORT_WITHIN_MS));
-      queueTurn();
-    };
-    return { report: end, release: () => end(undefined) };
-  }
-
-  /** Hands a due slot to whoever waits longest; one that nobody can use in time expires. */
-  function use(grant: Grant, inTime: boolean): void {
-    const [waiter] = grant.flow.waiters;
-    const valid = grant.canary ? true : inTime && grant.epoch === epoch;
-    const slot = slotOf(grant.epoch, grant.canary);
-    if (!waiter || !valid) {
-      if (grant.canary) slot.release();
-      return;
-    }
-    grant.flow.waiters.delete(waiter);
-    waiter.resolve(slot);
-  }
-
-  function fire(): void {
-    const now = clock.now();
-    let count = 0;
-    for (const grant of grants) {
-      if (grant.due > now + TIMER_GRAIN_MS) break;
-      count += 1;
-      grant.flow.granted -= 1;
-      use(grant, now - grant.due <= LATEST_MS);
-    }
-    grants.splice(0, count);
-  }
-
-  function voidOlder(than: number): void {
-    if (than <= epoch) return;
-    epoch = than;
-    const kept = grants.filter((grant) => grant.epoch >= epoch || grant.canary);
-    for (const grant of grants) if (!kept.includes(grant)) grant.flow.granted -= 1;
-    grants.splice(0, grants.length, ...kept);
-  }
+  const desk = createDesk(clock.now, (outcome) => {
+    reports.add(outcome);
+    const due = reports.due();
+    if (!due) return;
+    const by = clock.now() + (due === 'now' ? 0 : REPORT_WITHIN_MS);
+    if (by >= reportBy) return;
+    reportBy = by;
+    queueTurn();
+  });
 
   function notePause(ms: number): void {
-    const now = clock.now();
-    pausedUntil = ms > 0 ? now + ms : 0;
-    if (ms <= maxHoldMs) return;
-    const error = new BudgetPausedError(Date.now() + ms);
-    for (const flow of flows.values()) {
-      for (const waiter of flow.waiters) waiter.reject(error);
-      flow.waiters.clear();
-    }
+    pausedUntil = ms > 0 ? clock.now() + ms : 0;
+    if (ms > maxHoldMs) desk.rejectAll(new BudgetPausedError(Date.now() + ms));
   }
 
   function take(answer: Answer, asked: [Flow, number][], sent: number): void {
     const received = clock.now();
     const offset = toLocal(sent, answer.now, received);
-    voidOlder(answer.epoch);
+    answerMs += 0.2 * (received - sent - answerMs);
+    desk.voidOlder(answer.valid);
     for (const [i, [flow]] of asked.entries()) {
       const slots = answer.slots[i];
-      if (!slots) continue;
-      flow.askAt = slots.wait > 0 ? received + slots.wait : 0;
-      for (let n = 0; n < slots.n; n += 1) {
-        const grant = {
-          flow,
-          due: slots.at + n * slots.step + offset,
-          epoch: answer.epoch,
-          canary: answer.canary,
-        };
-        if (!answer.paced || answer.canary) use(grant, true);
-        else insertByDue(grants, grant);
-      }
+      if (slots) desk.give(flow, slots, answer, offset);
     }
     notePause(answer.pausedFor);
     if (answer.opened > 0) {
@@ -150,11 +87,16 @@ export function createBudgetOf(parts: BudgetParts): Budget {
   function ask(): void {
     const now = clock.now();
     if (closed || outstanding >= OUTSTANDING_ASKS || now < retryAt) return;
-    const asked = [...flows.values()]
-      .filter((flow) => lacking(flow) > 0 && flow.askAt <= now)
-      .map((flow): [Flow, number] => [flow, lacking(flow)]);
+    const asked: [Flow, number][] = [];
+    if (now >= askFrom)
+      for (const flow of desk.flows.values())
+        if (lacking(flow) > 0 && flow.askAt <= now) asked.push([flow, desk.wanted(flow)]);
     if (asked.length === 0 && reportBy > now) return;
-    for (const [flow, n] of asked) flow.asked += n;
+    for (const [flow, n] of asked) {
+      flow.asked += n;
+      flow.used = 0;
+    }
+    if (asked.length > 0) askFrom = now + ASK_GAP_MS;
     const news = reports.take();
     reportBy = Number.POSITIVE_INFINITY;
     outstanding += 1;
@@ -174,25 +116,38 @@ export function createBudgetOf(parts: BudgetParts): Budget {
         outstanding -= 1;
         for (const [flow, n] of asked) flow.asked -= n;
         turn();
-        for (const [flow] of asked) if (isIdle(flow)) flows.delete(flow.id); // runs come and go
+        desk.tidy();
       });
   }
 
-  const tell = (what: Ask) => run({ ...what, ...(parts.rate !== undefined && { flag: parts.rate }) });
+  function tell(what: Ask): Promise<Answer> {
+    seq += 1;
+    const lead = Math.ceil(answerMs + LEAD_MS);
+    return run({ ...what, from, seq, lead, ...(parts.rate !== undefined && { flag: parts.rate }) });
+  }
 
-  /** The process side in one place: use what is due, ask for what lacks, sleep until either can change. */
   function turn(): void {
     turnQueued = false;
-    fire();
+    desk.fire();
     ask();
-    cancelWake();
     if (closed) return;
-    let next = Math.min(grants[0]?.due ?? Number.POSITIVE_INFINITY, reportBy);
+    let next = Math.min(desk.nextDue(), reportBy);
     if (outstanding < OUTSTANDING_ASKS) {
-      for (const flow of flows.values())
-        if (lacking(flow) > 0) next = Math.min(next, Math.max(flow.askAt, retryAt));
+      for (const flow of desk.flows.values())
+        if (lacking(flow) > 0) next = Math.min(next, Math.max(flow.askAt, retryAt, askFrom));
     }
-    if (next < Number.POSITIVE_INFINITY) cancelWake = clock.after(Math.max(0, next - clock.now()), turn);
+    wakeBy(next);
+  }
+
+  /** A timer that fires too early costs an empty turn, setting it anew costs more. */
+  function wakeBy(time: number): void {
+    if (time >= wakeAt) return;
+    cancelWake();
+    wakeAt = time;
+    cancelWake = clock.after(Math.max(0, time - clock.now()), () => {
+      wakeAt = Number.POSITIVE_INFINITY;
+      turn();
+    });
   }
 
   function queueTurn(): void {
@@ -202,9 +157,9 @@ export function createBudgetOf(parts: BudgetParts): Budget {
   }
 
   function hear(news: News): void {
-    voidOlder(news.epoch);
+    desk.voidOlder(news.epoch);
     notePause(news.pausedFor);
-    for (const flow of flows.values()) flow.askAt = 0;
+    for (const flow of desk.flows.values()) flow.askAt = 0;
     queueTurn();
   }
 
@@ -216,30 +171,11 @@ export function createBudgetOf(parts: BudgetParts): Budget {
 
     acquire(kind, options = {}) {
       return new Promise<Slot>((resolve, reject) => {
-        const { signal } = options;
-        if (signal?.aborted) return reject(signal.reason);
+        if (options.signal?.aborted) return reject(options.signal.reason);
         if (closed) return reject(closedError());
         const wait = pausedUntil - clock.now();
         if (wait > maxHoldMs) return reject(new BudgetPausedError(Date.now() + wait));
-        const flow = flowOf(kind, options);
-        const onAbort = () => {
-          flow.waiters.delete(waiter);
-          reject(signal?.reason);
-        };
-        const settled = () => signal?.removeEventListener('abort', onAbort);
-        const waiter: Waiter = {
-          resolve(slot) {
-            settled();
-            resolve(slot);
-          },
-          reject(error) {
-            settled();
-            reject(error);
-          },
-        };
-        signal?.addEventListener('abort', onAbort);
-        flow.waiters.add(waiter);
-        queueTurn();
+        if (desk.wait(kind, options, { resolve, reject })) queueTurn();
       });
     },
 
@@ -261,10 +197,7 @@ export function createBudgetOf(parts: BudgetParts): Budget {
       if (closed) return;
       closed = true;
       cancelWake();
-      for (const flow of flows.values()) {
-        for (const waiter of flow.waiters) waiter.reject(closedError());
-        flow.waiters.clear();
-      }
+      desk.rejectAll(closedError());
       await unsubscribe?.();
       if (reports.due())
         await Promise.race([

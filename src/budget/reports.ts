@@ -1,6 +1,6 @@
 import type { GatewayCall } from '../gateway/types.js';
 import type { Ask } from './ask.js';
-import { readLimitHeaders } from './headers.js';
+import { readLimitNews } from './limit-news.js';
 
 /** How one call with a slot ended: answered by the Gateway, or (`call` undefined) never made. */
 export interface Outcome {
@@ -9,7 +9,7 @@ export interface Outcome {
   call: GatewayCall | undefined;
 }
 
-type News = Pick<Ask, 'ok' | 'good' | 'failed' | 'throttled' | 'canary' | 'policy' | 'exhausted'>;
+type News = Pick<Ask, 'ok' | 'good' | 'failed' | 'throttled' | 'canary' | 'policy' | 'guess' | 'exhausted'>;
 
 /** What this process' calls met and Redis has not been told yet. */
 export interface Reports {
@@ -29,6 +29,8 @@ export function createReports(): Reports {
   let throttled: NonNullable<Ask['throttled']> = [];
   let canary: Ask['canary'];
   let policy: number | undefined;
+  let guess: number | undefined;
+  let guessed = false;
   let exhausted = 0;
   let told: number | undefined;
 
@@ -42,8 +44,12 @@ export function createReports(): Reports {
   return {
     add({ epoch, canary: isCanary, call }) {
       const answered = typeof call?.status === 'number';
-      const limits = call && answered ? readLimitHeaders(call.headers, Date.now()) : {};
+      const limits = call && answered ? readLimitNews(call.headers, Date.now()) : {};
       if (limits.policy !== undefined && limits.policy !== told) policy = limits.policy;
+      if (limits.guess !== undefined && !guessed) {
+        guess = limits.guess;
+        guessed = true;
+      }
       if (call?.status === 429) {
         const retryAfter = Math.round(call.retryAfterMs ?? limits.exhaustedMs ?? 0);
         addThrottled({ epoch, n: 1, retryAfter, canary: isCanary });
@@ -59,7 +65,8 @@ export function createReports(): Reports {
       if (isCanary) canary = { epoch, ok: answered, failed: isFailure };
     },
     due() {
-      if (canary || throttled.length > 0 || policy !== undefined || exhausted > 0) return 'now';
+      if (canary || throttled.length > 0 || policy !== undefined) return 'now';
+      if (guess !== undefined || exhausted > 0) return 'now';
       return ok + failed > 0 ? 'soon' : undefined;
     },
     take() {
@@ -70,6 +77,7 @@ export function createReports(): Reports {
         ...(throttled.length > 0 && { throttled }),
         ...(canary && { canary }),
         ...(policy !== undefined && { policy }),
+        ...(guess !== undefined && { guess }),
         ...(exhausted > 0 && { exhausted }),
       };
       told = policy ?? told;
@@ -77,6 +85,7 @@ export function createReports(): Reports {
       throttled = [];
       canary = undefined;
       policy = undefined;
+      guess = undefined;
       exhausted = 0;
       return news;
     },
@@ -87,6 +96,7 @@ export function createReports(): Reports {
       news.throttled?.forEach(addThrottled);
       canary ??= news.canary;
       policy ??= news.policy;
+      guess ??= news.guess;
       exhausted = Math.max(exhausted, news.exhausted ?? 0);
     },
   };

@@ -17,6 +17,7 @@ type Headers = Readonly<Record<string, string | undefined>>;
  * drafts) and `X-RateLimit-*`, in this order of trust. Header names in lower case; `now` in epoch ms. Never throws.
  */
 export function parseRateLimitHeaders(headers: Headers, now: number): RateLimitHeaders {
+  if (!isTold(headers)) return {};
   const declared = items(headers['ratelimit-policy']);
   const quotas = items(first(headers, 'limit'));
   const policy = (declared.length > 0 ? declared : quotas).flatMap(toPolicy);
@@ -33,6 +34,7 @@ export function parseRateLimitHeaders(headers: Headers, now: number): RateLimitH
 
 /** `Retry-After`, in seconds or as an HTTP date, as ms from `now` (epoch ms); undefined when it is neither. */
 export function parseRetryAfter(value: string | undefined, now: number = Date.now()): number | undefined {
+  if (value !== undefined && value.length > LONGEST_HEADER) return undefined;
   const seconds = digits(value);
   if (seconds !== undefined) return seconds * 1000;
   const date = parseHttpDate(value);
@@ -46,16 +48,35 @@ interface Item {
   parameters: Map<string, string | undefined>;
 }
 
-/** Lenient; quoted strings may hold any separator. */
 function items(header: string | undefined): Item[] {
-  return split(header ?? '', /(?:"(?:[^"\\]|\\.)*"|[^,"])+/g).map((text) => {
-    const [head, ...rest] = split(text, /(?:"(?:[^"\\]|\\.)*"|[^;"])+/g).map(assignment);
+  return split(header ?? '', ',').map((text) => {
+    const [head, ...rest] = split(text, ';').map(assignment);
     return { name: head?.[0] ?? '', value: head?.[1], parameters: new Map(rest) };
   });
 }
 
-const split = (text: string, piece: RegExp) =>
-  (text.match(piece) ?? []).map((part) => part.trim()).filter((part) => part !== '');
+/** No server needs more to say what its limits are; what is longer is cut, so that reading costs next to nothing. */
+const LONGEST_HEADER = 1024;
+
+/** Parts without the space around them, empty ones left out. A quoted string may hold separators; one that is never closed goes to the end. */
+function split(text: string, separator: ',' | ';'): string[] {
+  const parts: string[] = [];
+  let from = 0;
+  let quoted = false;
+  const end = Math.min(text.length, LONGEST_HEADER);
+  for (let at = 0; at <= end; at += 1) {
+    const char = at === end ? separator : text[at];
+    if (at < end && char === '"') quoted = !quoted;
+    else if (at < end && quoted && char === '\\') at += 1;
+    else if (char === separator && (!quoted || at === end)) {
+      const part = text.slice(from, at).trim();
+      if (part !== '') parts.push(part);
+      from = at + 1;
+    }
+  }
+  if (from < end) parts.push(text.slice(from, end).trim());
+  return parts;
+}
 
 function assignment(text: string): [name: string, value: string | undefined] {
   const [, name, value = ''] = /^([^="\s]+)\s*=\s*(.*)$/.exec(text) ?? [];
@@ -103,6 +124,14 @@ function flat(headers: Headers): Left {
   return { remaining: all.length > 0 ? Math.min(...all) : undefined, reset: first(headers, 'reset') };
 }
 
+/** Most answers say nothing of limits, and each call's answer is looked at. */
+const isTold = (headers: Headers) =>
+  headers['ratelimit-policy'] !== undefined ||
+  headers.ratelimit !== undefined ||
+  WHATS.some((what) => first(headers, what) !== undefined);
+
+const WHATS = ['limit', 'remaining', 'reset'] as const;
+
 const first = (headers: Headers, what: 'limit' | 'remaining' | 'reset') =>
   headers[`ratelimit-${what}`] ??
   headers[`x-ratelimit-${what}`] ??
@@ -111,6 +140,7 @@ const first = (headers: Headers, what: 'limit' | 'remaining' | 'reset') =>
 
 /** Epoch ms, epoch seconds, seconds from now, a duration (`8.64s`, `6m0s`, `250ms`), or an HTTP date. */
 function parseReset(text: string | undefined, now: number): number | undefined {
+  if (text !== undefined && text.length > LONGEST_HEADER) return undefined;
   const value = digits(text);
   if (value === undefined) {
     const date = parseHttpDate(text);
@@ -132,7 +162,9 @@ function parseDuration(text: string | undefined): number | undefined {
 
 /** Plain non-negative decimals: `Number` alone also takes `0x10`, `1e3` and the empty string. */
 function digits(text: string | undefined): number | undefined {
-  return text !== undefined && /^\s*\d{1,15}(\.\d+)?\s*$/.test(text) ? Number(text) : undefined;
+  return text !== undefined && text.length <= LONGEST_HEADER && /^\s*\d{1,15}(\.\d+)?\s*$/.test(text)
+    ? Number(text)
+    : undefined;
 }
 
 /** The three forms of RFC 9110; `Date.parse` alone makes a date of `soon 1`. */

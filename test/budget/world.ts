@@ -23,6 +23,10 @@ export interface WorldOptions {
   /** The server says how long to wait, in whole seconds. */
   retryAfter?: boolean;
   headers?: (now: number) => Record<string, string>;
+  /** A process' first calls wait for connections and cold code: so many of them, up to so many ms. */
+  cold?: { calls: number; ms: number };
+  /** How far Redis' clock is moved, ms. */
+  clockMoved?: (now: number) => number;
   /** Whether the server answers 503 to whatever comes. */
   outage?: (now: number) => boolean;
 }
@@ -55,14 +59,14 @@ export function createWorld(options: WorldOptions) {
   const listeners = new Set<(news: News) => void>();
   const script = budgetScript(redis, key);
   // Redis' clock is far from the processes' own.
-  const redisTime = () => clock.time + 1_700_000_000_000;
+  const redisTime = () => clock.time + 1_700_000_000_000 + (options.clockMoved?.(clock.time) ?? 0);
 
   async function runScript(ask: Parameters<typeof script>[0]) {
     await clock.sleep(between([0.1, 0.5]));
     const answer = await clock.during(() => script({ ...ask, now: redisTime() }));
-    const heard = answer.epoch !== heardEpoch || answer.opened > 0;
-    heardEpoch = answer.epoch;
-    const news = { epoch: answer.epoch, pausedFor: answer.pausedFor };
+    const heard = answer.valid !== heardEpoch || answer.opened > 0;
+    heardEpoch = answer.valid;
+    const news = { epoch: answer.valid, pausedFor: answer.pausedFor };
     if (heard || ask.command !== undefined || ask.canary) {
       clock.after(between([0.1, 0.5]), () => {
         for (const listener of listeners) listener(news);
@@ -85,6 +89,8 @@ export function createWorld(options: WorldOptions) {
     const id = processes++;
     let alive = true;
     let stalledUntil = 0;
+    let cold = options.cold?.calls ?? 0;
+    const warmUp = () => (cold-- > 0 ? between([0, options.cold?.ms ?? 0]) : 0);
     const awake = (run: () => void): void => {
       if (!alive) return;
       if (clock.time < stalledUntil) clock.at(stalledUntil, () => awake(run));
@@ -117,7 +123,7 @@ export function createWorld(options: WorldOptions) {
       while (alive) {
         try {
           const slot = await budget.acquire(kind, acquire);
-          await clock.sleep(between(network));
+          await clock.sleep(between(network) + warmUp());
           const down = options.outage?.(clock.time) === true;
           const { ok, retryAfterMs } = down ? { ok: false, retryAfterMs: 0 } : server.take(clock.time);
           arrivals.push({ time: clock.time, ok, kind, run: acquire.run ?? '', process: id });
