@@ -46,10 +46,13 @@ interface Item {
   parameters: Map<string, string | undefined>;
 }
 
+/** A longer header is nobody's limit: its start is read. */
+const LONGEST = 1_024;
+
 /** Lenient; quoted strings may hold any separator. */
 function items(header: string | undefined): Item[] {
-  return split(header ?? '', /(?:"(?:[^"\\]|\\.)*"|[^,"])+/g).map((text) => {
-    const [head, ...rest] = split(text, /(?:"(?:[^"\\]|\\.)*"|[^;"])+/g).map(assignment);
+  return split((header ?? '').slice(0, LONGEST), /(?:"(?:[^"\\]|\\.)*(?:"|$)|[^,"])+/g).map((text) => {
+    const [head, ...rest] = split(text, /(?:"(?:[^"\\]|\\.)*(?:"|$)|[^;"])+/g).map(assignment);
     return { name: head?.[0] ?? '', value: head?.[1], parameters: new Map(rest) };
   });
 }
@@ -121,10 +124,11 @@ function parseReset(text: string | undefined, now: number): number | undefined {
   return value * 1000;
 }
 
+const LONGEST_DURATION = 64;
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 function parseDuration(text: string | undefined): number | undefined {
-  const duration = text?.trim() ?? '';
+  const duration = text !== undefined && text.length <= LONGEST_DURATION ? text.trim() : '';
   if (!/^(\d+(\.\d+)?(ms|[smh]))+$/.test(duration)) return undefined;
   const parts = [...duration.matchAll(/(\d+(?:\.\d+)?)(ms|[smh])/g)];
   return parts.reduce((sum, [, n, unit = '']) => sum + Number(n) * (UNITS[unit] ?? 0), 0);

@@ -1,5 +1,6 @@
 import { checkItem, isObject } from './check-item.js';
 import { SHOWN_BYTES } from './decode-line.js';
+import { type FieldMap, mapFields } from './map-fields.js';
 import { nestsDeeperThan } from './nesting.js';
 import { rawField } from './raw-fields.js';
 import type { LineProblem, ParsedLine, RawLine } from './types.js';
@@ -10,10 +11,13 @@ const MAX_DEPTH = 512;
 /**
  * What a line asks for. A record of a failures file stands for the object in its `input`, under the key it had.
  * Never throws.
+ *
+ * @param map `--map`; what is said of a line, and its `input`, is of the line with its fields so named
  */
-export function parseLine({ text, problem }: RawLine): ParsedLine {
-  if (problem !== undefined) return { kind: 'rejected', problem, input: JSON.stringify(text) };
-  if (text === null || text.trim() === '') return { kind: 'blank' };
+export function parseLine({ text: given, problem }: RawLine, map: FieldMap = []): ParsedLine {
+  if (problem !== undefined) return { kind: 'rejected', problem, input: JSON.stringify(given) };
+  if (given === null || given.trim() === '') return { kind: 'blank' };
+  const text = given;
   const reject = (code: LineProblem['code'], message: string): ParsedLine => ({
     kind: 'rejected',
     problem: { code, message },
@@ -28,12 +32,14 @@ export function parseLine({ text, problem }: RawLine): ParsedLine {
     return reject('invalid_json', error instanceof Error ? error.message : String(error));
   }
   if (!isObject(value)) return reject('invalid_line', `must be a JSON object, got ${nameOf(value)}`);
-  return isFailureRecord(value) ? retake(value, text) : checked(value, text);
+  if (isFailureRecord(value)) return retake(value, text, map);
+  return checked(value, text, map);
 }
 
-function checked(object: Record<string, unknown>, text: string, key?: string): ParsedLine {
+function checked(read: Record<string, unknown>, text: string, map: FieldMap, key?: string): ParsedLine {
+  const written = mapFields(text.trim(), map);
+  const object = map.length === 0 ? read : (JSON.parse(written) as Record<string, unknown>);
   const outcome = checkItem(object, key);
-  const written = text.trim();
   if (outcome.kind === 'item') return { kind: 'item', item: { ...outcome.item, text: written } };
   const kept = key ?? object.idempotency_key;
   return {
@@ -50,10 +56,14 @@ const isFailureRecord = (value: Record<string, unknown>) =>
   Object.hasOwn(value, 'input') &&
   !Object.hasOwn(value, 'data_url');
 
-function retake({ input, idempotency_key }: Record<string, unknown>, record: string): ParsedLine {
+function retake(
+  { input, idempotency_key }: Record<string, unknown>,
+  record: string,
+  map: FieldMap,
+): ParsedLine {
   const key = typeof idempotency_key === 'string' && idempotency_key !== '' ? idempotency_key : undefined;
   const written = rawField(record, 'input') ?? 'null';
-  if (isObject(input)) return checked(input, written, key);
+  if (isObject(input)) return checked(input, written, map, key);
   const message = `input: must be a JSON object to be taken again, got ${nameOf(input)}`;
   return {
     kind: 'rejected',
