@@ -9,7 +9,7 @@ const FINAL: readonly { is: RegExp; hint: string }[] = [
   },
   {
     is: /^NOPERM/,
-    hint: 'give the ACL user the commands and keys it needs: +@all -@admin -@dangerous +info ~<prefix>* &*',
+    hint: 'give the ACL user its keys (~<prefix>:* ~{<prefix>:*) and the commands of docs/operations.md, "A Redis user of its own"',
   },
   { is: /^ERR (DB index|invalid DB)/, hint: 'check the number of the database at the end of --redis-url' },
   {

@@ -70,10 +70,20 @@ test('S3 and Google Cloud Storage are asked by the proxy', async () => {
   const proxy = await startProxy({ 's3.invalid': s3.url, 'gcs.invalid': gcs.endpoint });
   const env = {
     ...{ HTTP_PROXY: proxy.url, NO_PROXY: '127.0.0.1', AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b' },
-    ...{ AWS_ENDPOINT_URL_S3: 'http://s3.invalid', STORAGE_EMULATOR_HOST: 'http://gcs.invalid' },
+    ...{ AWS_ENDPOINT_URL_S3: 'http://s3.invalid' },
   };
-  const exit = await start(['run', 's3://bucket/m.jsonl', '--out', 'gs://bucket/out', ...ASKED], { env })
-    .exit;
+  const exit = await start(
+    [
+      'run',
+      's3://bucket/m.jsonl',
+      '--out',
+      'gs://bucket/out',
+      '--gcs-endpoint',
+      'http://gcs.invalid',
+      ...ASKED,
+    ],
+    { env },
+  ).exit;
   expect(exit, exit.stderr).toMatchObject({ status: 0 });
   expect((await boughtTasks(gateway.url)).length).toBe(4);
   expect(proxy.asked).toContain('GET http://s3.invalid');

@@ -82,7 +82,10 @@ test('a run through rediss:// with an own CA, as an ACL user with the least righ
   const { certs, port, redis } = await redisWithTls();
   const { start, dir, prefix } = await world();
   await redis.call(
-    ...(['ACL', 'SETUSER', 'ingest', 'on', '>p%w', `~${prefix}*`, `&${prefix}*`] as [string, ...string[]]),
+    ...(['ACL', 'SETUSER', 'ingest', 'on', '>p%w', `~${prefix}:*`, `~{${prefix}:*`, `&${prefix}:*`] as [
+      string,
+      ...string[],
+    ]),
     ...['+@all', '-@admin', '-@dangerous', '+info'],
   );
   await writeFile(path.join(dir, 'm.jsonl'), jsonl(30));
@@ -96,7 +99,10 @@ test('a doctor whose ACL user has no INFO says which rows cannot be read, and go
   const { port, redis } = await redisServer();
   const { start, prefix } = await world();
   await redis.call(
-    ...(['ACL', 'SETUSER', 'ingest', 'on', '>pw', `~${prefix}*`, '&*'] as [string, ...string[]]),
+    ...(['ACL', 'SETUSER', 'ingest', 'on', '>pw', `~${prefix}:*`, `~{${prefix}:*`, '&*'] as [
+      string,
+      ...string[],
+    ]),
     ...['+@all', '-@admin', '-@dangerous'],
   );
   const { stdout } = await start(['doctor'], { env: { REDIS_URL: `redis://ingest:pw@127.0.0.1:${port}` } })
