@@ -4,7 +4,7 @@ import type { Settings } from '../config/index.js';
 import type { ASGGatewayClient } from '../gateway/client.js';
 import { type Manifest, openManifest, removeSpools, spoolDirOf } from '../manifest/index.js';
 import type { ObjectStores } from '../object-stores/index.js';
-import { refuseUnasked } from '../producers/unasked.js';
+import { checkFirstLines } from '../producers/first-lines.js';
 import type { RedisClient } from '../redis/connection.js';
 import { openSink, resolveOut } from '../results/sink.js';
 import { runPolicy, taskOptions } from '../run.js';
@@ -58,7 +58,7 @@ export async function makePlan(
   const spoolDir = spoolDirOf(settings.dataDir);
   const manifest = await openManifest(spec, { cwd: watch.cwd, spoolDir, objectStores, signal: watch.signal });
   try {
-    if (settings.labelSpec === null) await refuseUnasked(manifest, objectStores);
+    await checkFirstLines(manifest, taskOptions(settings), { objectStores, signal: watch.signal });
     return await planOf(parts, settings, manifest, watch);
   } finally {
     await removeSpools(manifest.sources);
