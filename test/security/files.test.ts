@@ -89,7 +89,7 @@ test('links that were put in the way of a part, the summary and the marker are r
   const part = 'results-r-00001.jsonl';
   for (const name of [part, 'summary.json']) await symlink(victim, path.join(dir, name));
   const sink = openSink(dir);
-  await sink.claim({ run_id: 'r', sink_id: 's' });
+  await sink.claim({ id: 'r', sinkId: 's' });
   await sink.writePart(
     part,
     (async function* rows() {
