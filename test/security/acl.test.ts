@@ -138,6 +138,6 @@ test('a run, and every command about it, with the user of docs/operations.md; it
     await expect(
       user.call(...(command as unknown as [string, ...string[]])),
       command.join(' '),
-    ).rejects.toThrow(/NOPERM|permission|ACL/i);
+    ).rejects.toThrow(/NOPERM|permission|can't access/i);
   expect(await admin.get('another-application')).toBe('untouched');
 }, 900_000);
