@@ -4,16 +4,22 @@ import { createBudget } from './budget/index.js';
 import type { Settings } from './config/index.js';
 import { createPermits } from './consumers/permits.js';
 import { usageError } from './errors.js';
+import { parseBaseUrl } from './gateway/checks.js';
 import { ASGGatewayClient } from './gateway/client.js';
+import { watchReach } from './gateway/reach.js';
 import { openLocalGateway } from './local/gateway.js';
 import { createMetrics } from './metrics/metrics.js';
+import { withinOpenFiles } from './net/open-files.js';
 import { createObjectStores, type ObjectStores } from './object-stores/index.js';
 import type { Pipeline } from './pipeline.js';
 import { bullConnection, connectRedis, type RedisClient, type RedisTarget } from './redis/connection.js';
+import { firstAnswer } from './redis/first-answer.js';
 import { openRedisTarget } from './redis/target.js';
+import { watchRedis } from './redis/watch.js';
 import type { Releasers } from './releasers.js';
 import { budgetKey } from './runs/keys.js';
 import { keyFingerprint } from './runs/record.js';
+import { createWaits, type Waits } from './waits.js';
 
 export interface Store {
   redis: RedisClient;
@@ -39,15 +45,19 @@ export async function openStore(
   log: Logger,
   releasers: Releasers,
   opened?: RedisTarget,
-): Promise<Store> {
+): Promise<Store & { waits: Waits }> {
   const target = opened ?? (await openRedisTarget(settings, log, releasers.add));
   const redis = connectRedis(target, redisTrouble(log));
   releasers.add(() => redis.disconnect());
+  await firstAnswer(redis, `${settings.prefix}:probe`);
+  const waits = createWaits();
+  const watch = watchRedis(redis, waits);
+  releasers.add(() => watch.close());
   const { connection, close } = bullConnection(target);
   releasers.add(close);
-  const objectStores = createObjectStores(settings);
+  const objectStores = createObjectStores({ ...settings, waits });
   releasers.add(() => objectStores.close());
-  return { redis, connection, objectStores };
+  return { redis, connection, objectStores, waits };
 }
 
 interface GatewayTarget {
@@ -78,8 +88,8 @@ export async function openGateway(
 /** What a run's record calls the Gateway; `--sandbox` is the local one. */
 export function originOf({ sandbox, gatewayUrl }: Pick<Settings, 'sandbox' | 'gatewayUrl'>): string {
   if (sandbox) return 'sandbox';
-  const url = new URL(gatewayUrl);
-  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+  const { origin, pathname } = parseBaseUrl(gatewayUrl);
+  return `${origin}${pathname.replace(/\/+$/, '')}`;
 }
 
 /**
@@ -93,13 +103,16 @@ export async function openPipeline(
   releasers: Releasers,
   opened?: RedisTarget,
 ): Promise<Pipeline> {
-  const { redis, connection, objectStores } = await openStore(settings, log, releasers, opened);
+  const { redis, connection, objectStores, waits } = await openStore(settings, log, releasers, opened);
   const gateway = await openGateway(settings, log, releasers);
+  const concurrency = await withinOpenFiles(settings.concurrency, log);
   const client = new ASGGatewayClient({
     apiKey: gateway.apiKey,
     baseUrl: gateway.url,
     retry: false,
-    connections: settings.concurrency,
+    connections: concurrency,
+    direct: settings.sandbox,
+    onCall: watchReach(gateway.origin, waits),
   });
   releasers.add(() => client.close());
   const fingerprint = keyFingerprint(gateway.apiKey);
@@ -123,11 +136,12 @@ export async function openPipeline(
     budget,
     origin: gateway.origin,
     keyFingerprint: fingerprint,
-    permits: createPermits(settings.concurrency),
-    concurrency: settings.concurrency,
+    permits: createPermits(concurrency),
+    concurrency,
     objectStores,
     webhooks: settings.webhookUrl === null ? null : { callbackUrl: settings.webhookUrl },
     metrics,
+    waits,
     log,
   };
 }

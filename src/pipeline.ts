@@ -7,6 +7,7 @@ import type { Metrics } from './metrics/metrics.js';
 import type { ObjectStores } from './object-stores/index.js';
 import type { RedisClient } from './redis/connection.js';
 import type { Sink } from './results/sink.js';
+import type { Waits } from './waits.js';
 
 /** What a process shares between its runs. Made by `openPipeline`; every stage takes what it needs of it. */
 export interface Pipeline {
@@ -28,5 +29,7 @@ export interface Pipeline {
   /** A sink of your own for a run's `out`. Default: `openSink`, of directories, S3 and Google Cloud Storage. */
   openSink?: (out: string) => Sink;
   metrics: Metrics;
+  /** What this process waits for outside of it; the display shows it. */
+  waits?: Waits;
   log: Logger;
 }

@@ -1,14 +1,15 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BudgetSnapshot } from './budget/index.js';
 import type { Settings } from './config/index.js';
 import { createConsumer } from './consumers/consume.js';
+import { usageError } from './errors.js';
 import { openManifest, removeOrphanSpools, removeSpools, spoolDirOf } from './manifest/index.js';
+import { wouldReadOwnResults } from './manifest/own-results.js';
 import type { Pipeline } from './pipeline.js';
+import { checkFirstLines } from './producers/first-lines.js';
 import { keepProducing } from './producers/keep-producing.js';
 import { linesPerChunk } from './producers/pack.js';
 import type { Producer } from './producers/produce.js';
-import { refuseUnasked } from './producers/unasked.js';
 import { openQueues } from './queues/queues.js';
 import { redisNow } from './redis/together.js';
 import { throughWeather } from './redis/weather.js';
@@ -22,11 +23,10 @@ import { type RunReading, readRun } from './runs/read-status.js';
 import type { RunPolicy, RunRecord, TaskOptions } from './runs/record.js';
 import type { BlockReason, RunStatus, RunSummary } from './runs/status.js';
 import { transition } from './runs/transition.js';
+import { waitOf } from './runs/wait-of.js';
 
 const LOOK_MS = 250;
-/** Shorter pauses come and go unseen. */
-const SHOWN_PAUSE_MS = 1_000;
-const SHOWN_LATENESS_MS = 30_000;
+const WAIT_SHOWN_MS = 1_000;
 const QUOTA_GRACE_MS = 60_000;
 
 export interface RunOutcome {
@@ -50,6 +50,7 @@ export const taskOptions = (settings: Settings): TaskOptions => ({
   consensusThreshold: settings.consensusThreshold,
   key: settings.key,
   ...(settings.onSameKey === 'share' ? { onSameKey: 'share' as const } : {}),
+  ...(settings.map !== null && { map: settings.map }),
 });
 
 export const runPolicy = (settings: Settings): RunPolicy => ({
@@ -82,7 +83,15 @@ export async function prepare(
   await removeOrphanSpools(spoolDir);
   const manifest = await openManifest(spec, { cwd, spoolDir, objectStores });
   try {
-    if (settings.labelSpec === null) await refuseUnasked(manifest, objectStores);
+    if (settings.out !== null && (await wouldReadOwnResults(spec, resolveOut(settings.out, cwd), cwd)))
+      throw usageError(
+        '--out',
+        `${settings.out} is the place that the manifest is read from: the results would be lines of it; nothing was sent`,
+        {
+          hint: 'give another --out; a directory of its own within this one will do',
+        },
+      );
+    await checkFirstLines(manifest, taskOptions(settings), { objectStores, signal });
     const request = {
       manifest,
       task: taskOptions(settings),
@@ -228,54 +237,54 @@ async function watch(
 ): Promise<RunReading> {
   let blockedSince: number | null = null;
   let last: RunReading | null = null;
-  const show = (status: RunStatus, read: number) =>
-    onStatus?.({ ...status, calls_per_second: consumer.callsPerSecond(), read });
-  for (;;) {
-    const reading = await throughWeather(() => consumer.tick(), {
-      signal,
-      onWait({ message }) {
-        if (last !== null)
-          show(
-            { ...last.status, waiting_for: 'redis', message: `Redis refuses: ${message}` },
-            last.read.lines,
-          );
-      },
-    });
-    if (reading === null) throw new Error('the run is gone from Redis');
-    last = reading;
-    const budget = await pipeline.budget.snapshot();
-    reading.status.rate = budget.rate;
-    Object.assign(reading.status, waitOf(reading, budget));
-    show(reading.status, reading.read.lines);
-    if (signal.aborted) return reading;
-    if (reading.summedUp) return reading;
-    if (consumer.failure !== null) throw consumer.failure;
-    const { state, reason } = reading.record;
-    if (state === 'blocked') {
-      blockedSince ??= Date.now();
-      const inFlight = reading.jobs.poll + reading.jobs.submitting > 0;
-      const settling = reason === 'quota' && inFlight && Date.now() - blockedSince < quotaGraceMs;
-      if (!settling) return reading;
-    } else blockedSince = null;
-    await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+  let shown: { status: RunStatus; read: number } | null = null;
+  const show = (status: RunStatus, read: number) => {
+    shown = { status, read };
+    const wait = pipeline.waits?.current();
+    const waiting = wait && status.state === 'running' ? { waiting_for: wait.for, message: wait.why } : {};
+    onStatus?.({ ...status, ...waiting, calls_per_second: consumer.callsPerSecond(), read });
+  };
+  // What the run waits for may be Redis: then no look at it comes back.
+  const timer = setInterval(() => {
+    if (pipeline.waits?.current() && shown) show(shown.status, shown.read);
+  }, WAIT_SHOWN_MS);
+  try {
+    return await looking();
+  } finally {
+    clearInterval(timer);
   }
-}
 
-/** What keeps a run from going on that is neither paused nor blocked. */
-function waitOf(
-  { record, unflushed }: RunReading,
-  { circuitOpen, pausedForMs }: BudgetSnapshot,
-): Pick<RunStatus, 'waiting_for' | 'message'> | null {
-  if (record.state !== 'running') return null;
-  if (circuitOpen) return { waiting_for: 'gateway', message: 'the Gateway answers nothing but errors' };
-  if (pausedForMs > SHOWN_PAUSE_MS)
-    return {
-      waiting_for: 'rate',
-      message: `the Gateway asks for a pause of ${Math.ceil(pausedForMs / 1000)} s`,
-    };
-  if (unflushed.oldestMs > record.policy.partAgeMs + SHOWN_LATENESS_MS)
-    return { waiting_for: 'sink', message: `results wait for ${record.out}` };
-  return null;
+  async function looking(): Promise<RunReading> {
+    for (;;) {
+      const reading = await throughWeather(() => consumer.tick(), {
+        signal,
+        onWait({ message }) {
+          if (last !== null)
+            show(
+              { ...last.status, waiting_for: 'redis', message: `Redis refuses: ${message}` },
+              last.read.lines,
+            );
+        },
+      });
+      if (reading === null) throw new Error('the run is gone from Redis');
+      last = reading;
+      const budget = await pipeline.budget.snapshot();
+      reading.status.rate = budget.rate;
+      Object.assign(reading.status, waitOf(reading, budget));
+      show(reading.status, reading.read.lines);
+      if (signal.aborted) return reading;
+      if (reading.summedUp) return reading;
+      if (consumer.failure !== null) throw consumer.failure;
+      const { state, reason } = reading.record;
+      if (state === 'blocked') {
+        blockedSince ??= Date.now();
+        const inFlight = reading.jobs.poll + reading.jobs.submitting > 0;
+        const settling = reason === 'quota' && inFlight && Date.now() - blockedSince < quotaGraceMs;
+        if (!settling) return reading;
+      } else blockedSince = null;
+      await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
 }
 
 async function outcomeOf(pipeline: Pipeline, reading: RunReading): Promise<RunOutcome> {

@@ -7,7 +7,8 @@ export function commandOptions(keys: readonly string[]): Option[] {
     const setting = settingOf(key);
     if (setting === undefined) throw new Error(`no option ${key} in the table`);
     if (optionOf(setting).only === 'env') throw new Error(`${key} is a secret: it has no flag`);
-    return setting === 'options' ? listOptions() : optionsOf(key, setting);
+    if (setting === 'options') return listOptions();
+    return setting === 'map' ? repeated(setting) : optionsOf(key, setting);
   });
 }
 
@@ -46,6 +47,13 @@ function describe(setting: OptionKey): string {
     ...(env === undefined ? [] : [`env: ${env}`]),
   ];
   return notes.length === 0 ? describe : `${describe} (${notes.join(', ')})`;
+}
+
+/** A list of which each flag gives some. */
+function repeated(setting: OptionKey): Option[] {
+  const option = new Option(`${flagOf(setting)} <${optionOf(setting).placeholder}>`, describe(setting));
+  const append = (text: string, before: string[] | undefined) => [...(before ?? []), ...text.split(',')];
+  return [option.argParser(append)];
 }
 
 /** The flags that were given, by option key. */

@@ -1,5 +1,8 @@
 #!/usr/bin/env node
+import { dropEmpty } from '../config/environment.js';
 import { type CommandDefinition, main } from './program.js';
+
+dropEmpty(process.env);
 
 /** Where each command is defined: only the one that is called is loaded, all of them for `--help`. */
 const commands: Record<string, () => Promise<CommandDefinition>> = {

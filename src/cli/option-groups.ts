@@ -1,7 +1,15 @@
 /** Which options a command takes, by what it does. Keys of the option table. */
-const common = ['config', 'logLevel', 'debug', 'printConfig'];
+const common = ['config', 'logLevel', 'debug', 'printConfig', 'ca'];
 
-export const storeOptions = [...common, 'redisUrl', 'dataDir', 'prefix', 's3Endpoint', 'gcsEndpoint'];
+export const storeOptions = [
+  ...common,
+  'redisUrl',
+  'dataDir',
+  'prefix',
+  's3Endpoint',
+  'gcsEndpoint',
+  'requesterPays',
+];
 
 const sandboxOptions = [
   'sandbox',
@@ -47,7 +55,7 @@ export const gatewayOptions = [...common, ...sandboxOptions, 'dataDir', 'gateway
 /** What a task is asked to be labeled by. */
 export const labelOptionNames = ['taskType', 'question', 'options', 'labelSpec', 'consensusThreshold'];
 
-export const taskOptionNames = [...labelOptionNames, 'key'];
+export const taskOptionNames = [...labelOptionNames, 'key', 'map'];
 
 export const manifestOptions = [
   'out',

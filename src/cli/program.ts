@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { Command } from 'commander';
 import type { Logger } from 'pino';
 import { printSettings, resolveSettings, type Settings, secretsOf } from '../config/index.js';
 import { createLogger } from '../logging.js';
 import { maskerOf } from '../mask.js';
+import { trustAlso } from '../net/trust.js';
 import { plainStream, streamBeneath } from '../terminal.js';
 import { commandOptions, flagsOf } from './command-options.js';
 import { formatError } from './error-text.js';
@@ -114,6 +116,7 @@ export async function main(
     const settings = resolveSettings({ command: definition.name, flags, env: io.env, cwd: io.cwd });
     const secrets = secretsOf(settings);
     mask = maskerOf(secrets);
+    if (settings.ca !== null) trustAlso(path.resolve(io.cwd, settings.ca), '--ca');
     if (settings.printConfig) {
       io.stdout.write(`${printSettings(settings, definition.options)}\n`);
       return 0;

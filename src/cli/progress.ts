@@ -87,8 +87,9 @@ const DISPLAYS: Record<'live' | 'lines' | 'json', (stderr: NodeJS.WritableStream
   },
 };
 
-/** State and reason: a change of them is shown at once. */
-const standing = ({ state, reason }: ProgressStatus) => (reason === null ? state : `${state}: ${reason}`);
+/** State, and reason or what it waits for: a change of them is shown at once. */
+const standing = ({ state, reason, waiting_for }: ProgressStatus) =>
+  reason !== null ? `${state}: ${reason}` : waiting_for ? `${state}, waiting for ${waiting_for}` : state;
 
 const ended = ({ settled, failed }: ProgressStatus) => settled + failed;
 
@@ -144,5 +145,6 @@ function liveText(status: ProgressStatus): string {
 
 function lineText(status: ProgressStatus): string {
   const facts = [`${reach(status)}${percent(fractionOf(status))}`, ...whereabouts(status), ...pace(status)];
-  return `${standing(status)}: ${facts.join(', ')}`;
+  const waiting = status.waiting_for && status.message ? `: ${plain(status.message)}` : '';
+  return `${standing(status)}${waiting}: ${facts.join(', ')}`;
 }

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Settings } from '../config/index.js';
 import { IngestError } from '../errors.js';
+import { refuseTooFewFiles } from '../net/open-files.js';
 import type { Store } from '../open-pipeline.js';
 import type { Pipeline } from '../pipeline.js';
 import { openRedisBeside } from '../redis/target.js';
@@ -23,6 +24,7 @@ export const withPipeline = <T>(
   use: (pipeline: Pipeline) => Promise<T>,
 ): Promise<T> =>
   withReleasers(async (releasers) => {
+    await refuseTooFewFiles();
     const load = () => Promise.all([import('../open-pipeline.js'), import('../work.js')]);
     const [target, [{ openPipeline }]] = await openRedisBeside(load, settings, log, releasers.add);
     return use(await openPipeline(settings, log, releasers, target));

@@ -74,9 +74,15 @@ export function text<D extends string | null>(
 }
 
 export function url<D extends string | null>(
-  facts: OptionFacts<D | string> & { default: D; protocols: string[] },
+  facts: OptionFacts<D | string> & {
+    default: D;
+    protocols: string[];
+    /** What is written in another way than a URL, as one. */
+    normal?: (text: string) => string;
+  },
 ): Option<string | D> {
-  const read = (value: string) => {
+  const read = (text: string) => {
+    const value = facts.normal?.(text) ?? text;
     const { protocol, username, password } = URL.canParse(value) ? new URL(value) : {};
     const allowed = protocol !== undefined && facts.protocols.includes(protocol);
     return allowed && (facts.secret || !(username || password)) ? value : undefined;
@@ -199,19 +205,22 @@ export function boolean(facts: Omit<OptionFacts<boolean>, 'default'>): Option<bo
 }
 
 /** Texts: a list as it is, or one text split at its commas. */
-export function list(facts: OptionFacts<readonly string[] | null>): Option<readonly string[] | null> {
+export function list(
+  facts: OptionFacts<readonly string[] | null> & { pattern?: RegExp; expected?: string },
+): Option<readonly string[] | null> {
+  const allowed = (word: string) => word !== '' && (facts.pattern?.test(word) ?? true);
   const parse = (raw: unknown) => {
     const words = Array.isArray(raw)
       ? raw.map(textOf)
       : textOf(raw)
           ?.split(',')
           .map((word) => word.trim());
-    return words?.every((word) => word !== undefined && word !== '') ? (words as string[]) : undefined;
+    return words?.every((word) => word !== undefined && allowed(word)) ? (words as string[]) : undefined;
   };
   const kind = {
     type: 'list',
     placeholder: 'a,b,c',
-    expected: 'a list like a,b,c without empty entries',
+    expected: facts.expected ?? 'a list like a,b,c without empty entries',
     parse,
     show: (words: readonly string[]) => words.join(','),
   };

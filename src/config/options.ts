@@ -1,3 +1,4 @@
+import { REDIS_PROTOCOLS, withOneHost } from '../redis/address.js';
 import { RUN_ID } from '../runs/keys.js';
 import { gatewayCall } from './gateway-options.js';
 import {
@@ -88,7 +89,8 @@ export const options = {
     default: null,
     env: 'REDIS_URL',
     secret: true,
-    protocols: ['redis:', 'rediss:', 'redis+cluster:', 'rediss+cluster:', 'unix:', 'redis+unix:'],
+    protocols: REDIS_PROTOCOLS,
+    normal: withOneHost,
   }),
   dataDir: text({
     describe: "the embedded Redis' files, the local Gateway's state, spools",
@@ -129,6 +131,16 @@ export const options = {
     describe:
       'lines of one key that ask different things: fail all but the first, or give all the same label',
     default: 'fail',
+  }),
+
+  map: list({
+    describe:
+      'takes a field of each line as another one, such as data_url=image_url or metadata.sku=product.id; may be repeated',
+    default: null,
+    placeholder: 'to=from',
+    pattern: /^(data_url|metadata(\.[^\s=.]+)*|type|label_spec|consensus_threshold|idempotency_key)=[^\s=]+$/,
+    expected:
+      'a list of to=from, where to is data_url, metadata, metadata.<field>, type, label_spec, consensus_threshold or idempotency_key',
   }),
 
   rate: positive({
@@ -194,6 +206,16 @@ export const options = {
     default: null,
     env: 'STORAGE_EMULATOR_HOST',
     placeholder: 'url',
+  }),
+
+  requesterPays: boolean({
+    describe: 'pay for the requests to buckets whose owners ask for that (S3)',
+  }),
+  ca: text({
+    describe: 'a PEM file of certificates to trust as well, in every connection',
+    default: null,
+    env: 'ASG_CA',
+    placeholder: 'file',
   }),
 
   webhookUrl: url({

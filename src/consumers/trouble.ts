@@ -7,6 +7,7 @@ import {
   ASGResponseError,
   ASGTimeoutError,
 } from '../gateway/errors.js';
+import { isCertificateTrouble, unreachable } from '../gateway/reach.js';
 import type { BlockReason } from '../runs/status.js';
 
 /** What a failed Gateway call means for its line and its run. */
@@ -52,6 +53,12 @@ export function troubleOf(error: unknown, operation: 'submit' | 'result'): Troub
     return { kind: 'again', metric: 'server_error', status, message, unreadable: true };
   }
   if (error instanceof ASGGatewayHTTPError) return httpTrouble(error, operation);
+  if (isCertificateTrouble(error))
+    return {
+      kind: 'run',
+      reason: 'unreachable',
+      message: `cannot reach the Gateway: ${unreachable(error).why}`,
+    };
   if (error instanceof ASGTimeoutError || error instanceof ASGNetworkError)
     return { kind: 'again', metric: 'network_error', message: error.message };
   return null;

@@ -15,6 +15,8 @@ export function parseBaseUrl(text: string): URL {
   if (url === null || !/^https?:$/.test(url.protocol)) throw invalid('baseUrl: not an http(s) URL');
   if (url.username || url.password) throw invalid('baseUrl: must not hold a user or a password');
   if (url.search || url.hash) throw invalid('baseUrl: must not have a query or a fragment');
+  // Every path begins with its version already.
+  url.pathname = url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '');
   return url;
 }
 

@@ -12,7 +12,7 @@ import { startDeadline, wait } from './wait.js';
 
 export interface ClientOptions {
   apiKey?: string;
-  /** Default `https://api.asgrefinery.io`; may have a path, and may end in a slash. */
+  /** Default `https://api.asgrefinery.io`; may have a path, and may end in a slash or in `/v1`. */
   baseUrl?: string;
   /** Most time for one attempt, in ms. Default 30,000. */
   timeout?: number;
@@ -25,6 +25,8 @@ export interface ClientOptions {
   onCall?: (call: t.GatewayCall) => void;
   /** Most connections. Default 256. */
   connections?: number;
+  /** By no proxy, whatever `HTTP_PROXY` and `HTTPS_PROXY` say. Default false. */
+  direct?: boolean;
 }
 
 export interface PollResultOptions extends t.CallOptions {
@@ -77,6 +79,7 @@ export class ASGGatewayClient {
     this.#http = createHttp(parseBaseUrl(options.baseUrl ?? BASE_URL), {
       connections: positive('connections', options.connections ?? 256),
       secret: this.#apiKey,
+      direct: options.direct,
     });
     this.#onCall = options.onCall;
   }
@@ -258,6 +261,7 @@ export class ASGGatewayClient {
     const known = this.#apiKey !== undefined && operation !== 'customer_register';
     return {
       accept: 'application/json',
+      'accept-encoding': 'identity',
       'user-agent': `asg-ingest/${VERSION}`,
       ...(known ? { authorization: `Bearer ${this.#apiKey}` } : {}),
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),

@@ -1,6 +1,8 @@
-import { Pool } from 'undici';
 import type { z } from 'zod';
 import { maskerOf } from '../mask.js';
+import { isLocalTrouble } from '../net/local-trouble.js';
+import { poolTo } from '../net/proxy.js';
+import { textOf } from './body.js';
 import { ASGNetworkError, ASGResponseError, ASGTimeoutError, httpError } from './errors.js';
 import { parseRetryAfter } from './rate-limit-headers.js';
 import type { CallOptions, GatewayCall, Operation } from './types.js';
@@ -34,11 +36,14 @@ export interface Http {
 }
 
 /** One keep-alive pool to the Gateway's origin; the base URL's path is put before every call's. */
-export function createHttp(baseUrl: URL, options: { connections: number; secret: string | undefined }): Http {
-  const pool = new Pool(baseUrl.origin, {
+export function createHttp(
+  baseUrl: URL,
+  options: { connections: number; secret: string | undefined; direct?: boolean | undefined },
+): Http {
+  const pool = poolTo(baseUrl.origin, {
     connections: options.connections,
-    pipelining: 1,
     keepAliveTimeout: 30_000,
+    direct: options.direct ?? false,
   });
   const prefix = baseUrl.pathname.replace(/\/+$/, '');
   const own = options.secret === undefined ? [] : [options.secret];
@@ -52,6 +57,7 @@ export function createHttp(baseUrl: URL, options: { connections: number; secret:
     );
     try {
       const response = await pool.request({
+        origin: baseUrl.origin,
         method: attempt.method,
         path: prefix + attempt.path,
         headers: attempt.headers,
@@ -61,11 +67,15 @@ export function createHttp(baseUrl: URL, options: { connections: number; secret:
         bodyTimeout: 0,
         ...(attempt.body === undefined ? {} : { body: attempt.body }),
       });
-      return {
-        status: response.statusCode,
-        headers: flat(response.headers),
-        text: await response.body.text(),
-      };
+      const { statusCode: status, body } = response;
+      const headers = flat(response.headers);
+      const { operation } = attempt;
+      // An answer that cannot be taken is an answer: what came of it is told as one.
+      const text = await textOf(body, { operation, status, headers }).catch((error: unknown) => {
+        if (error instanceof ASGResponseError) return error;
+        throw error;
+      });
+      return { status, headers, text };
     } catch (error) {
       if (deadline.signal.aborted) throw deadline.signal.reason;
       throw new ASGNetworkError(`${where}: ${describe(error)}`, { cause: error });
@@ -79,6 +89,7 @@ export function createHttp(baseUrl: URL, options: { connections: number; secret:
     { status, headers, text }: Raw,
     retryAfter: number | undefined,
   ): T {
+    if (text instanceof ASGResponseError) throw text;
     const redact = maskerOf([...own, ...(attempt.secrets ?? [])], '[redacted]');
     if (status >= 400) {
       const safe = redact(text);
@@ -102,19 +113,28 @@ export function createHttp(baseUrl: URL, options: { connections: number; secret:
   return {
     async attempt(attempt, attemptOptions) {
       const started = performance.now();
-      const told = (status: GatewayCall['status'], headers: Record<string, string>) => {
+      const told = (status: GatewayCall['status'], headers: Record<string, string>, error?: unknown) => {
         const { operation } = attempt;
         const durationMs = performance.now() - started;
         const retryAfterMs = parseRetryAfter(headers['retry-after']);
         for (const observer of attemptOptions.observers)
-          tell(observer, { operation, status, durationMs, headers, retryAfterMs });
+          tell(observer, {
+            operation,
+            status,
+            durationMs,
+            headers,
+            retryAfterMs,
+            ...(error !== undefined && { error }),
+          });
         return retryAfterMs;
       };
       let raw: Raw;
       try {
         raw = await send(attempt, attemptOptions);
       } catch (error) {
-        told(error instanceof ASGTimeoutError ? 'timeout' : 'network_error', {});
+        // What this machine lacks is no sign of the Gateway's: nobody is told of a call that never left.
+        if (!isLocalTrouble(error))
+          told(error instanceof ASGTimeoutError ? 'timeout' : 'network_error', {}, error);
         throw error;
       }
       return understand(attempt, raw, told(raw.status, raw.headers));
@@ -123,10 +143,13 @@ export function createHttp(baseUrl: URL, options: { connections: number; secret:
   };
 }
 
+/** No header that is read here is longer; of what is, the start is read. */
+const LONGEST_HEADER = 1_024;
+
 interface Raw {
   status: number;
   headers: Record<string, string>;
-  text: string;
+  text: string | ASGResponseError;
 }
 
 /** An observer that throws must not turn a bought task into a failed call. */
@@ -156,7 +179,8 @@ function flat(headers: Record<string, string | string[] | undefined>): Record<st
   const out: Record<string, string> = {};
   for (const name in headers) {
     const value = headers[name];
-    if (value !== undefined) out[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value;
+    if (value !== undefined)
+      out[name.toLowerCase()] = (Array.isArray(value) ? value.join(', ') : value).slice(0, LONGEST_HEADER);
   }
   return out;
 }

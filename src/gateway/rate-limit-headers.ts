@@ -151,10 +151,11 @@ function parseReset(text: string | undefined, now: number): number | undefined {
   return value * 1000;
 }
 
+const LONGEST_DURATION = 64;
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 function parseDuration(text: string | undefined): number | undefined {
-  const duration = text?.trim() ?? '';
+  const duration = text !== undefined && text.length <= LONGEST_DURATION ? text.trim() : '';
   if (!/^(\d+(\.\d+)?(ms|[smh]))+$/.test(duration)) return undefined;
   const parts = [...duration.matchAll(/(\d+(?:\.\d+)?)(ms|[smh])/g)];
   return parts.reduce((sum, [, n, unit = '']) => sum + Number(n) * (UNITS[unit] ?? 0), 0);

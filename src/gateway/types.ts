@@ -25,6 +25,8 @@ export interface GatewayCall {
   headers: Readonly<Record<string, string>>;
   /** From `Retry-After`, given in seconds or as an HTTP date. */
   retryAfterMs: number | undefined;
+  /** Why no answer came. */
+  error?: unknown;
 }
 
 export interface CallOptions {

@@ -1,12 +1,13 @@
-import { pipeline, Readable } from 'node:stream';
 import zlib from 'node:zlib';
 import { IngestError } from '../errors.js';
+import { readBytes } from './byte-reader.js';
+import { gunzip, unpacked } from './gunzip.js';
 import { manifestError } from './stores/store.js';
 import type { Compression } from './types.js';
 import { unzstd } from './unzstd.js';
 
-/** As the chunks of files: greater ones are slower to parse. */
-const OUTPUT_CHUNK_BYTES = 64 * 1024;
+/** So much is let out only once a source has proved whole, or has turned out to be longer. */
+const HELD_BYTES = 4 * 1024 * 1024;
 
 /** What the first bytes say, since names can lie; no bytes, no compression. */
 export function compressionOf(name: string, head: Uint8Array): Compression | null {
@@ -31,16 +32,40 @@ export function magicOf([a, b, c, d]: Uint8Array): Compression | null {
   return null;
 }
 
-/** Unpacked bytes; every member or frame of the source, one after the other. */
+const SHOWN_BY_BYTES = new Set(['gzip', 'x-gzip', 'zstd']);
+
+/**
+ * What a server's `Content-Encoding` adds to what the first bytes show; null when nothing.
+ *
+ * @throws IngestError `manifest` for one that cannot be decoded
+ */
+export function encodingOf(name: string, encoding: string | undefined): Compression | null {
+  if (encoding === undefined || SHOWN_BY_BYTES.has(encoding)) return null;
+  if (encoding === 'br' || encoding === 'deflate') return encoding;
+  throw manifestError(
+    `${name}: the server sends it in an encoding that cannot be decoded (content-encoding: ${encoding})`,
+    'Have it sent as it is, or in gzip, zstd, br or deflate.',
+  );
+}
+
+const UNPACK: Readonly<Record<Compression, (bytes: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>>> =
+  { gzip: gunzip, zstd: unzstd, br: unbrotli, deflate: inflate };
+
+/**
+ * Unpacked bytes; every member or frame of the source, one after the other. Damage in a small source is found before any
+ * of it is let out; but not of a stream, whose end may be long in coming (`heldBytes` 0).
+ *
+ * @throws IngestError `source_changed` when the data is damaged or cut off
+ */
 export async function* decompress(
   bytes: AsyncIterable<Uint8Array>,
   compression: Compression,
   name: string,
+  heldBytes = HELD_BYTES,
 ): AsyncIterable<Uint8Array> {
   const progress = { consumed: 0 };
-  const unpack = compression === 'gzip' ? gunzip : unzstd;
   try {
-    yield* unpack(counted(bytes, progress));
+    yield* heldBack(UNPACK[compression](counted(bytes, progress)), heldBytes);
   } catch (cause) {
     throw cause instanceof IngestError || isAbort(cause)
       ? cause
@@ -48,11 +73,49 @@ export async function* decompress(
   }
 }
 
-function gunzip(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  const unpack = zlib.createGunzip({ chunkSize: OUTPUT_CHUNK_BYTES });
-  // Ends both when one fails or the reader leaves; a failure reaches the reader of `unpack`.
-  pipeline(Readable.from(bytes, { objectMode: false }), unpack, () => undefined);
-  return unpack;
+async function* unbrotli(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  const reader = readBytes(bytes);
+  try {
+    yield* unpacked(reader, zlib.createBrotliDecompress());
+    await nothingFollows(reader.some(1));
+  } finally {
+    await reader.close();
+  }
+}
+
+/** With zlib's header, as the standard has it, or without, as some servers send it. */
+async function* inflate(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  const reader = readBytes(bytes);
+  try {
+    const head = await reader.upTo(2);
+    const [a = 0, b = 0] = head;
+    const hasHeader = (a & 0x0f) === 8 && (a * 256 + b) % 31 === 0;
+    reader.putBack(head);
+    yield* unpacked(reader, hasHeader ? zlib.createInflate() : zlib.createInflateRaw());
+    await nothingFollows(reader.some(1));
+  } finally {
+    await reader.close();
+  }
+}
+
+async function nothingFollows(more: Promise<Uint8Array>): Promise<void> {
+  if ((await more).length > 0) throw new Error('more bytes follow its end');
+}
+
+async function* heldBack(bytes: AsyncIterable<Uint8Array>, most: number): AsyncIterable<Uint8Array> {
+  let held: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of bytes) {
+    if (length >= most) yield chunk;
+    else {
+      held.push(chunk);
+      length += chunk.length;
+      if (length < most) continue;
+      yield* held;
+      held = [];
+    }
+  }
+  yield* held;
 }
 
 async function* counted(
@@ -73,9 +136,8 @@ function damaged(cause: unknown, compression: Compression, name: string, byte: n
   const what = cut
     ? `${compression} data is cut off at byte ${byte}`
     : `${compression} data is damaged before byte ${byte}`;
-  return manifestError(
-    `${name}: ${what} (${reason})`,
-    'Get the file again; lines before this point were read.',
+  return new IngestError('source_changed', `${name}: ${what} (${reason})`, {
+    hint: 'Get the file again; lines before this point were read.',
     cause,
-  );
+  });
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { compressionOf } from './decompress.js';
+import { compressionOf, encodingOf } from './decompress.js';
 import { storeOf } from './stores/registry.js';
 import { manifestError, type OpenOptions } from './stores/store.js';
 import type { Manifest, Source } from './types.js';
@@ -14,7 +14,7 @@ const STATS_AT_ONCE = 16;
  */
 export async function openManifest(spec: string, options: OpenOptions = {}): Promise<Manifest> {
   const store = storeOf(spec);
-  const { uri, objects, several } = await store.list(spec, options);
+  const { uri, identity = uri, objects, several } = await store.list(spec, options);
   const found: Omit<Source, 'index'>[] = [];
   for (let i = 0; i < objects.length; i += STATS_AT_ONCE) {
     options.signal?.throwIfAborted();
@@ -26,7 +26,7 @@ export async function openManifest(spec: string, options: OpenOptions = {}): Pro
       if (stat.size === 0)
         throw manifestError(`${object.name} is empty (0 bytes)`, 'A manifest needs at least one line.');
       const { head, ranges, ...rest } = stat;
-      const compression = compressionOf(object.name, head);
+      const compression = encodingOf(object.name, stat.encoding) ?? compressionOf(object.name, head);
       found.push({ ...object, ...rest, compression, seekable: ranges && compression === null });
     }
   }
@@ -37,7 +37,7 @@ export async function openManifest(spec: string, options: OpenOptions = {}): Pro
     );
   }
   const sources = found.map((source, index) => ({ index, ...source }));
-  return { uri, version: versionOf(sources), sources, bytes: total(sources) };
+  return { uri, identity, version: versionOf(sources), sources, bytes: total(sources) };
 }
 
 function versionOf(sources: readonly Source[]): string {

@@ -1,5 +1,6 @@
 import { checkItem, isObject } from './check-item.js';
 import { SHOWN_BYTES } from './decode-line.js';
+import { type FieldMap, mapFields } from './map-fields.js';
 import { nestsDeeperThan } from './nesting.js';
 import { rawField } from './raw-fields.js';
 import type { LineProblem, ParsedLine, RawLine } from './types.js';
@@ -10,8 +11,10 @@ const MAX_DEPTH = 512;
 /**
  * What a line asks for. A record of a failures file stands for the object in its `input`, under the key it had.
  * Never throws.
+ *
+ * @param map `--map`; what is said of a line, and its `input`, is of the line with its fields so named
  */
-export function parseLine({ text, problem }: RawLine): ParsedLine {
+export function parseLine({ text, problem }: RawLine, map: FieldMap = []): ParsedLine {
   if (problem !== undefined) return { kind: 'rejected', problem, input: JSON.stringify(text) };
   if (text === null || text.trim() === '') return { kind: 'blank' };
   if (nestsDeeperThan(text, MAX_DEPTH))
@@ -23,7 +26,7 @@ export function parseLine({ text, problem }: RawLine): ParsedLine {
     return reject(text, 'invalid_json', error instanceof Error ? error.message : String(error));
   }
   if (!isObject(value)) return reject(text, 'invalid_line', `must be a JSON object, got ${nameOf(value)}`);
-  return isFailureRecord(value) ? retake(value, text) : checked(value, text);
+  return isFailureRecord(value) ? retake(value, text, map) : checked(value, text, map);
 }
 
 const reject = (text: string, code: LineProblem['code'], message: string): ParsedLine => ({
@@ -32,8 +35,9 @@ const reject = (text: string, code: LineProblem['code'], message: string): Parse
   input: JSON.stringify(cut(text)),
 });
 
-function checked(object: Record<string, unknown>, text: string, key?: string): ParsedLine {
-  const written = text.trim();
+function checked(read: Record<string, unknown>, text: string, map: FieldMap, key?: string): ParsedLine {
+  const written = mapFields(text.trim(), map);
+  const object = map.length === 0 ? read : (JSON.parse(written) as Record<string, unknown>);
   const outcome = checkItem(object, written, key);
   if (outcome.kind === 'item') return outcome;
   const kept = key ?? object.idempotency_key;
@@ -51,10 +55,14 @@ const isFailureRecord = (value: Record<string, unknown>) =>
   Object.hasOwn(value, 'input') &&
   !Object.hasOwn(value, 'data_url');
 
-function retake({ input, idempotency_key }: Record<string, unknown>, record: string): ParsedLine {
+function retake(
+  { input, idempotency_key }: Record<string, unknown>,
+  record: string,
+  map: FieldMap,
+): ParsedLine {
   const key = typeof idempotency_key === 'string' && idempotency_key !== '' ? idempotency_key : undefined;
   const written = rawField(record, 'input') ?? 'null';
-  if (isObject(input)) return checked(input, written, key);
+  if (isObject(input)) return checked(input, written, map, key);
   const message = `input: must be a JSON object to be taken again, got ${nameOf(input)}`;
   return {
     kind: 'rejected',

@@ -37,6 +37,33 @@ function afterSpace(text: string, at: number): number {
   return i;
 }
 
+/** Where the value of an object's field is written; of a name that comes twice the last one's. */
+function valueSpan(object: string, name: string): readonly [begin: number, end: number] | undefined {
+  let found: readonly [number, number] | undefined;
+  let at = afterSpace(object, afterSpace(object, 0) + 1);
+  while (object.charCodeAt(at) === QUOTE) {
+    const nameEnd = afterString(object, at);
+    const written = object.slice(at + 1, nameEnd - 1);
+    const is = written.includes('\\') ? JSON.parse(object.slice(at, nameEnd)) : written;
+    const begin = afterSpace(object, afterSpace(object, nameEnd) + 1);
+    const end = afterValue(object, begin);
+    if (is === name) found = [begin, end];
+    const next = afterSpace(object, end);
+    if (object.charCodeAt(next) !== COMMA) break;
+    at = afterSpace(object, next + 1);
+  }
+  return found;
+}
+
+/** The object's text with a field of this value, as written: in its place where the object has it, else at the end. */
+export function withRawField(object: string, name: string, value: string): string {
+  const span = valueSpan(object, name);
+  if (span !== undefined) return object.slice(0, span[0]) + value + object.slice(span[1]);
+  const close = object.lastIndexOf('}');
+  const head = object.slice(0, close).trimEnd();
+  return `${head}${head.endsWith('{') ? '' : ','}${JSON.stringify(name)}:${value}}`;
+}
+
 /**
  * The value of an object's field as it is written, so that what `JSON.parse` cannot keep (long integers, `1.0`, the
  * order of keys, doubled keys) is kept. Of a name that comes twice the last counts, as for `JSON.parse`.
@@ -45,20 +72,8 @@ function afterSpace(text: string, at: number): number {
  * @returns undefined when the object has no such field
  */
 export function rawField(object: string, name: string): string | undefined {
-  let found: string | undefined;
-  let at = afterSpace(object, afterSpace(object, 0) + 1);
-  while (object.charCodeAt(at) === QUOTE) {
-    const nameEnd = afterString(object, at);
-    const written = object.slice(at + 1, nameEnd - 1);
-    const is = written.includes('\\') ? JSON.parse(object.slice(at, nameEnd)) : written;
-    const begin = afterSpace(object, afterSpace(object, nameEnd) + 1);
-    const end = afterValue(object, begin);
-    if (is === name) found = object.slice(begin, end);
-    const next = afterSpace(object, end);
-    if (object.charCodeAt(next) !== COMMA) break;
-    at = afterSpace(object, next + 1);
-  }
-  return found;
+  const span = valueSpan(object, name);
+  return span && object.slice(...span);
 }
 
 /** The same for a path such as `metadata.sku`. */

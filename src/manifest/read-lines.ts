@@ -1,3 +1,4 @@
+import { IngestError } from '../errors.js';
 import { type ContentDigest, type ContentSeen, contentDigest } from './content-digest.js';
 import { decompress, magicOf } from './decompress.js';
 import { createLineSplitter } from './line-splitter.js';
@@ -17,8 +18,8 @@ const MAX_LINE_BYTES = 1024 * 1024;
 /**
  * A source's lines after `from`, in batches of what one chunk completes; reads on only when asked for the next one.
  *
- * @throws IngestError `source_changed` when the source is not the one that was opened, `manifest` when it cannot be
- * read to its end; the signal's reason when aborted.
+ * @throws IngestError `source_changed` when the source is not the one that was opened, is damaged, or cannot be read to
+ * its end; the signal's reason when aborted.
  */
 export async function* readLines(
   source: Source,
@@ -26,7 +27,7 @@ export async function* readLines(
   { maxLineBytes = MAX_LINE_BYTES, digest = null, ...options }: ReadLinesOptions = {},
 ): AsyncIterable<RawLine[]> {
   const start = source.seekable ? from.offset : 0;
-  const bytes = unpacked(source, storeOf(source.uri).openRange(source, start, options));
+  const bytes = unpacked(source, stored(source, start, options));
   const splitter = createLineSplitter(from, maxLineBytes);
   const shown = digest === null ? bytes : showing(bytes, digest);
   for await (const chunk of skip(shown, from.offset - start, spokenName(source))) {
@@ -64,8 +65,40 @@ export async function checkContent(
   if (!same) throw endsEarly(name, seen.offset - digest.size());
 }
 
+/**
+ * The unpacked bytes that a source begins with, and whether that is all of it. Of a stream no more than what its first
+ * line takes: the rest may be long in coming.
+ */
+export async function readHead(
+  source: Source,
+  most: number,
+  options: ReadOptions,
+): Promise<{ head: Buffer; whole: boolean }> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of unpacked(source, stored(source, 0, options))) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length >= most || (source.spool !== undefined && chunk.includes(0x0a)))
+      return { head: Buffer.concat(chunks), whole: false };
+  }
+  return { head: Buffer.concat(chunks), whole: true };
+}
+
 /** What messages call a source. */
 export const spokenName = ({ name, spool }: Source) => (spool === undefined ? name : 'standard input');
+
+/** What a store says of a source that was good when it was opened is that it is not so any more. */
+async function* stored(source: Source, start: number, options: ReadOptions): AsyncIterable<Uint8Array> {
+  try {
+    yield* storeOf(source.uri).openRange(source, start, options);
+  } catch (error) {
+    if (!(error instanceof IngestError) || error.code !== 'manifest' || source.spool !== undefined)
+      throw error;
+    const { message, hint, cause } = error;
+    throw new IngestError('source_changed', message, { ...(hint !== undefined && { hint }), cause });
+  }
+}
 
 async function* unpacked(source: Source, stored: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   if (source.compression !== null) return yield* decompress(stored, source.compression, source.name);
@@ -73,7 +106,7 @@ async function* unpacked(source: Source, stored: AsyncIterable<Uint8Array>): Asy
   // Standard input shows what it is only when it is read.
   const peeked = await peek(stored, 4);
   const compression = magicOf(peeked.head);
-  yield* compression === null ? peeked.all : decompress(peeked.all, compression, source.name);
+  yield* compression === null ? peeked.all : decompress(peeked.all, compression, spokenName(source), 0);
 }
 
 /** The first bytes of a stream, and the stream with them. */

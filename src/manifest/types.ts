@@ -1,6 +1,7 @@
 import type { LabelSpec } from '../gateway/types.js';
 
-export type Compression = 'gzip' | 'zstd';
+/** `br` and `deflate` only as what a server says of an answer. */
+export type Compression = 'gzip' | 'zstd' | 'br' | 'deflate';
 
 /** One JSONL file, object or stream of a manifest. Plain data: it survives JSON. */
 export interface Source {
@@ -17,13 +18,17 @@ export interface Source {
   compression: Compression | null;
   /** Whether it can be reopened in the middle; all others are read again from the start. */
   seekable: boolean;
+  /** The `Content-Encoding` that the server gave it, where there is one. */
+  encoding?: string;
   /** Where standard input is kept for later readings. */
   spool?: string;
 }
 
 export interface Manifest {
-  /** Identity, the same for the same spec from any working directory; holds no secrets. */
+  /** The same for the same spec from any working directory; without secrets, and what of a URL may be seen. */
   uri: string;
+  /** Tells manifests apart; more than `uri` where a URL has a query. */
+  identity: string;
   /** Hash over the names and versions of all sources, in order. */
   version: string;
   sources: Source[];

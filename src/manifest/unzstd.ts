@@ -1,31 +1,47 @@
 import { pipeline, Readable } from 'node:stream';
 import zlib from 'node:zlib';
 import { Decompress } from 'fzstd';
+import xxhash from 'xxhash-wasm';
+import { type ZstdFrame, zstdFrames } from './zstd-frames.js';
 
-/** Four bytes can unpack to 128 KiB, and fzstd unpacks all that it is given at once: small bites keep memory flat. */
-const BITE_BYTES = 256;
-
-/** Zstandard frames, unpacked by Node where it can (22.15+), else by fzstd. */
-export function unzstd(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+/** Zstandard frames, each unpacked and checked by Node where it can (22.15+), else in JavaScript. */
+export async function* unzstd(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   const { createZstdDecompress } = zlib as { createZstdDecompress?: () => NodeJS.ReadWriteStream };
-  if (createZstdDecompress === undefined) return unzstdInScript(bytes);
-  const unpack = createZstdDecompress();
-  pipeline(Readable.from(bytes, { objectMode: false }), unpack, () => undefined);
-  return unpack as unknown as AsyncIterable<Uint8Array>;
+  if (createZstdDecompress === undefined) return yield* unzstdInScript(bytes);
+  for await (const frame of zstdFrames(bytes)) {
+    const unpack = createZstdDecompress();
+    pipeline(Readable.from(frame.bytes(), { objectMode: false }), unpack, () => undefined);
+    yield* unpack as unknown as AsyncIterable<Uint8Array>;
+  }
 }
 
-/** fzstd, given more only once its reader has taken what there is. */
 export async function* unzstdInScript(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  const { create64 } = await xxhash();
+  for await (const frame of zstdFrames(bytes)) {
+    const content = create64();
+    for await (const block of blocksOf(frame)) {
+      content.update(block);
+      yield block;
+    }
+    const checksum = frame.checksum();
+    if (checksum !== null && checksum !== Number(content.digest() & 0xffffffffn))
+      throw new Error('the content does not have the checksum of its frame');
+  }
+}
+
+/** fzstd, given a block only once its reader has taken those before: a block unpacks to 128 KiB at most. */
+async function* blocksOf(frame: ZstdFrame): AsyncIterable<Uint8Array> {
   const blocks: Uint8Array[] = [];
-  const frames = new Decompress((block) => {
+  const unpack = new Decompress((block) => {
     if (block.length > 0) blocks.push(block);
   });
-  for await (const chunk of bytes) {
-    for (let at = 0; at < chunk.length; at += BITE_BYTES) {
-      frames.push(chunk.subarray(at, at + BITE_BYTES));
-      if (blocks.length > 0) yield* blocks.splice(0);
-    }
+  let before: Uint8Array | null = null;
+  for await (const bytes of frame.bytes()) {
+    if (before !== null) unpack.push(before);
+    yield* blocks.splice(0);
+    before = bytes;
   }
-  frames.push(new Uint8Array(), true);
+  // It holds back what is shorter than any block may be until it hears that this is the last of it.
+  unpack.push(before ?? new Uint8Array(), true);
   yield* blocks;
 }

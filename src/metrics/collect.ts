@@ -22,6 +22,7 @@ const REASONS: Record<BlockReason, true> = {
   sink: true,
   source_changed: true,
   wrong_endpoint: true,
+  unreachable: true,
 };
 const RUN_STATES: Record<RunState, true> = {
   running: true,

@@ -7,8 +7,10 @@ export interface ObjectPlace {
 export interface ObjectHead {
   /** Changes whenever the content does: ETag, or generation. */
   version: string;
-  /** Bytes as stored. */
-  size: number;
+  /** Bytes as read; null when unknown before they are. */
+  size: number | null;
+  /** Whether `read` reaches a byte without those before it. Default true. */
+  ranges?: boolean;
   /** The first bytes, enough for a magic number. */
   head: Uint8Array;
 }
@@ -68,6 +70,8 @@ export interface ObjectStore {
   /** Writes a small object; false when there is one already. */
   create(place: ObjectPlace, text: string): Promise<boolean>;
   copy(from: ObjectPlace, to: ObjectPlace): Promise<void>;
+  /** Whether the store takes an object that is sent with a checksum header; overwrites it. */
+  takesChecksums?(place: ObjectPlace): Promise<boolean>;
   /** Also when it is not there. */
   remove(place: ObjectPlace): Promise<void>;
 }

@@ -1,11 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IngestError, type IngestErrorCode } from '../errors.js';
+import type { Waits } from '../waits.js';
 import { ObjectStoreError } from './object-store.js';
 
 /** Tries in a row that brought no byte, after which a source is given up. */
 const TRIES = 6;
 const BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5_000;
+
+export interface TryingOptions {
+  signal?: AbortSignal | undefined;
+  /** Of the error after the last try. Default `manifest`. */
+  code?: IngestErrorCode;
+  /** Told while a source is tried again. */
+  waits?: Waits | undefined;
+}
 
 /**
  * A source's bytes from `start` to its end, over as many connections as that takes: each one begins at the byte that
@@ -17,14 +26,14 @@ export async function* reopening(
   size: number | null,
   start: number,
   open: (at: number) => AsyncIterable<Uint8Array>,
-  signal: AbortSignal | undefined,
-  code: IngestErrorCode = 'manifest',
+  options: TryingOptions = {},
 ): AsyncIterable<Uint8Array> {
   let at = start;
   for (let failures = 0; size === null || at < size; ) {
     try {
-      for await (const chunk of open(at)) {
+      for await (const chunk of unlessSilent(open(at))) {
         at += chunk.length;
+        if (failures > 0) options.waits?.clear('source');
         failures = 0;
         yield chunk;
       }
@@ -32,23 +41,53 @@ export async function* reopening(
       return;
     } catch (error) {
       failures += 1;
-      await backOff(name, failures, error, signal, code);
+      await backOff(name, failures, error, options);
     }
+  }
+}
+
+/** No byte for so long, while one is asked for: the connection is dead, whatever it says of itself. */
+const SILENT_MS = 25_000;
+
+async function* unlessSilent(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  const iterator = bytes[Symbol.asyncIterator]();
+  let silent = false;
+  try {
+    for (;;) {
+      const next = await within(iterator.next());
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    // While its `next` is not back this would not come back either.
+    const ended = iterator.return?.().catch(() => undefined);
+    if (!silent) await ended;
+  }
+
+  function within<T>(doing: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        silent = true;
+        reject(new Error(`no byte for ${SILENT_MS / 1000} s`));
+      }, SILENT_MS);
+      doing.finally(() => clearTimeout(timer)).then(resolve, reject);
+    });
   }
 }
 
 /** The same for one answer. */
 export async function retried<T>(
   name: string,
-  signal: AbortSignal | undefined,
   act: () => Promise<T>,
-  code: IngestErrorCode = 'manifest',
+  options: TryingOptions = {},
 ): Promise<T> {
   for (let failures = 1; ; failures += 1) {
     try {
-      return await act();
+      const answer = await act();
+      if (failures > 1) options.waits?.clear('source');
+      return answer;
     } catch (error) {
-      await backOff(name, failures, error, signal, code);
+      await backOff(name, failures, error, options);
     }
   }
 }
@@ -58,8 +97,7 @@ async function backOff(
   name: string,
   failures: number,
   error: unknown,
-  signal: AbortSignal | undefined,
-  code: IngestErrorCode,
+  { signal, code = 'manifest', waits }: TryingOptions,
 ): Promise<void> {
   signal?.throwIfAborted();
   if (error instanceof IngestError) throw error;
@@ -72,6 +110,7 @@ async function backOff(
       cause: error,
     });
   }
+  waits?.set('source', `${name}: ${(error as Error).message ?? error}; it is read again`);
   const most = Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** failures);
   await sleep(most / 2 + (Math.random() * most) / 2, undefined, signal === undefined ? {} : { signal });
 }

@@ -1,4 +1,5 @@
 import type { S3Client } from '@aws-sdk/client-s3';
+import { proxyAgents } from '../net/proxy-agents.js';
 import {
   networkTrouble,
   type ObjectPlace,
@@ -27,7 +28,7 @@ interface Keys {
  */
 export async function openS3(
   endpoint: string | null,
-  keys: Keys | null = null,
+  { keys = null, requesterPays = false }: { keys?: Keys | null; requesterPays?: boolean } = {},
 ): Promise<ObjectStore & { close(): void }> {
   // Said once for each client otherwise, on versions of Node that the project supports.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
@@ -41,18 +42,25 @@ export async function openS3(
       region: keys.region,
       credentials: { accessKeyId: keys.access_key_id, secretAccessKey: keys.secret_access_key },
     }),
+    // Older servers than Amazon's refuse the checksums that the SDK would add.
+    ...(endpoint !== null && { requestChecksumCalculation: 'WHEN_REQUIRED' as const }),
     followRegionRedirects: true,
     maxAttempts: 5,
     // Ranges carry no checksum, and hashing whole objects in JavaScript would halve the speed of reading.
     responseChecksumValidation: 'WHEN_REQUIRED',
-    requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: IDLE_MS },
+    requestHandler: {
+      connectionTimeout: CONNECT_MS,
+      socketTimeout: IDLE_MS,
+      ...(await proxyAgents(endpoint ?? 'https://s3.amazonaws.com')),
+    },
   });
   const where = (place: ObjectPlace) => objectUri('s3', place);
   const explained = <T>(place: ObjectPlace, doing: Promise<T>): Promise<T> =>
     doing.catch((error: unknown) => {
       throw explain(error, where(place), place.bucket);
     });
-  const named = ({ bucket, key }: ObjectPlace) => ({ Bucket: bucket, Key: key });
+  const payer = requesterPays ? { RequestPayer: 'requester' as const } : {};
+  const named = ({ bucket, key }: ObjectPlace) => ({ Bucket: bucket, Key: key, ...payer });
 
   return {
     kind: 's3',
@@ -91,7 +99,7 @@ export async function openS3(
     },
 
     async *list(bucket, prefix, { flat = false } = {}) {
-      const asked = { Bucket: bucket, Prefix: prefix, ...(flat && { Delimiter: '/' }) };
+      const asked = { Bucket: bucket, Prefix: prefix, ...payer, ...(flat && { Delimiter: '/' }) };
       try {
         for await (const page of sdk.paginateListObjectsV2({ client }, asked))
           for (const { Key } of page.Contents ?? []) if (Key !== undefined) yield Key;
@@ -138,6 +146,18 @@ export async function openS3(
       await explained(from, client.send(new sdk.CopyObjectCommand({ ...named(to), CopySource })));
     },
 
+    async takesChecksums(place) {
+      const asked = { ...named(place), Body: 'asg-ingest', ChecksumAlgorithm: 'CRC32' as const };
+      try {
+        await client.send(new sdk.PutObjectCommand(asked));
+        return true;
+      } catch (error) {
+        if (explain(error, where(place), place.bucket).trouble === 'temporary' && statusOf(error) !== 501)
+          throw error;
+        return false;
+      }
+    },
+
     async remove(place) {
       await explained(place, client.send(new sdk.DeleteObjectCommand(named(place))));
     },
@@ -175,6 +195,7 @@ const BY_NAME: Readonly<Record<string, ObjectTrouble>> = {
 };
 const BY_STATUS: Readonly<Record<number, ObjectTrouble>> = {
   301: 'region',
+  307: 'region',
   403: 'denied',
   404: 'gone',
   412: 'changed',
@@ -187,7 +208,7 @@ const TEXTS: Readonly<Record<Exclude<ObjectTrouble, 'temporary'>, readonly [what
   no_bucket: ['there is no such bucket', 'Check the name of the bucket.'],
   denied: [
     'access is denied',
-    'Allow s3:GetObject and s3:ListBucket for a manifest, s3:PutObject, s3:GetObject, s3:ListBucket and s3:DeleteObject for --out.',
+    'Allow s3:GetObject and s3:ListBucket for a manifest, s3:PutObject, s3:GetObject, s3:ListBucket and s3:DeleteObject for --out; --requester-pays if the bucket is one whose users pay.',
   ],
   credentials: [
     'no valid credentials',
@@ -196,6 +217,14 @@ const TEXTS: Readonly<Record<Exclude<ObjectTrouble, 'temporary'>, readonly [what
   region: ['the bucket is in another region, or none is set', "Set AWS_REGION to the bucket's region."],
   other: ['S3 refused the request', 'Check the bucket, the key and the endpoint.'],
 };
+
+function textOf(trouble: Exclude<ObjectTrouble, 'temporary'>, error: unknown): readonly [string, string] {
+  const headers = (error as { $response?: { headers?: Record<string, string> } } | null)?.$response?.headers;
+  const region = headers?.['x-amz-bucket-region'];
+  if (trouble === 'region' && region !== undefined)
+    return [`the bucket is in the region ${region}`, `Set AWS_REGION=${region}.`];
+  return TEXTS[trouble];
+}
 
 /** One sentence for what the SDK threw. */
 function explain(error: unknown, where: string, bucket: string): ObjectStoreError {
@@ -221,8 +250,14 @@ function explain(error: unknown, where: string, bucket: string): ObjectStoreErro
       where,
       'Check --s3-endpoint (AWS_ENDPOINT_URL_S3), AWS_REGION and the network.',
     );
-  const [what, hint] = TEXTS[trouble];
+  const [what, hint] = textOf(trouble, error);
   const place = trouble === 'no_bucket' || trouble === 'region' ? `s3://${bucket}` : where;
-  const detail = trouble === 'credentials' || trouble === 'other' ? ` (${name || status})` : '';
+  // What S3 itself says of it, where it says more than the status.
+  const said = [
+    name === 'UnknownError' ? '' : name,
+    message === name || message === 'UnknownError' ? '' : message,
+  ];
+  const own = said.filter((text) => text !== '').join(': ') || `HTTP ${status}`;
+  const detail = trouble === 'gone' || trouble === 'changed' || trouble === 'no_bucket' ? '' : ` (${own})`;
   return new ObjectStoreError(trouble, `${place}: ${what}${detail}`, hint, error);
 }

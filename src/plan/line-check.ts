@@ -1,4 +1,4 @@
-import { type LineItem, parseLine, type RawLine } from '../manifest/index.js';
+import { fieldMapOf, type LineItem, parseLine, type RawLine } from '../manifest/index.js';
 import { prepareLine } from '../producers/prepare-line.js';
 import { contentKey } from '../runs/idempotency-key.js';
 import type { TaskOptions } from '../runs/record.js';
@@ -23,13 +23,14 @@ const BLANK: CheckedLine = { kind: 'blank' };
 export function createLineCheck(task: TaskOptions): (raw: RawLine) => CheckedLine {
   /** A valid item may still be refused: for want of a question, or of the field that its key is made of. */
   const mayRefuse = task.labelSpec === null || (task.key !== 'line' && task.key !== 'content');
+  const map = fieldMapOf(task.map ?? []);
   const common = contentSeed(task, {});
   const content: Hash64 = { hi: 0, lo: 0 };
   const key: Hash64 = { hi: 0, lo: 0 };
   const answer = { kind: 'valid' as const, content, key: null as Hash64 | null };
 
   return (raw) => {
-    const parsed = parseLine(raw);
+    const parsed = parseLine(raw, map);
     if (parsed.kind === 'blank') return BLANK;
     if (parsed.kind === 'rejected')
       return { kind: 'rejected', code: parsed.problem.code, message: parsed.problem.message };

@@ -1,5 +1,5 @@
 import { IngestError } from '../errors.js';
-import { parseLine, type RawLine } from '../manifest/index.js';
+import { fieldMapOf, parseLine, type RawLine } from '../manifest/index.js';
 import { encodeChunk, intoChunks, type QueuedLine } from '../queues/chunk.js';
 import { type Rejection, rejectedEnding } from '../results/endings.js';
 import { endedBits } from '../runs/bits.js';
@@ -47,9 +47,10 @@ export async function enqueue(
     rejected.push({ line: rejection.line, ending: rejectedEnding(record, source, rejection) });
   const isOpen = ({ line }: { line: number }) => !ended(line) && isWanted(line);
   let [blank, bytes] = [0, 0];
+  const map = fieldMapOf(record.task.map ?? []);
   for (const raw of raws) {
     bytes += raw.bytes;
-    const parsed = parseLine(raw);
+    const parsed = parseLine(raw, map);
     if (parsed.kind === 'blank') blank += 1;
     if (parsed.kind === 'blank') continue;
     const line = parsed.kind === 'rejected' ? parsed : prepareLine(record.task, raw, parsed.item);

@@ -12,6 +12,10 @@ export async function reopenManifest(
   { objectStores }: { objectStores: ObjectStores },
   { manifest: { uri, version } }: Pick<RunRecord, 'manifest'>,
 ): Promise<Manifest> {
+  if (/^https?:.*\?…$/.test(uri))
+    throw new IngestError('manifest', `${uri} cannot be read again: its query is not kept`, {
+      hint: 'start the same `run` or `produce` again: it has the whole URL',
+    });
   const manifest = await openManifest(uri, { objectStores });
   if (manifest.version === version) return manifest;
   throw new IngestError(

@@ -7,6 +7,13 @@ export type { RedisTarget } from './address.js';
 /** One server or a cluster: the commands are the same, but keys of one call must share a hash tag. */
 export type RedisClient = Redis | Cluster;
 
+/**
+ * A connection that owes an answer for so long is dead, though nobody has closed it (a NAT that forgot it, a machine
+ * that is gone), and another one is opened. No command blocks for longer: BullMQ's waits are 10 s at most.
+ */
+const SILENT_MS = 15_000;
+/** A connection that asks nothing for so long is asked for a sign of life. */
+const ASKED_EVERY_MS = 10_000;
 const MAX_RETRY_DELAY_MS = 2000;
 /** A cluster replaces a lost master after its `cluster-node-timeout`, 15 s by default: commands wait longer than that. */
 const FAILOVER_RETRY_MS = 300;
@@ -28,6 +35,7 @@ const serverOptions = ({ server }: RedisAddress): RedisOptions => ({
   retryStrategy: retryDelay,
   reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
   keepAlive: 10_000,
+  socketTimeout: SILENT_MS,
 });
 
 /** The same for a cluster: a master that is lost or has moved is waited for, and its slots are looked up again. */
@@ -52,12 +60,21 @@ export function connectRedis(target: RedisTarget, onError: (error: Error) => voi
     ? new Cluster(address.cluster, clusterOptions(address))
     : new Redis(serverOptions(address));
   redis.on('error', onError);
-  return redis;
+  return askedNowAndThen(redis);
 }
 
 /** Another connection to the same place; for subscriptions, which take a connection for themselves. */
 export const duplicateOf = (redis: RedisClient): RedisClient =>
-  redis instanceof Cluster ? redis.duplicate() : redis.duplicate();
+  askedNowAndThen(redis instanceof Cluster ? redis.duplicate() : redis.duplicate());
+
+/** One that only listens would never learn that it is dead. */
+function askedNowAndThen<T extends RedisClient>(redis: T): T {
+  const timer = setInterval(() => {
+    if (redis.status === 'ready') redis.ping().catch(() => undefined);
+  }, ASKED_EVERY_MS).unref();
+  redis.once('end', () => clearInterval(timer));
+  return redis;
+}
 
 /**
  * What BullMQ connects by: options for a server, for which it opens its own connections; a client for a cluster, which

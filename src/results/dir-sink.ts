@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { IngestError } from '../errors.js';
 import {
@@ -64,7 +64,7 @@ export function createDirSink(dir: string): Sink {
     readMarker: () => marker(),
     async claim(run, made) {
       try {
-        await mkdir(dir, { recursive: true });
+        await makeDir(dir);
         const owner = (await marker())?.run_id ?? ownerOf(await readdir(dir), run.id);
         if (owner !== null && owner !== run.id)
           throw new IngestError('usage', `--out: ${dir} holds the results of another run, ${owner}`, {
@@ -110,12 +110,52 @@ export function createDirSink(dir: string): Sink {
   };
 }
 
-/** A rename is durable once its directory is. */
+/** What mounts answer that know no fsync of directories (CIFS, vboxsf, FUSE), or give none to read. */
+const NO_DIRECTORY_SYNC = new Set([
+  'EINVAL',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'EPERM',
+  'EACCES',
+  'ENOSYS',
+  'EISDIR',
+  'EBADF',
+]);
+
+/** A rename is durable once its directory is; where a mount cannot say so, it is as durable as the mount makes it. */
 async function syncDir(dir: string): Promise<void> {
-  const handle = await open(dir, 'r');
   try {
-    await handle.sync();
-  } finally {
-    await handle.close();
+    const handle = await open(dir, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (!NO_DIRECTORY_SYNC.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
+}
+
+/**
+ * Makes a directory and those above it, one at a time: Node's own way tries for ever where a parent is there and no child
+ * can be made, as in `/proc`.
+ */
+async function makeDir(dir: string): Promise<void> {
+  const found = await stat(dir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    return null;
+  });
+  if (found !== null) {
+    if (found.isDirectory()) return;
+    throw new Error(`${dir} is a file`);
+  }
+  const link = await lstat(dir).catch(() => null);
+  if (link !== null) throw new Error(`${dir} is a link to a place that is not there`);
+  const parent = path.dirname(dir);
+  if (parent !== dir) await makeDir(parent);
+  await mkdir(dir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EEXIST') return;
+    if (error.code === 'ENOENT') throw new Error(`no directory can be made in ${parent}`);
+    throw error;
+  });
 }

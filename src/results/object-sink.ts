@@ -122,7 +122,7 @@ export function createObjectSink(out: string, stores: ObjectStores): Sink {
       const store = await open();
       const { version, size } = await store.head(at(name));
       const bodyFrom = (from: number) => store.read(at(name), from, version);
-      const bytes = reopening(`${out}/${name}`, size, 0, bodyFrom, undefined, 'sink');
+      const bytes = reopening(`${out}/${name}`, size, 0, bodyFrom, { code: 'sink' });
       for await (const chunk of bytes) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     },
 
@@ -148,14 +148,22 @@ async function nothingSent<T>(look: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Proves that results could be kept under an `--out`: a small object is made, read and removed. */
-export async function probeObjectPlace(out: string, stores: ObjectStores): Promise<void> {
+/**
+ * Proves that results could be kept under an `--out`: a small object is made, read and removed. Says too whether the
+ * store takes checksum headers; null where none are spoken of.
+ */
+export async function probeObjectPlace(
+  out: string,
+  stores: ObjectStores,
+): Promise<{ checksums: boolean | null }> {
   const { scheme, at } = placesUnder(out);
   const store = await stores.of(scheme);
   const place = at(`.asg-ingest-probe-${randomUUID()}`);
   await store.create(place, 'asg-ingest');
   await readText(store, place);
+  const checksums = (await store.takesChecksums?.(place)) ?? null;
   await store.remove(place);
+  return { checksums };
 }
 
 function placesUnder(out: string) {

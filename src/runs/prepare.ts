@@ -62,7 +62,7 @@ export async function prepareRun(
 ): Promise<Prepared> {
   const { manifest, task, gateway } = request;
   const isStream = manifest.uri === '-';
-  const identity = manifestIdentity(manifest.uri, task, gateway);
+  const identity = manifestIdentity(manifest.identity, task, gateway);
   const onRecord = isStream ? null : await knownRun(redis, prefix, identity);
   const id = request.runId ?? idOf(request, onRecord, isStream);
   const wanted = recordOf(id, request, isStream);
@@ -108,7 +108,7 @@ function idOf(
   isStream: boolean,
 ): string {
   if (isStream) return `stdin-${randomBytes(4).toString('hex')}`;
-  const id = defaultRunId(manifest.uri, manifest.version, task, gateway);
+  const id = defaultRunId(manifest.identity, manifest.version, task, gateway);
   if (known === null || known.run === id || task.key !== 'line') return id;
   if (known.version === manifest.version) return known.run;
   throw new IngestError(
@@ -124,6 +124,7 @@ function recordOf(id: string, request: RunRequest, isStream: boolean): RunRecord
     id,
     manifest: {
       uri: manifest.uri,
+      identity: manifest.identity,
       version: manifest.version,
       sources: manifest.sources.map((source) => source.name),
       digest: manifestDigestOf(manifest.sources, isStream),
@@ -137,7 +138,7 @@ function recordOf(id: string, request: RunRequest, isStream: boolean): RunRecord
     sinkId: randomBytes(8).toString('hex'),
     sinkHost: hostname(),
     specDigest: specDigestOf(task),
-    scope: defaultRunId(manifest.uri, isStream ? '' : manifest.version, task, gateway),
+    scope: defaultRunId(manifest.identity, isStream ? '' : manifest.version, task, gateway),
     state: 'running',
     reason: null,
     message: null,

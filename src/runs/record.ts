@@ -17,6 +17,8 @@ export interface TaskOptions {
   key: string;
   /** Whether lines of one key that ask different things share a task; else all but the first fail. */
   onSameKey?: 'share';
+  /** `--map`, each `to=from`; absent when there is none. */
+  map?: readonly string[];
 }
 
 /** How a run is to go; the latest `run` or `produce` of it decides. Durations in ms, sizes in bytes. */
@@ -41,6 +43,8 @@ export interface RunPolicy {
 
 export interface ManifestHead {
   uri: string;
+  /** What tells it apart where the URI does not show all of it. */
+  identity?: string;
   version: string;
   /** Digest of all sources' names and versions; of a stream, whose version is new each time, of its name. */
   digest: string;
@@ -175,9 +179,10 @@ export const updateKey = (redis: RedisClient, prefix: string, id: string, finger
 const digest = (value: unknown, length: number) =>
   createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, length);
 
-/** The manifest's identity without its version: the same manifest and options, whatever has been written to it since. */
-export function manifestIdentity(uri: string, task: TaskOptions, origin: string): string {
-  return digest([uri, task.taskType, task.labelSpec, task.consensusThreshold, task.key, origin], 32);
+/** A run's identity without the manifest's version: the same manifest and options, whatever has been written to it since. */
+export function manifestIdentity(identity: string, task: TaskOptions, origin: string): string {
+  const { taskType, labelSpec, consensusThreshold, key, map } = task;
+  return digest([identity, taskType, labelSpec, consensusThreshold, key, origin, ...(map ? [map] : [])], 32);
 }
 
 /** What decides a line's label, beside the line itself. */
@@ -190,8 +195,8 @@ export const manifestDigestOf = (sources: readonly { name: string; version: stri
     32,
   );
 
-export function defaultRunId(uri: string, version: string, task: TaskOptions, origin: string): string {
-  return digest([manifestIdentity(uri, task, origin), version], 12);
+export function defaultRunId(identity: string, version: string, task: TaskOptions, origin: string): string {
+  return digest([manifestIdentity(identity, task, origin), version], 12);
 }
 
 /** Tells keys apart without holding them (invariant 6). */

@@ -8,11 +8,13 @@ import type { RunRecord } from './record.js';
 
 const WAYS_OUT = '--run-id <new> makes a run of its own; --key content buys only what is new';
 
+const identityOf = ({ manifest: { uri, identity = uri } }: RunRecord) => identity;
+
 /** Refuses to go on under a run's name with something else. */
 export function refuseOtherRun(known: RunRecord, wanted: RunRecord, isStream: boolean): void {
   const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
   const differs =
-    (known.manifest.uri !== wanted.manifest.uri && 'another manifest') ||
+    (identityOf(known) !== identityOf(wanted) && 'another manifest') ||
     (!same(known.task, wanted.task) && 'other task options') ||
     (known.gateway !== wanted.gateway && 'another Gateway') ||
     (known.keyFingerprint !== wanted.keyFingerprint && 'another API key') ||

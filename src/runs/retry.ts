@@ -1,5 +1,5 @@
 import { IngestError } from '../errors.js';
-import { parseLine, rawField } from '../manifest/index.js';
+import { fieldMapOf, parseLine, rawField } from '../manifest/index.js';
 import { addChunks } from '../producers/enqueue.js';
 import { prepareLine } from '../producers/prepare-line.js';
 import type { Producer } from '../producers/produce.js';
@@ -153,7 +153,10 @@ function bySource(record: RunRecord, rows: readonly WrittenRow[]) {
 /** The line as the producer would make it of the row's input, with the key that it had. */
 function lineOf(record: RunRecord, source: number, { row, text }: WrittenRow): QueuedLine {
   const input = rawField(text, 'input') ?? 'null';
-  const parsed = parseLine({ line: row.line, end: 0, bytes: input.length, text: input });
+  const parsed = parseLine(
+    { line: row.line, end: 0, bytes: input.length, text: input },
+    fieldMapOf(record.task.map ?? []),
+  );
   const line = parsed.kind === 'item' ? prepareLine(record.task, row, parsed.item) : null;
   if (line?.kind !== 'queued')
     throw new IngestError('internal', `line ${row.line} of a failures part is no longer valid`);

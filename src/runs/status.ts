@@ -6,7 +6,8 @@ export type BlockReason =
   | 'failures'
   | 'sink'
   | 'source_changed'
-  | 'wrong_endpoint';
+  | 'wrong_endpoint'
+  | 'unreachable';
 
 /** What a running run may wait for. `day` and `hours` are limits of the user's own. */
 export type WaitingFor = 'rate' | 'day' | 'hours' | 'redis' | 'sink' | 'gateway' | 'source';

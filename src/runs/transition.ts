@@ -50,5 +50,12 @@ export function pausedQueues(
 ): { submit: boolean; poll: boolean } {
   if (state === 'paused') return { submit: true, poll: true };
   if (state !== 'blocked') return { submit: false, poll: false };
-  return { submit: true, poll: reason === 'key_refused' || reason === 'wrong_endpoint' || reason === 'sink' };
+  return {
+    submit: true,
+    poll:
+      reason === 'key_refused' ||
+      reason === 'wrong_endpoint' ||
+      reason === 'unreachable' ||
+      reason === 'sink',
+  };
 }

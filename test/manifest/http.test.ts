@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { openManifest } from '../../src/manifest/index.js';
-import { safeUrl } from '../../src/manifest/stores/http-url.js';
+import { identityOf, safeUrl } from '../../src/manifest/stores/http-url.js';
 import { allLines, onlySource, serve, textsOf } from './helpers.js';
 
 const LINES = Array.from({ length: 5_000 }, (_, i) => `{"n":${i},"pad":"${'x'.repeat(i % 90)}"}`);
@@ -147,8 +147,39 @@ test('a percent sign that encodes nothing is a percent sign, in a name and in a 
   expect(state.asked[0]?.authorization).toBe(`Basic ${Buffer.from('user:100%').toString('base64')}`);
 });
 
-test('URLs are shown without what signs them', () => {
-  const signed =
-    'https://u:p@h.example/a%20b?v=1&X-Amz-Signature=s&X-Goog-Credential=c&sig=x&Expires=1&token=t';
-  expect(safeUrl(signed)).toBe('https://h.example/a%20b?v=1');
+test('URLs are shown without login and query', () => {
+  expect(safeUrl('https://u:p@h.example/a%20b?v=1&api_key=s#f')).toBe('https://h.example/a%20b?…');
+  expect(safeUrl('https://h.example/a')).toBe('https://h.example/a');
+});
+
+test('a URL is told apart by all but password, fragment and signature', () => {
+  const same = (a: string, b: string) => identityOf(a) === identityOf(b);
+  const signed = (n: number) => [
+    `https://h/a?v=1&X-Amz-Algorithm=A&X-Amz-Date=${n}&X-Amz-Credential=c${n}&X-Amz-Signature=s${n}`,
+    `https://h/a?v=1&X-Goog-Date=${n}&X-Goog-Signature=s${n}`,
+    `https://h/a?v=1&AWSAccessKeyId=k&Expires=${n}&Signature=s${n}`,
+    `https://h/a?v=1&GoogleAccessId=k&Expires=${n}&Signature=s${n}`,
+    `https://h/a?v=1&Policy=p${n}&Key-Pair-Id=k&Signature=s${n}`,
+    `https://h/a?v=1&sv=2024&sp=r&se=${n}&sr=b&sig=s${n}`,
+  ];
+  const [first, second] = [signed(1), signed(2)];
+  for (const [n, url] of first.entries()) {
+    expect(same(url, second[n] ?? ''), url).toBe(true);
+    expect(same(url, 'https://h/a?v=1'), url).toBe(true);
+    expect(same(url, url.replace('v=1', 'v=2')), url).toBe(false);
+  }
+  for (const name of [
+    'key',
+    'page_token',
+    'tokenizer',
+    'expires_after',
+    'api_key',
+    'sig',
+    'expires',
+    'signature',
+  ])
+    expect(same(`https://h/dl?${name}=a`, `https://h/dl?${name}=b`), name).toBe(false);
+  expect(same('https://u:p@h/a', 'https://u:q@h/a#x')).toBe(true);
+  expect(same('https://u:p@h/a', 'https://w:p@h/a')).toBe(false);
+  expect(identityOf('https://h/a?key=secret-value')).not.toContain('secret-value');
 });

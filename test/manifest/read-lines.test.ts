@@ -69,7 +69,7 @@ test.each(['one.jsonl.gz', 'one.jsonl.zst'] as const)(
     const cut = PACKED[name].subarray(0, PACKED[name].length - 20);
     await writeFile(file, cut);
     await expect(allLines(await onlySource(file))).rejects.toMatchObject({
-      code: 'manifest',
+      code: 'source_changed',
       message: expect.stringMatching(new RegExp(`^${name}: .* cut off at byte ${cut.length}`)),
     });
   },
@@ -83,7 +83,7 @@ test.each(['one.jsonl.gz', 'one.jsonl.zst'] as const)('%s damaged is an error', 
   else damaged.writeUIntLE(0b110, 6 + 3 + 100_000, 3);
   await writeFile(file, damaged);
   await expect(allLines(await onlySource(file))).rejects.toMatchObject({
-    code: 'manifest',
+    code: 'source_changed',
     message: expect.stringMatching(/damaged/),
   });
 });

@@ -39,6 +39,7 @@ test('a rebuild from parts that is cut off starts over: counts are right, and no
   const source = { index: 0, uri: 'file:///m.jsonl', name: 'm.jsonl', version: 'v', size: 1 };
   const manifest: Manifest = {
     uri: 'file:///m.jsonl',
+    identity: 'file:///m.jsonl',
     version: 'v',
     bytes: 1,
     sources: [{ ...source, compression: null, seekable: true }],

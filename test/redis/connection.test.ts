@@ -32,13 +32,35 @@ test.each([
     { host: 'host', port: 6379, username: 'user', password: 'pw', db: 4, tls: { servername: 'host' } },
   ],
   ['redis+unix:///run/redis%20a.sock', { path: '/run/redis a.sock' }],
+  ['rediss://127.0.0.1', { host: '127.0.0.1', port: 6379, tls: {} }],
+  [
+    'redis+sentinel://user:pw@a:26380,b/main/2?sentinel-password=s',
+    {
+      sentinels: [
+        { host: 'a', port: 26380 },
+        { host: 'b', port: 26379 },
+      ],
+      name: 'main',
+      db: 2,
+      username: 'user',
+      password: 'pw',
+      sentinelPassword: 's',
+    },
+  ],
 ])('%s', (url, expected) => {
-  const { maxRetriesPerRequest, retryStrategy, reconnectOnError, keepAlive, ...address } = redisOptions({
-    url,
-  });
+  const {
+    maxRetriesPerRequest,
+    retryStrategy,
+    reconnectOnError,
+    keepAlive,
+    socketTimeout = 0,
+    ...address
+  } = redisOptions({ url });
   expect(address).toEqual(expected);
   expect(maxRetriesPerRequest).toBeNull();
   expect(keepAlive).toBeGreaterThan(0);
+  // Longer than any command of BullMQ's blocks.
+  expect(socketTimeout).toBeGreaterThan(10_000);
   expect([1, 5, 100].map((attempt) => retryStrategy?.(attempt))).toEqual([200, 1000, 2000]);
   expect(reconnectOnError?.(new Error("READONLY You can't write against a read only replica."))).toBe(2);
   expect(reconnectOnError?.(new Error('ERR no such key'))).toBe(false);

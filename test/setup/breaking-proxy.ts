@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 
 /** What happens to a request: an answer in the server's stead, or a body that breaks off after so many bytes. */
 export type Fault =
-  | { status: number; body?: string; type?: string }
+  | { status: number; body?: string; type?: string; headers?: Record<string, string> }
   /** A reset connection. */
   | { resetAt: number }
   /** A body that ends early. */
@@ -31,7 +31,7 @@ export async function startBreakingProxy(target: string): Promise<BreakingProxy>
     if (fault !== null && 'status' in fault) {
       asked.resume();
       return void response
-        .writeHead(fault.status, { 'content-type': fault.type ?? 'application/xml' })
+        .writeHead(fault.status, { 'content-type': fault.type ?? 'application/xml', ...fault.headers })
         .end(fault.body);
     }
     const { host: _host, ...headers } = asked.headers;

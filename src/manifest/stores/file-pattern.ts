@@ -1,11 +1,17 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { MARKER } from '../../results/sink-files.js';
 
-/** The files under a folder, at any depth, by name relative to it, in name order; dot names are passed over. */
+/**
+ * The files under a folder, at any depth, by name relative to it, in name order. Dot names are passed over, and folders
+ * within it that hold a run's results, its own among them: they come and go while it is read.
+ */
 export async function filesUnder(folder: string): Promise<string[]> {
   const found: string[] = [];
   const walk = async (prefix: string): Promise<void> => {
-    for (const entry of await readdir(path.join(folder, prefix), { withFileTypes: true })) {
+    const entries = await readdir(path.join(folder, prefix), { withFileTypes: true });
+    if (prefix !== '' && entries.some(({ name }) => name === MARKER)) return;
+    for (const entry of entries) {
       if (entry.name.startsWith('.')) continue;
       const name = path.posix.join(prefix, entry.name);
       // Linked folders are not followed: they may lead back up.
@@ -18,19 +24,21 @@ export async function filesUnder(folder: string): Promise<string[]> {
   return found.sort(byName);
 }
 
-/** A `*` at the end stands for anything, one before it for anything but a slash. */
-export function matcherOf(pattern: string): (name: string) => boolean {
+/** A `*` at the end stands for anything, one before it for anything but a slash. Takes time linear in the name's length. */
+export async function matcherOf(pattern: string): Promise<(name: string) => boolean> {
+  // Loaded only where there is a pattern.
+  const { RE2JS } = await import('re2js');
   const parts = pattern.split('*').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
   const last = parts.pop() ?? '';
   const head = parts.join('[^/]*');
   const whole = parts.length === 0 ? last : `${head}${last === '' ? '.*' : `[^/]*${last}`}`;
-  const matcher = new RegExp(`^${whole}$`, 's');
-  return (name) => matcher.test(name);
+  const matcher = RE2JS.compile(whole, RE2JS.DOTALL);
+  return (name) => matcher.matches(name);
 }
 
 /** The files right in a folder whose names match a pattern with `*`; dot names only where the pattern starts with one. */
 export async function filesWith(folder: string, pattern: string): Promise<string[]> {
-  const matches = matcherOf(pattern);
+  const matches = await matcherOf(pattern);
   const found: string[] = [];
   for (const { name } of await readdir(folder, { withFileTypes: true })) {
     if (name.startsWith('.') && !pattern.startsWith('.')) continue;

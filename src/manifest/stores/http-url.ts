@@ -1,15 +1,49 @@
-const SECRET_PARAMETER =
-  /^x-(amz|goog)-|signature|^sig$|token|credential|expires|accesskey|accessid|password|secret|^key$/i;
+import { createHash } from 'node:crypto';
 
-/** A URL for logs and records: without login and without what signs it, which also changes from day to day. */
+/** A URL for eyes: without login and fragment, and without its query, which may hold a key to somebody's data. */
 export function safeUrl(uri: string): string {
   const url = new URL(uri);
-  url.username = '';
-  url.password = '';
-  url.hash = '';
-  for (const name of [...url.searchParams.keys()])
-    if (SECRET_PARAMETER.test(name)) url.searchParams.delete(name);
-  return url.href;
+  return `${url.origin}${url.pathname}${url.search === '' ? '' : '?…'}`;
+}
+
+/** What a signed URL carries that changes from day to day: by names when the signature is there, by what else it needs. */
+const SIGNING: readonly { needs: readonly RegExp[]; drops: RegExp }[] = [
+  { needs: [/^x-amz-signature$/i], drops: /^x-amz-/i },
+  { needs: [/^x-goog-signature$/i], drops: /^x-goog-/i },
+  {
+    // S3 and Google Cloud Storage of the second version, Aliyun's, CloudFront's.
+    needs: [
+      /^signature$/i,
+      /^(expires|policy)$/i,
+      /^(awsaccesskeyid|googleaccessid|ossaccesskeyid|key-pair-id)$/i,
+    ],
+    drops:
+      /^(signature|expires|policy|awsaccesskeyid|googleaccessid|ossaccesskeyid|key-pair-id|x-amz-security-token|security-token)$/i,
+  },
+  {
+    // A shared access signature of Azure.
+    needs: [/^sig$/i, /^sv$/i],
+    drops: /^(sig|s[evrpt]|spr|sip|sks|skv|skt|ske|skoid|sktid|saoid|suoid|scid|sdd|ses|srt|ss)$/i,
+  },
+];
+
+/**
+ * What tells a URL apart from others: all of it but password, fragment, and what signs it. Where that is more than what
+ * may be seen, the rest is in it as a digest.
+ */
+export function identityOf(uri: string): string {
+  const url = new URL(uri);
+  const pairs = url.search === '' ? [] : url.search.slice(1).split('&');
+  const nameOf = (pair: string) => decoded((pair.split('=', 1)[0] ?? '').replaceAll('+', ' '));
+  const names = pairs.map(nameOf);
+  const dropped = SIGNING.filter(({ needs }) => needs.every((need) => names.some((name) => need.test(name))));
+  const rest = pairs.filter((pair) => !dropped.some(({ drops }) => drops.test(nameOf(pair))));
+  const place = `${url.origin}${url.pathname}`;
+  if (rest.length === 0 && url.username === '') return place;
+  const digest = createHash('sha256')
+    .update(JSON.stringify([url.username, rest]))
+    .digest('hex');
+  return `${place}?sha256=${digest}`;
 }
 
 /** The URL to ask, and its login as a header. */

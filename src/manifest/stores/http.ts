@@ -1,8 +1,9 @@
-import { Agent, type Dispatcher, interceptors, request } from 'undici';
+import { type Dispatcher, interceptors, request } from 'undici';
 import { guardedConnect, likeTheFirst, publicOnly } from '../../guarded-connect.js';
+import { poolToAny } from '../../net/proxy.js';
 import { reopening, retried } from '../../object-stores/reopening.js';
 import type { Source } from '../types.js';
-import { credentials, decoded, safeUrl } from './http-url.js';
+import { credentials, decoded, identityOf, safeUrl } from './http-url.js';
 import {
   type Listing,
   manifestError,
@@ -14,6 +15,8 @@ import {
 } from './store.js';
 
 const HEAD_BYTES = 4;
+/** No byte for so long: the connection is dead, and another one is opened. */
+const IDLE_MS = 20_000;
 
 export const httpStore: Store = { list, stat, openRange };
 
@@ -21,45 +24,54 @@ export const httpStore: Store = { list, stat, openRange };
 async function list(spec: string, _options: OpenOptions): Promise<Listing> {
   if (!URL.canParse(spec))
     throw manifestError(`"${spec}" is not a valid URL`, 'Write it as https://host/path.jsonl.');
-  const safe = safeUrl(spec);
   const { pathname, host } = new URL(spec);
   const name = decoded(pathname.split('/').filter(Boolean).at(-1) ?? host);
-  return { uri: safe, several: false, objects: [{ uri: spec, name }] };
+  return { uri: safeUrl(spec), identity: identityOf(spec), several: false, objects: [{ uri: spec, name }] };
 }
 
 /** One GET of the first bytes tells all: HEAD is refused by many signed URLs, and promises ranges that are not kept. */
-async function stat(uri: string, { signal, publicOnly: guarded }: OpenOptions): Promise<ObjectStat> {
+async function stat(
+  uri: string,
+  { signal, objectStores, publicOnly: guarded }: OpenOptions,
+): Promise<ObjectStat> {
   return withAgent(guarded, (agent) =>
-    retried(safeUrl(uri), signal, async () => {
-      const answer = await get(agent, uri, `bytes=0-${HEAD_BYTES - 1}`, signal);
-      const { size, version } = answer;
-      // What an empty source answers to any range.
-      if (answer.status === 416) return { version, size: 0, ranges: false, head: new Uint8Array() };
-      let head = Buffer.alloc(0);
-      for await (const chunk of answer.body) {
-        head = Buffer.concat([head, chunk]);
-        if (head.length >= HEAD_BYTES) break;
-      }
-      if (head.length === 0) return { version, size: 0, ranges: false, head };
-      return { version, size, ranges: answer.status === 206, head: head.subarray(0, HEAD_BYTES) };
-    }),
+    retried(
+      safeUrl(uri),
+      async () => {
+        const answer = await get(agent, uri, `bytes=0-${HEAD_BYTES - 1}`, signal);
+        const { size, version } = answer;
+        // What an empty source answers to any range.
+        if (answer.status === 416) return { version, size: 0, ranges: false, head: new Uint8Array() };
+        let head = Buffer.alloc(0);
+        for await (const chunk of answer.body) {
+          head = Buffer.concat([head, chunk]);
+          if (head.length >= HEAD_BYTES) break;
+        }
+        if (head.length === 0) return { version, size: 0, ranges: false, head };
+        return {
+          version,
+          size,
+          ranges: answer.status === 206,
+          head: head.subarray(0, HEAD_BYTES),
+          ...(answer.encoding !== undefined && { encoding: answer.encoding }),
+        };
+      },
+      { signal, waits: objectStores?.waits },
+    ),
   );
 }
 
 async function* openRange(
   source: Source,
   start: number,
-  { signal, publicOnly: guarded }: ReadOptions,
+  { signal, objectStores, publicOnly: guarded }: ReadOptions,
 ): AsyncIterable<Uint8Array> {
   const agent = openAgent(guarded);
   try {
-    yield* reopening(
-      safeUrl(source.uri),
-      source.size,
-      start,
-      (at) => bodyFrom(agent, source, at, signal),
+    yield* reopening(safeUrl(source.uri), source.size, start, (at) => bodyFrom(agent, source, at, signal), {
       signal,
-    );
+      waits: objectStores?.waits,
+    });
   } finally {
     await agent.destroy();
   }
@@ -83,6 +95,14 @@ async function* bodyFrom(
     discard(answer.body);
     throw sourceChanged(safe, `its version was ${source.version} and is ${answer.version} now`);
   }
+  if (answer.encoding !== source.encoding) {
+    discard(answer.body);
+    const spoken = (encoding: string | undefined) => encoding ?? 'no encoding';
+    throw sourceChanged(
+      safe,
+      `it came in ${spoken(source.encoding)} and comes in ${spoken(answer.encoding)} now`,
+    );
+  }
   // A server without ranges starts again from the first byte.
   let skip = answer.status === 206 ? 0 : at;
   for await (const chunk of answer.body as AsyncIterable<Buffer>) {
@@ -99,6 +119,8 @@ interface Answer {
   body: Dispatcher.ResponseData['body'];
   size: number | null;
   version: string;
+  /** `Content-Encoding`, but for `identity`. */
+  encoding?: string;
 }
 
 async function get(
@@ -117,13 +139,25 @@ async function get(
   const answer = await request(url, {
     dispatcher: agent,
     headers,
+    headersTimeout: IDLE_MS,
+    bodyTimeout: IDLE_MS,
     ...(signal === undefined ? {} : { signal }),
   });
   const { statusCode: status, body } = answer;
   if (status === 200 || status === 206 || status === 416) {
+    const type = String(answer.headers['content-type'] ?? '');
+    if (/^\s*(text\/html|application\/xhtml)/i.test(type)) {
+      discard(body);
+      throw manifestError(
+        `${safeUrl(uri)}: the server answered with a web page (${type}), which is no manifest`,
+        'Sign-in pages and expired links answer so: get a fresh link, or a direct one.',
+      );
+    }
     const size = sizeOf(status, answer.headers);
     if (status === 416) await body.dump();
-    return { status, body, size, version: versionOf(answer.headers, size) };
+    const encoding = contentEncoding(answer.headers);
+    const version = versionOf(answer.headers, size);
+    return { status, body, size, version, ...(encoding !== undefined && { encoding }) };
   }
   await body.dump();
   if (status >= 500 || status === 429 || status === 408) throw new Error(`the server answered ${status}`);
@@ -150,9 +184,17 @@ function versionOf(headers: Headers, size: number | null): string {
   return `size:${size ?? 'unknown'}`;
 }
 
+function contentEncoding(headers: Headers): string | undefined {
+  const text = String(headers['content-encoding'] ?? '')
+    .trim()
+    .toLowerCase();
+  return text === '' || text === 'identity' ? undefined : text;
+}
+
+/** What others named is asked directly: a proxy would look its host up where no rule reaches. */
 const openAgent = (guarded = false) => {
   const connect = guardedConnect(guarded ? publicOnly : likeTheFirst());
-  const agent = new Agent({ connections: 1, headersTimeout: 60_000, bodyTimeout: 60_000, connect });
+  const agent = poolToAny({ connections: 1, connect, direct: guarded });
   return agent.compose(interceptors.redirect({ maxRedirections: 5 }));
 };
 

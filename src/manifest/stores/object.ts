@@ -7,6 +7,7 @@ import {
   parseObjectUri,
 } from '../../object-stores/index.js';
 import { reopening, retried } from '../../object-stores/reopening.js';
+import { MARKER } from '../../results/sink-files.js';
 import type { Source } from '../types.js';
 import { matcherOf } from './file-pattern.js';
 import {
@@ -42,17 +43,28 @@ async function list(spec: string, options: OpenOptions): Promise<Listing> {
   }
   const prefix = key.split('*', 1)[0] ?? '';
   const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
-  const wanted = matcherOf(key.endsWith('/') || key === '' ? `${key}*` : key);
+  const wanted = await matcherOf(key.endsWith('/') || key === '' ? `${key}*` : key);
   const objects: Listing['objects'] = [];
-  await retried(uri, options.signal, async () => {
-    objects.length = 0;
-    for await (const found of store.list(bucket, prefix)) {
-      const name = found.slice(folder.length);
-      if (!wanted(found) || isHidden(name)) continue;
-      objects.push({ uri: objectUri(store.kind, { bucket, key: found }), name });
-    }
-  });
-  return { uri, several: true, objects };
+  const sinks: string[] = [];
+  const trying = { signal: options.signal, waits: options.objectStores?.waits };
+  await retried(
+    uri,
+    async () => {
+      objects.length = sinks.length = 0;
+      for await (const found of store.list(bucket, prefix)) {
+        const name = found.slice(folder.length);
+        if (name.endsWith(`/${MARKER}`)) sinks.push(name.slice(0, -MARKER.length));
+        if (!wanted(found) || isHidden(name)) continue;
+        objects.push({ uri: objectUri(store.kind, { bucket, key: found }), name });
+      }
+    },
+    trying,
+  );
+  // Where a run's results are, its own among them, is no part of a manifest: they come and go while it is read.
+  const isFolder = key === '' || key.endsWith('/');
+  if (!isFolder) return { uri, several: true, objects };
+  const sources = objects.filter(({ name }) => !sinks.some((sink) => name.startsWith(sink)));
+  return { uri, several: true, objects: sources };
 }
 
 /** As on disk, names with a dot first are passed over; so are the empty objects that stand for folders. */
@@ -60,18 +72,24 @@ const isHidden = (name: string) => name.endsWith('/') || name.split('/').some((p
 
 async function stat(uri: string, options: OpenOptions): Promise<ObjectStat> {
   const { place, store } = await opened(uri, options);
-  const found = await retried(uri, options.signal, () => store.head(place, options.signal));
+  const found = await retried(uri, () => store.head(place, options.signal), {
+    signal: options.signal,
+    waits: options.objectStores?.waits,
+  });
   return {
     ...found,
     version: `${store.kind === 's3' ? 'etag' : 'generation'}:${found.version}`,
-    ranges: true,
+    ranges: found.ranges ?? true,
   };
 }
 
 async function* openRange(source: Source, start: number, options: ReadOptions): AsyncIterable<Uint8Array> {
   const { place, store } = await opened(source.uri, options);
   const body = (at: number) => bodyFrom(store, place, source, at, options.signal);
-  yield* reopening(source.uri, source.size, start, body, options.signal);
+  yield* reopening(source.uri, source.size, start, body, {
+    signal: options.signal,
+    waits: options.objectStores?.waits,
+  });
 }
 
 async function* bodyFrom(

@@ -20,8 +20,10 @@ export interface OpenOptions {
 export type ReadOptions = Pick<OpenOptions, 'signal' | 'objectStores' | 'publicOnly'>;
 
 export interface Listing {
-  /** The spec made absolute and free of secrets. */
+  /** The spec made absolute, and free of what nobody is to see. */
   uri: string;
+  /** What tells it apart from others, where that is more than `uri`. */
+  identity?: string;
   objects: { uri: string; name: string }[];
   /** True for what a pattern or a directory yielded: its empty objects are passed over. */
   several: boolean;
@@ -35,6 +37,8 @@ export interface ObjectStat {
   ranges: boolean;
   /** The first bytes, enough for a magic number; empty if they cannot be had without consuming the source. */
   head: Uint8Array;
+  /** The `Content-Encoding` of what is read, where there is one. */
+  encoding?: string;
   spool?: string;
 }
 

@@ -1,0 +1,44 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
+export interface TcpProxy {
+  port: number;
+  connections(): number;
+  /** From now on the present connections pass nothing, in neither direction, and are not closed; new ones work. */
+  fallSilent(): void;
+  close(): Promise<void>;
+}
+
+/** A proxy that behaves like a NAT which forgets its connections. */
+export async function startTcpProxy(port: number, host = '127.0.0.1'): Promise<TcpProxy> {
+  const pairs = new Set<{ ends: [Socket, Socket]; silent: boolean }>();
+  const server = createServer((client) => {
+    const upstream = connect(port, host);
+    const pair = { ends: [client, upstream] as [Socket, Socket], silent: false };
+    pairs.add(pair);
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      from.on('data', (chunk) => pair.silent || to.write(chunk));
+      from.on('error', () => undefined);
+      from.on('close', () => {
+        if (!pair.silent) to.destroy();
+        if (from === client) pairs.delete(pair);
+      });
+    }
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    connections: () => pairs.size,
+    fallSilent() {
+      for (const pair of pairs) pair.silent = true;
+    },
+    close: () =>
+      new Promise((resolve) => {
+        for (const { ends } of pairs) for (const end of ends) end.destroy();
+        server.close(() => resolve());
+      }),
+  };
+}

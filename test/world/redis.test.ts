@@ -1,0 +1,221 @@
+import { execFileSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { boughtTasks, readOut, tempDir, until } from '../pipeline/harness.js';
+import { freePort } from '../setup/ports.js';
+import { startRedisServer } from '../setup/redis-server.js';
+import { startTcpProxy } from '../setup/tcp-proxy.js';
+import { jsonl, world } from './world.js';
+
+async function redisServer(more: Record<string, string> = {}) {
+  const started = await startRedisServer(await tempDir(), more);
+  onTestFinished(async () => {
+    started.redis.disconnect();
+    started.server.kill('SIGKILL');
+  });
+  return started;
+}
+
+test('a Redis connection that goes half-open is replaced within 30 s, the display says so, and nothing is lost', async () => {
+  const { port } = await redisServer();
+  const proxy = await startTcpProxy(port);
+  onTestFinished(proxy.close);
+  const { start, dir, gateway, out } = await world({ settle: { minMs: 500, maxMs: 1_500 } });
+  const file = path.join(dir, 'm.jsonl');
+  await writeFile(file, jsonl(400));
+  const process = start(
+    ['run', file, '--out', 'out', '--question', 'Which?', '--options', 'a,b', '--rate', '60'],
+    { args: ['--poll-delay', '100ms'], env: { REDIS_URL: `redis://127.0.0.1:${proxy.port}` } },
+  );
+  await until(() => gateway.stats().tasks >= 60, 'tasks', 60_000);
+  proxy.fallSilent();
+  const silentAt = Date.now();
+  const before = gateway.stats().tasks;
+  await until(() => gateway.stats().tasks > before + 60, 'calls again', 60_000);
+  expect(Date.now() - silentAt).toBeLessThan(30_000);
+  const { status, stderr } = await process.exit;
+  expect(status, stderr).toBe(0);
+  expect(stderr).toMatch(/waiting for redis: Redis has not answered for \d+ s/);
+  expect(stderr).toContain('Redis does not answer');
+  const { results } = await readOut(out());
+  expect(new Set(results.map(({ line }) => line)).size).toBe(400);
+  expect((await boughtTasks(gateway.url)).length).toBe(400);
+}, 120_000);
+
+describe('a Redis that refuses for good is exit 2 with what to do', () => {
+  test.each([
+    ['no password', '', 'NOAUTH'],
+    ['a wrong password', ':wrong@', 'WRONGPASS'],
+    ['a user without rights', 'nobody:pw@', 'NOPERM'],
+  ])('%s', async (_what, login, code) => {
+    const { port, redis } = await redisServer();
+    await redis.call('ACL', 'SETUSER', 'nobody', 'on', '>pw', '~other*', '+@connection', '+info');
+    await redis.call('CONFIG', 'SET', 'requirepass', 'right');
+    const { start } = await world();
+    const exit = await start(['runs'], { env: { REDIS_URL: `redis://${login}127.0.0.1:${port}` } }).exit;
+    expect(exit).toMatchObject({ status: 2, stderr: expect.stringContaining(code) });
+    expect(exit.stderr).toMatch(/→ /);
+    expect(exit.stderr).not.toContain('wrong@');
+  });
+
+  test('a certificate that is not trusted; with --ca it is; an address brings no warning', async () => {
+    const { certs, port } = await redisWithTls();
+    const { start } = await world();
+    const env = { REDIS_URL: `rediss://127.0.0.1:${port}` };
+    expect(await start(['runs'], { env }).exit).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/certificate[\s\S]*--ca/),
+    });
+    for (const called of [
+      { env, args: ['--ca', path.join(certs, 'ca.crt')] },
+      { env: { ...env, NODE_EXTRA_CA_CERTS: path.join(certs, 'ca.crt') } },
+      { env: { ...env, ASG_CA: path.join(certs, 'ca.crt') } },
+    ]) {
+      const exit = await start(['runs'], called).exit;
+      expect(exit, exit.stderr).toMatchObject({ status: 0, stderr: '' });
+    }
+  });
+});
+
+test('a run through rediss:// with an own CA, as an ACL user with the least rights', async () => {
+  const { certs, port, redis } = await redisWithTls();
+  const { start, dir, prefix } = await world();
+  await redis.call(
+    ...(['ACL', 'SETUSER', 'ingest', 'on', '>p%w', `~${prefix}:*`, `~{${prefix}:*`, `&${prefix}:*`] as [
+      string,
+      ...string[],
+    ]),
+    ...['+@all', '-@admin', '-@dangerous', '+info'],
+  );
+  await writeFile(path.join(dir, 'm.jsonl'), jsonl(30));
+  const env = { REDIS_URL: `rediss://ingest:p%25w@localhost:${port}`, NO_COLOR: '1' };
+  const command = ['run', 'm.jsonl', '--question', 'Which?', '--options', 'a,b', '--poll-delay', '50ms'];
+  const exit = await start([...command, '--ca', path.join(certs, 'ca.crt'), '--quiet'], { env }).exit;
+  expect(exit, exit.stderr).toMatchObject({ status: 0, stderr: '' });
+});
+
+test('a doctor whose ACL user has no INFO says which rows cannot be read, and goes on', async () => {
+  const { port, redis } = await redisServer();
+  const { start, prefix } = await world();
+  await redis.call(
+    ...(['ACL', 'SETUSER', 'ingest', 'on', '>pw', `~${prefix}:*`, `~{${prefix}:*`, '&*'] as [
+      string,
+      ...string[],
+    ]),
+    ...['+@all', '-@admin', '-@dangerous'],
+  );
+  const { stdout } = await start(['doctor'], { env: { REDIS_URL: `redis://ingest:pw@127.0.0.1:${port}` } })
+    .exit;
+  expect(stdout).toMatch(/Redis.*cannot be read.*NOPERM/);
+  expect(stdout).toContain('Gateway and key');
+});
+
+test('a failover of the master that Sentinels know, in the middle of a run', async () => {
+  const master = await redisServer();
+  const replica = await redisServer({ replicaof: `127.0.0.1 ${master.port}` });
+  const sentinels: number[] = [];
+  for (let n = 0; n < 3; n += 1) sentinels.push(await startSentinel(master.port));
+  await until(
+    async () => (await replica.redis.info('replication')).includes('master_link_status:up'),
+    'the replica',
+  );
+  await until(async () => {
+    const seen = await sentinelSays(sentinels[0] ?? 0, 'replicas');
+    return seen.includes(`${replica.port}`);
+  }, 'the sentinels');
+  const { start, dir, gateway, out } = await world({ settle: { minMs: 300, maxMs: 900 } });
+  await writeFile(path.join(dir, 'm.jsonl'), jsonl(300));
+  const url = `redis+sentinel://${sentinels.map((port) => `127.0.0.1:${port}`).join(',')}/main`;
+  const process = start(
+    ['run', 'm.jsonl', '--out', 'out', '--question', 'Which?', '--options', 'a,b', '--rate', '40'],
+    { args: ['--poll-delay', '100ms'], env: { REDIS_URL: url } },
+  );
+  await until(() => gateway.stats().tasks >= 60, 'tasks', 60_000);
+  master.server.kill('SIGKILL');
+  const { status, stderr } = await process.exit;
+  expect(status, stderr).toBe(0);
+  const { results } = await readOut(out());
+  expect(new Set(results.map(({ line }) => line)).size).toBe(300);
+  // What the dead master had not passed on is bought again under its own key, and so not charged again.
+  expect((await boughtTasks(gateway.url)).length).toBe(300);
+}, 150_000);
+
+async function redisWithTls() {
+  const certs = await tempDir();
+  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: certs, stdio: 'ignore' });
+  openssl(
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-keyout',
+    'ca.key',
+    '-out',
+    'ca.crt',
+    '-subj',
+    '/CN=test ca',
+  );
+  openssl(
+    'req',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-keyout',
+    'redis.key',
+    '-out',
+    'redis.csr',
+    '-subj',
+    '/CN=localhost',
+  );
+  await writeFile(path.join(certs, 'ext'), 'subjectAltName=DNS:localhost,IP:127.0.0.1');
+  openssl(
+    ...['x509', '-req', '-in', 'redis.csr', '-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial'],
+    ...['-out', 'redis.crt', '-extfile', 'ext'],
+  );
+  const port = await freePort();
+  const server = await redisServer({
+    'tls-port': `${port}`,
+    'tls-cert-file': path.join(certs, 'redis.crt'),
+    'tls-key-file': path.join(certs, 'redis.key'),
+    'tls-ca-cert-file': path.join(certs, 'ca.crt'),
+    'tls-auth-clients': 'no',
+  });
+  return { certs, port, redis: server.redis };
+}
+
+async function startSentinel(masterPort: number): Promise<number> {
+  const { spawn } = await import('node:child_process');
+  const { findRedisServer } = await import('../../src/redis/binary.js');
+  const [dir, port] = [await tempDir(), await freePort()];
+  const file = path.join(dir, 'sentinel.conf');
+  await writeFile(
+    file,
+    [
+      `port ${port}`,
+      'bind 127.0.0.1',
+      `dir ${dir}`,
+      `sentinel monitor main 127.0.0.1 ${masterPort} 2`,
+      'sentinel down-after-milliseconds main 2000',
+      'sentinel failover-timeout main 5000',
+      '',
+    ].join('\n'),
+  );
+  const server = spawn((await findRedisServer()).path, [file, '--sentinel'], { stdio: 'ignore' });
+  onTestFinished(() => void server.kill('SIGKILL'));
+  await until(async () => (await sentinelSays(port, 'master').catch(() => '')) !== '', 'a sentinel');
+  return port;
+}
+
+async function sentinelSays(port: number, what: string): Promise<string> {
+  const { Redis } = await import('ioredis');
+  const sentinel = new Redis({ port, host: '127.0.0.1', lazyConnect: true, retryStrategy: () => null });
+  sentinel.on('error', () => undefined);
+  try {
+    await sentinel.connect();
+    return JSON.stringify(await sentinel.call('SENTINEL', what, 'main'));
+  } finally {
+    sentinel.disconnect();
+  }
+}
