@@ -88,8 +88,8 @@ export async function openGateway(
 /** What a run's record calls the Gateway; `--sandbox` is the local one. */
 export function originOf({ sandbox, gatewayUrl }: Pick<Settings, 'sandbox' | 'gatewayUrl'>): string {
   if (sandbox) return 'sandbox';
-  const url = parseBaseUrl(gatewayUrl);
-  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+  const { origin, pathname } = parseBaseUrl(gatewayUrl);
+  return `${origin}${pathname.replace(/\/+$/, '')}`;
 }
 
 /**

@@ -1,6 +1,5 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BudgetSnapshot } from './budget/index.js';
 import type { Settings } from './config/index.js';
 import { createConsumer } from './consumers/consume.js';
 import { usageError } from './errors.js';
@@ -24,11 +23,9 @@ import { type RunReading, readRun } from './runs/read-status.js';
 import type { RunPolicy, RunRecord, TaskOptions } from './runs/record.js';
 import type { BlockReason, RunStatus, RunSummary } from './runs/status.js';
 import { transition } from './runs/transition.js';
+import { waitOf } from './runs/wait-of.js';
 
 const LOOK_MS = 250;
-/** Shorter pauses come and go unseen. */
-const SHOWN_PAUSE_MS = 1_000;
-const SHOWN_LATENESS_MS = 30_000;
 const WAIT_SHOWN_MS = 1_000;
 const QUOTA_GRACE_MS = 60_000;
 
@@ -288,23 +285,6 @@ async function watch(
       await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
     }
   }
-}
-
-/** What keeps a run from going on that is neither paused nor blocked. */
-function waitOf(
-  { record, unflushed }: RunReading,
-  { circuitOpen, pausedForMs }: BudgetSnapshot,
-): Pick<RunStatus, 'waiting_for' | 'message'> | null {
-  if (record.state !== 'running') return null;
-  if (circuitOpen) return { waiting_for: 'gateway', message: 'the Gateway answers nothing but errors' };
-  if (pausedForMs > SHOWN_PAUSE_MS)
-    return {
-      waiting_for: 'rate',
-      message: `the Gateway asks for a pause of ${Math.ceil(pausedForMs / 1000)} s`,
-    };
-  if (unflushed.oldestMs > record.policy.partAgeMs + SHOWN_LATENESS_MS)
-    return { waiting_for: 'sink', message: `results wait for ${record.out}` };
-  return null;
 }
 
 async function outcomeOf(pipeline: Pipeline, reading: RunReading): Promise<RunOutcome> {

@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { request } from 'undici';
+import { poolTo } from '../net/proxy.js';
 import type { NoticeRequest } from './body.js';
 
 const TIMEOUT_MS = 10_000;
@@ -46,18 +48,20 @@ async function post(
   headers: Record<string, string>,
   signal: AbortSignal,
 ): Promise<number> {
-  const response = await fetch(url, {
-    method: 'POST',
-    body,
-    headers,
-    redirect: 'manual',
-    signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
-  });
-  await response.body?.cancel();
-  return response.status;
+  const dispatcher = poolTo(new URL(url).origin, { connections: 1 });
+  try {
+    const answer = await request(url, {
+      ...{ method: 'POST', body, headers, dispatcher },
+      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+    });
+    answer.body.on('error', () => undefined).destroy();
+    return answer.statusCode;
+  } finally {
+    await dispatcher.destroy();
+  }
 }
 
 function codeOf(error: unknown): string {
-  const { cause, name } = error as Error & { cause?: { code?: string } };
-  return cause?.code ?? name;
+  const { cause, code, name } = error as Error & { code?: string; cause?: { code?: string } };
+  return cause?.code ?? code ?? name;
 }

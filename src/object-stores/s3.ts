@@ -258,6 +258,6 @@ function explain(error: unknown, where: string, bucket: string): ObjectStoreErro
     message === name || message === 'UnknownError' ? '' : message,
   ];
   const own = said.filter((text) => text !== '').join(': ') || `HTTP ${status}`;
-  const detail = trouble === 'gone' || trouble === 'changed' ? '' : ` (${own})`;
+  const detail = trouble === 'gone' || trouble === 'changed' || trouble === 'no_bucket' ? '' : ` (${own})`;
   return new ObjectStoreError(trouble, `${place}: ${what}${detail}`, hint, error);
 }

@@ -265,7 +265,7 @@ async function endedLines(
 /** The run that is on record for this manifest and these options, perhaps of another version of it. */
 async function knownRun({ redis, origin }: PlanParts, settings: Settings, manifest: Manifest) {
   if (redis === null) return null;
-  const identity = manifestIdentity(manifest.uri, taskOptions(settings), origin);
+  const identity = manifestIdentity(manifest.identity, taskOptions(settings), origin);
   const known = await knownManifest(redis, settings.prefix, identity);
   return known !== null && (await loadRun(redis, settings.prefix, known.run)) !== null ? known : null;
 }
@@ -278,7 +278,7 @@ function runIdOf(
   origin: string,
 ): string {
   const same = known !== null && settings.key === 'line' && known.version === manifest.version;
-  return same ? known.run : defaultRunId(manifest.uri, manifest.version, taskOptions(settings), origin);
+  return same ? known.run : defaultRunId(manifest.identity, manifest.version, taskOptions(settings), origin);
 }
 
 /** With `--key line`, `run` refuses a manifest that has changed since a run was made of it. */

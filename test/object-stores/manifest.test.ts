@@ -155,7 +155,7 @@ describe.each(['s3', 'gs'] as const)('%s', (scheme) => {
     for (const key of ['x.jsonl', 'x/'])
       expect(await failing(store, store.uri(key))).toMatchObject({
         code: 'manifest',
-        message: expect.stringMatching(/: access is denied$/),
+        message: expect.stringMatching(/: access is denied( \(.+\))?$/),
         hint: expect.stringContaining(scheme === 's3' ? 's3:GetObject' : 'storage.objects.get'),
       });
   });
@@ -213,7 +213,7 @@ test('S3 says what else it refuses an object for', async () => {
   const body = '<Error><Code>InvalidObjectState</Code><Message>archived</Message></Error>';
   stores.s3.proxy.fault = () => ({ status: 403, body });
   expect(await failing(stores.s3, stores.s3.uri('cold.jsonl'))).toMatchObject({
-    message: expect.stringMatching(/S3 refused the request \(InvalidObjectState\)$/),
+    message: expect.stringMatching(/S3 refused the request \(InvalidObjectState: archived\)$/),
   });
 });
 

@@ -27,7 +27,8 @@ export async function startProxy(hosts: Record<string, string>): Promise<Proxy> 
         port: target.port,
         method: incoming.method,
         path: url.pathname + url.search,
-        headers: incoming.headers,
+        // Servers of this machine take no other name than theirs.
+        headers: { ...incoming.headers, host: target.host },
       },
       (answer) => {
         response.writeHead(answer.statusCode ?? 502, answer.headers);

@@ -61,6 +61,8 @@ async function list(spec: string, options: OpenOptions): Promise<Listing> {
     trying,
   );
   // Where a run's results are, its own among them, is no part of a manifest: they come and go while it is read.
+  const isFolder = key === '' || key.endsWith('/');
+  if (!isFolder) return { uri, several: true, objects };
   const sources = objects.filter(({ name }) => !sinks.some((sink) => name.startsWith(sink)));
   return { uri, several: true, objects: sources };
 }
