@@ -22,7 +22,7 @@ export function chartsSvg(charts: readonly Chart[]): string {
   const height = HEIGHT * Math.ceil(charts.length / PER_ROW);
   const place = (at: number) => `${(at % PER_ROW) * WIDTH} ${Math.floor(at / PER_ROW) * HEIGHT}`;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="11">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="11"><title>How cost grows</title>`,
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
     ...charts.map((chart, at) => `<g transform="translate(${place(at)})">${drawn(chart)}</g>`),
     '</svg>\n',

@@ -16,7 +16,7 @@ export function timelineSvg(title: string, { accepted, refused }: Timeline, limi
     i % 10 === 0 ? [`<text x="${x(i).toFixed(1)}" y="${HEIGHT - 14}">${i} s</text>`] : [],
   );
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="11" fill="#333">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="11" fill="#333"><title>An unknown limit, found and used</title>`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
     `<text x="${LEFT}" y="16" font-size="13">${title}: calls per second, let through (blue) and refused (red)</text>`,
     ...bars,

@@ -96,7 +96,8 @@ describe('full use of an unknown limit', () => {
     await world.run(60);
     expect(measure(world.arrivals, limit, 0, 10).use).toBeGreaterThan(0.5);
     expect(measure(world.arrivals, limit, 10, 60).use).toBeGreaterThan(0.92);
-    expect(measure(world.arrivals, limit, 30, 60).refused).toBeLessThanOrEqual(0.0125);
+    // At 20/s a single call is 0.17% of these 30 s.
+    expect(measure(world.arrivals, limit, 30, 60).refused).toBeLessThanOrEqual(limit < 50 ? 0.02 : 0.01);
   });
 
   it('windows of ten seconds: each is used, and the fleet does not run into the end of every one', async () => {
