@@ -70,7 +70,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     polls: createPolls({
       policy: record.policy,
       learn: createLearn(redis, keys),
-      bringForward: (nextMs) => bringForward(redis, keys, nextMs),
+      bringForward: (gaps) => bringForward(redis, keys, gaps),
       concurrency: pipeline.concurrency,
     }),
     submitting: 0,

@@ -58,7 +58,11 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
           const hint = line.awaitsDelivery ? (hints.get(line.task) ?? null) : null;
           let outcome: Outcome = { kind: 'gone' };
           if (!ended(line.line)) {
-            const early = line.awaitsDelivery && hint === null && restMs > 0;
+            const early =
+              line.awaitsDelivery &&
+              hint === null &&
+              restMs > 0 &&
+              !run.polls.isOverdue(Date.now() - line.at);
             outcome = early ? { kind: 'later', line, delayMs: restMs } : await pollLine(source, line, hint);
           }
           if (line.awaitsDelivery && leavesTask(outcome, line)) done.push(line.task);

@@ -21,7 +21,10 @@ export function createGauges(registry: Registry, prefix: string) {
       'gateway_circuit_open',
       '1 while the Gateway answers nothing but errors and the fleet sends one probe at a time.',
     ),
-    queueJobs: gauge('queue_jobs', 'Jobs in the queues, summed over runs.', ['queue', 'state']),
+    queueJobs: gauge('queue_jobs', 'Jobs in the queues, summed over runs; each carries up to 100 lines.', [
+      'queue',
+      'state',
+    ]),
     runLines: gauge('run_lines', 'Lines of a run.', ['run', 'state']),
     runBlocked: gauge('run_blocked', '1 while a run is blocked for the reason.', ['run', 'reason']),
     runState: gauge('run_state', '1 for the state that a run is in.', ['run', 'state']),

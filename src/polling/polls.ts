@@ -51,6 +51,8 @@ export interface Polls {
   tooSoonMs(ageMs: number): number | null;
   /** The same for a task that a webhook delivery will tell of. */
   safetyMs(ageMs: number): number;
+  /** Whether a task of this age that still awaits its delivery is polled now: nearly all others had settled by then. */
+  isOverdue(ageMs: number): boolean;
   settled(task: PolledTask, result: SettledResult, ageMs: number): void;
   /** Tells of a poll that found the task in progress; true when the task is to keep this age as `seen`. */
   pending(task: PolledTask, ageMs: number): boolean;
@@ -62,8 +64,8 @@ export interface PollsParts {
   policy: RunPolicy;
   /** Adds to what all processes have seen, `settled` results among it; resolves to all of it. */
   learn(sightings: Sightings, settled: number): Promise<Sightings>;
-  /** Wakes tasks that sleep longer than tasks of their age now do. Called once when nothing is left to submit. */
-  bringForward(nextMs: (ageMs: number) => number): Promise<void>;
+  /** Wakes tasks that sleep longer than tasks of their age now do. Called when nothing is left to submit. */
+  bringForward(gaps: { nextMs(ageMs: number): number; safetyMs(ageMs: number): number }): Promise<void>;
   /** Most calls of this process in flight. */
   concurrency: number;
   /** Epoch ms. Default: the system's clock. */
@@ -85,8 +87,9 @@ export function createPolls({
   let planned: { price: Price; at: number } | null = null;
   let submitted = false;
   let oneIn = 1;
-  let broughtForward = false;
+  let broughtForwardFor = 'nothing';
 
+  const isSpare = () => planned?.price === 'spare' && submitted;
   const inTime = (gap: number, ageMs: number) => Math.min(gap, Math.max(1, policy.resultTimeoutMs - ageMs));
 
   function gapAt(ageMs: number): number {
@@ -114,14 +117,18 @@ export function createPolls({
     plan = choosePlan(seen, price, gaps, room);
   }
 
-  return {
+  const polls: Polls = {
     learnsFrom: (line) => policy.poll === 'auto' && (line <= FIRST_LINES || line % oneIn === 0),
     nextMs,
     tooSoonMs(ageMs) {
       if (policy.poll === 'fixed' || plan === null || submitted) return null;
       return ageMs < Math.min(plan.firstMs * NEARLY, policy.resultTimeoutMs) ? nextMs(ageMs) : null;
     },
+    isOverdue: (ageMs) => isSpare() && settledMs > 0 && ageMs >= settledMs,
     safetyMs(ageMs) {
+      // Nothing else wants the calls: a delivery that should have come by now is not waited for any longer.
+      if (isSpare() && settledMs > 0)
+        return inTime(ageMs < settledMs ? settledMs - ageMs : gapAt(ageMs), ageMs);
       const rare = {
         delayMs: policy.pollDelayMs * SAFETY_NET,
         maxDelayMs: policy.pollMaxDelayMs * SAFETY_NET,
@@ -151,10 +158,13 @@ export function createPolls({
       const room = { tasks: TIGHT * policy.maxInFlight, callsPerSecond: present.callsPerSecond };
       if (!stands) replan(await share(), price, room);
       const ends = price === 'spare' && submitted;
-      if (ends && !broughtForward) await bringForward(nextMs);
-      broughtForward = ends;
+      // Once more when settle times have become known: then overdue deliveries are.
+      const known = !ends ? 'nothing' : settledMs > 0 ? 'settle times' : 'the end';
+      if (ends && known !== broughtForwardFor) await bringForward({ nextMs, safetyMs: polls.safetyMs });
+      broughtForwardFor = known;
     },
   };
+  return polls;
 }
 
 const gapsOf = (policy: RunPolicy, mostMs = Number.POSITIVE_INFINITY): Gaps => ({

@@ -9,14 +9,13 @@ const PAGE = 100;
 const ONE_AT_A_TIME_MS = 10_000;
 
 /**
- * Wakes sleeping poll jobs earlier, where they would sleep longer than tasks of their age do by `nextMs`; those that
- * await a delivery sleep on. One process at a time does it, in pages from the one that would sleep longest. A job that
+ * Wakes sleeping poll jobs earlier, where they would sleep longer than tasks of their age do by now. One process at a time does it, in pages from the one that would sleep longest. A job that
  * wakes meanwhile is left alone (`XX`), and none is put off (`LT`).
  */
 export async function bringForward(
   redis: RedisClient,
   keys: RunKeys,
-  nextMs: (ageMs: number) => number,
+  gaps: { nextMs(ageMs: number): number; safetyMs(ageMs: number): number },
 ): Promise<void> {
   if ((await redis.set(keys.bringingForward, 1, 'PX', ONE_AT_A_TIME_MS, 'NX')) === null) return;
   const delayed = queueKey(keys, 'poll', 'delayed');
@@ -27,8 +26,9 @@ export async function bringForward(
     const jobs = await readJobs(redis, keys, page);
     const moves = redis.pipeline();
     for (const { id, dueMs, data } of jobs) {
-      const wanted = Math.ceil(now + nextMs(now - (data.at ?? now)));
-      if (data.w || dueMs <= wanted) from += 1;
+      const gapMs = data.w ? gaps.safetyMs : gaps.nextMs;
+      const wanted = Math.ceil(now + gapMs(now - (data.at ?? now)));
+      if (dueMs <= wanted) from += 1;
       else moves.zadd(delayed, 'XX', 'LT', wanted * SCORES_PER_MS, id);
     }
     from += page.length / 2 - jobs.length;

@@ -173,11 +173,11 @@ describe.skipIf(!kustomize)('what kustomize builds', () => {
     const series = (waiting: number, rate: string) =>
       ['a', 'b'].flatMap((instance) => [
         {
-          series: `asg_ingest_queue_jobs{job="asg-ingest",queue="submit",state="waiting",instance="${instance}"}`,
+          series: `asg_ingest_run_lines{job="asg-ingest",run="r",state="queued",instance="${instance}"}`,
           values: `${waiting}`,
         },
         {
-          series: `asg_ingest_queue_jobs{job="asg-ingest",queue="submit",state="delayed",instance="${instance}"}`,
+          series: `asg_ingest_run_lines{job="asg-ingest",run="r",state="in_flight",instance="${instance}"}`,
           values: '90000',
         },
         { series: `asg_ingest_gateway_rate_limit{job="asg-ingest",instance="${instance}"}`, values: rate },

@@ -70,7 +70,7 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
       if (settledIn(seen) > 2_000) seen = new Map([...seen].map(([field, count]) => [field, count / 2]));
       return seen;
     },
-    async bringForward(nextMs) {
+    async bringForward({ nextMs }) {
       const tasks = [...sleeping.values()].flat();
       sleeping = new Map();
       for (const task of tasks) sleep(task, Math.min(task.due - now, nextMs(now - task.at)));
