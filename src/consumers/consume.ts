@@ -61,6 +61,8 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   // Every waiting submission listens.
   setMaxListeners(0, closed.signal);
   let sinkErrors = 0;
+  /** How far Redis' clock is ahead of this host's. */
+  let clockAheadMs = 0;
   let failure: Error | null = null;
   const budgetIsSpent = createBudgetWatch();
 
@@ -74,6 +76,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       concurrency: pipeline.concurrency,
     }),
     submitting: 0,
+    now: () => Math.round(Date.now() + clockAheadMs),
     recorder: createRecorder(redis, keys, pipeline.metrics),
     holdUntil(time) {
       holds.fleetUntil = Math.max(holds.fleetUntil, time);
@@ -202,6 +205,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   async function tick(): Promise<RunReading | null> {
     await ledger.flush();
     const reading = await readRun(redis, prefix, record.id);
+    if (reading !== null) clockAheadMs = reading.nowMs - Date.now();
     await tell(reading);
     if (reading !== null && !closing) {
       await act(reading);

@@ -22,6 +22,8 @@ export interface ConsumedRun {
   ledger: CallLedger;
   polls: Polls;
   recorder: Recorder;
+  /** Epoch ms by Redis' clock: hosts' clocks may be apart, and a task may be polled by another one than submitted it. */
+  now(): number;
   /** Lines of this process that may be bought and are not in the poll queue yet. */
   submitting: number;
   /** Stops all fetching in this process until then (epoch ms): the fleet is paused. */

@@ -35,7 +35,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
     const { source, lines } = decodeChunk<PolledLine>(job.data);
     const id = job.id ?? '';
     const awaiting = lines.filter((line) => line.awaitsDelivery).map(({ task }) => task);
-    const tooSoon = awaiting.length > 0 ? null : run.polls.tooSoonMs(Date.now() - (job.data.at ?? 0));
+    const tooSoon = awaiting.length > 0 ? null : run.polls.tooSoonMs(run.now() - (job.data.at ?? 0));
     if (tooSoon !== null) {
       release(lines.length);
       return sleepUntil(job, token, source, lines, Math.round(Date.now() + tooSoon), true);
@@ -59,10 +59,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
           let outcome: Outcome = { kind: 'gone' };
           if (!ended(line.line)) {
             const early =
-              line.awaitsDelivery &&
-              hint === null &&
-              restMs > 0 &&
-              !run.polls.isOverdue(Date.now() - line.at);
+              line.awaitsDelivery && hint === null && restMs > 0 && !run.polls.isOverdue(run.now() - line.at);
             outcome = early ? { kind: 'later', line, delayMs: restMs } : await pollLine(source, line, hint);
           }
           if (line.awaitsDelivery && leavesTask(outcome, line)) done.push(line.task);
@@ -112,7 +109,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
 
   /** `told`: a delivery had said that the task has settled. */
   function answered(source: number, line: PolledLine, answer: ResultAnswer, told: boolean): Outcome {
-    const ageMs = Date.now() - line.at;
+    const ageMs = run.now() - line.at;
     const { resultTimeoutMs, until } = run.record.policy;
     const late = ageMs >= resultTimeoutMs;
     if (answer.status === 'settled' || (answer.status === 'verified' && (late || until === 'verified'))) {
@@ -144,7 +141,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
   }
 
   function settled(source: number, line: PolledLine, result: SettledResult, by: 'poll' | 'webhook'): Outcome {
-    const ageMs = Date.now() - line.at;
+    const ageMs = run.now() - line.at;
     run.polls.settled(line, result, ageMs);
     const wrong = line.key === undefined ? null : wrongLabel(line, result);
     if (wrong !== null) return failed(source, line, { code: 'key_conflict', message: wrong });
@@ -160,7 +157,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
 
   /** Until its next poll, which may be over `--result-timeout` by now: no answer says so, and it is not made at once. */
   function waitRefused(line: PolledLine): Outcome {
-    const delayMs = Math.max(WAIT_FOR_STATE_MS, run.polls.nextMs(Date.now() - line.at));
+    const delayMs = Math.max(WAIT_FOR_STATE_MS, run.polls.nextMs(run.now() - line.at));
     return { kind: 'later', line, delayMs };
   }
 
@@ -212,7 +209,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
       if (answer.idempotent) await unreserveAgain(redis, keys, source, line.line);
       const { awaitsDelivery: _indexed, seen: _ofTheOldTask, backoff: _over, ...rest } = line;
       const awaits = pipeline.webhooks === null ? {} : { awaitsDelivery: true as const };
-      const again = { ...rest, ...awaits, task: answer.task_id, at: Date.now(), resubmitted: true as const };
+      const again = { ...rest, ...awaits, task: answer.task_id, at: run.now(), resubmitted: true as const };
       return { kind: 'alone', line: again, delayMs: run.record.policy.pollDelayMs };
     } catch (error) {
       if (isHeld(error)) {

@@ -117,7 +117,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     fresh: boolean,
     answer: SubmitTaskResult,
   ): Promise<Outcome> {
-    const polled: PolledLine = { ...line, task: answer.task_id, at: Date.now() };
+    const polled: PolledLine = { ...line, task: answer.task_id, at: run.now() };
     if (run.polls.learnsFrom(line.line)) polled.seen = 0;
     const replayed = answer.idempotent === true;
     // A line that was admitted before may have been bought by the attempt that its crash cut off: not given back. First

@@ -31,6 +31,8 @@ export interface RunReading {
   queuesPaused: { submit: boolean; poll: boolean };
   read: { lines: number; skipped: number; bytes: number };
   present: Present;
+  /** Redis' time when this was read, epoch ms. */
+  nowMs: number;
 }
 
 const LISTS = ['wait', 'active', 'paused'] as const;
@@ -132,6 +134,7 @@ export function readingOf(answers: unknown[], nowMs: number): RunReading | null 
     bought: count('bought'),
     queuesPaused: { submit: submit.paused, poll: poll.paused },
     read: { lines: count('lines'), skipped: count('skipped'), bytes: count('bytes') },
+    nowMs,
     present: presentIn(answers[8 + 2 * perQueue] as Record<string, string>, nowMs),
   };
 }

@@ -71,6 +71,7 @@ export function shownRun(status: Partial<RunStatus> = {}, more: Partial<ShownRun
     summedUp: false,
     jobs: { submit: whole.queued, poll: whole.in_flight, submitting: 0 },
     tasksDue: 0,
+    nowMs: 0,
     bought: 0,
     queuesPaused: { submit: false, poll: false },
     read: { lines: whole.lines, skipped: 0, bytes: 0 },
