@@ -27,6 +27,24 @@ export interface AnswerHead {
   headers: Readonly<Record<string, string>>;
 }
 
+/** By events: an iteration costs as much as the rest of a small answer. */
+function collect(body: Readable, most: number, tooLarge: () => Error): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    body.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      if (length > most) reject(tooLarge());
+      else chunks.push(chunk);
+    });
+    body.on('error', reject);
+    body.on('end', () => {
+      const [first] = chunks;
+      resolve(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks));
+    });
+  });
+}
+
 /**
  * The text of an answer, unpacked if it was packed unasked, never more than an answer to this operation can have.
  *
@@ -46,14 +64,7 @@ export async function textOf(body: Readable, { operation, status, headers }: Ans
   };
   const tooLarge = (cause?: unknown) => fail(`the answer has more than ${most / MIB} MiB`, cause);
   if (Number(headers['content-length'] ?? 0) > most) throw tooLarge();
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > most) throw tooLarge();
-    chunks.push(chunk);
-  }
-  const bytes = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
+  const bytes = await collect(body, most, tooLarge);
   const encoding = (headers['content-encoding'] ?? '').trim().toLowerCase();
   if (encoding === '' || encoding === 'identity' || bytes.length === 0) return bytes.toString('utf8');
   const decode = Object.hasOwn(DECODE, encoding) ? DECODE[encoding] : undefined;

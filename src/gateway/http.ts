@@ -47,6 +47,7 @@ export function createHttp(
   });
   const prefix = baseUrl.pathname.replace(/\/+$/, '');
   const own = options.secret === undefined ? [] : [options.secret];
+  const redactOwn = maskerOf(own, '[redacted]');
 
   async function send(attempt: Attempt<unknown>, { signal, timeout }: AttemptOptions) {
     const where = `${attempt.method} ${prefix}${attempt.path}`;
@@ -90,7 +91,8 @@ export function createHttp(
     retryAfter: number | undefined,
   ): T {
     if (text instanceof ASGResponseError) throw text;
-    const redact = maskerOf([...own, ...(attempt.secrets ?? [])], '[redacted]');
+    const redact =
+      attempt.secrets === undefined ? redactOwn : maskerOf([...own, ...attempt.secrets], '[redacted]');
     if (status >= 400) {
       const safe = redact(text);
       throw httpError(status, parseJson(safe) ?? safe, retryAfter);

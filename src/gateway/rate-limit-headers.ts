@@ -125,12 +125,10 @@ function flat(headers: Headers): Left {
 }
 
 /** Most answers say nothing of limits, and each call's answer is looked at. */
-const isTold = (headers: Headers) =>
-  headers['ratelimit-policy'] !== undefined ||
-  headers.ratelimit !== undefined ||
-  WHATS.some((what) => first(headers, what) !== undefined);
-
-const WHATS = ['limit', 'remaining', 'reset'] as const;
+function isTold(headers: Headers): boolean {
+  for (const name in headers) if (/ratelimit|rate-limit/.test(name)) return true;
+  return false;
+}
 
 const first = (headers: Headers, what: 'limit' | 'remaining' | 'reset') =>
   headers[`ratelimit-${what}`] ??
