@@ -1,6 +1,7 @@
 import type { RedisClient } from '../redis/connection.js';
 import { defineScript } from '../redis/scripts.js';
 import type { RunKeys } from './keys.js';
+import type { ManifestHead } from './record.js';
 
 const recountScript = defineScript(new URL('./scripts/recount.lua', import.meta.url));
 
@@ -11,7 +12,8 @@ export async function recount(
   token: string,
   lines: number,
 ): Promise<void> {
-  const sources = Number(JSON.parse((await redis.hget(keys.record, 'manifest')) ?? '{}').count ?? 0);
+  const manifest = JSON.parse((await redis.hget(keys.record, 'manifest')) ?? '{}') as Partial<ManifestHead>;
+  const sources = manifest.count ?? 0;
   const admitted = Array.from({ length: sources }, (_, source) => keys.admitted(source));
   const names = [keys.lease, keys.counts, keys.parts, keys.results, ...admitted];
   await recountScript.run(redis, names, [token, lines]);

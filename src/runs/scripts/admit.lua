@@ -5,7 +5,7 @@
 -- Returns the run's state, or 'gone', and one letter for each line:
 --   f fresh: admitted now, and a task of --budget reserved for it
 --   a again: admitted before, so it may have been bought before; whatever was paid for must come to an end
---   e ended
+--   e ended, or the run is complete
 --   w no room in the in-flight window    b --budget is used up
 --   h the run stands still               c the run is cancelled, and the line was never admitted
 --
@@ -14,6 +14,8 @@
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state then return {'gone', ''} end
 local goes = state == 'running'
+-- Whatever is left over of a run that is complete has nothing to do.
+local waits = state == 'completed' and 'e' or 'h'
 local room, left = 0, 0
 if goes then
   local policy = cjson.decode(redis.call('HGET', KEYS[1], 'policy'))
@@ -30,10 +32,10 @@ for i, bit in ipairs(ARGV) do
       redis.call('SETBIT', KEYS[4], bit, 1)
       verdicts[i] = 'a'
     else
-      verdicts[i] = 'h'
+      verdicts[i] = waits
     end
   elseif not goes then
-    verdicts[i] = state == 'cancelled' and 'c' or 'h'
+    verdicts[i] = state == 'cancelled' and 'c' or waits
   elseif fresh >= room then
     verdicts[i] = 'w'
   elseif fresh >= left then
