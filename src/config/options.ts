@@ -7,8 +7,6 @@ import {
   countOrShare,
   duration,
   integer,
-  jsonFile,
-  list,
   type Option,
   positive,
   share,
@@ -16,7 +14,9 @@ import {
   text,
   url,
 } from './option.js';
+import { ports } from './port-options.js';
 import { sandbox } from './sandbox-options.js';
+import { tasks } from './task-options.js';
 
 const HTTP = ['http:', 'https:'];
 const port = { min: 0, max: 65_535, placeholder: 'port' };
@@ -107,41 +107,7 @@ export const options = {
     expected: 'a prefix: 1 to 64 characters without spaces, braces and colons',
   }),
 
-  taskType: text({ describe: 'type of each task', default: 'image_classification', placeholder: 'type' }),
-  question: text({ describe: 'what the labelers are asked', default: null }),
-  options: list({
-    describe: 'the labels to choose from; --option <label> may be repeated instead',
-    default: null,
-  }),
-  labelSpec: jsonFile({ describe: 'a JSON file of {question, options}', default: null }),
-  consensusThreshold: integer({
-    describe: "labelers that must agree (default: the Gateway's own)",
-    default: null,
-    min: 2,
-    max: 10,
-  }),
-  key: text({
-    describe: "what a line's idempotency key is made of: line, content, or a field such as metadata.sku",
-    default: 'line',
-    placeholder: 'line|content|field',
-    pattern: /^[^\s.]+(\.[^\s.]+)*$/,
-    expected: "line, content, or a field's path such as metadata.sku",
-  }),
-  onSameKey: choice(['fail', 'share'], {
-    describe:
-      'lines of one key that ask different things: fail all but the first, or give all the same label',
-    default: 'fail',
-  }),
-
-  map: list({
-    describe:
-      'takes a field of each line as another one, such as data_url=image_url or metadata.sku=product.id; may be repeated',
-    default: null,
-    placeholder: 'to=from',
-    pattern: /^(data_url|metadata(\.[^\s=.]+)*|type|label_spec|consensus_threshold|idempotency_key)=[^\s=]+$/,
-    expected:
-      'a list of to=from, where to is data_url, metadata, metadata.<field>, type, label_spec, consensus_threshold or idempotency_key',
-  }),
+  ...tasks,
 
   rate: positive({
     describe: 'Gateway calls per second allowed to this key, all processes together (default: found out)',
@@ -218,67 +184,7 @@ export const options = {
     placeholder: 'file',
   }),
 
-  webhookUrl: url({
-    describe: 'settle by webhook: the address that the Gateway delivers to, with its path',
-    default: null,
-    env: 'ASG_WEBHOOK_URL',
-    protocols: HTTP,
-  }),
-  webhookPort: integer({
-    describe: 'where webhook deliveries are taken; 0 takes a free port',
-    default: 9_465,
-    env: 'ASG_WEBHOOK_PORT',
-    ...port,
-  }),
-  webhookHost: text({
-    describe: 'the address they are taken on',
-    default: '127.0.0.1',
-    env: 'ASG_WEBHOOK_HOST',
-    placeholder: 'host',
-  }),
-  webhookTrust: boolean({ describe: 'settle from the signed delivery, without asking again' }),
-  metricsPort: integer({
-    describe: '/metrics, /healthz, /readyz and the pages; 0 takes a free port (off; 9464 in work)',
-    default: null,
-    defaults: { work: 9_464 },
-    env: 'ASG_METRICS_PORT',
-    ...port,
-  }),
-  metricsHost: text({
-    describe: 'the address they listen on',
-    default: '127.0.0.1',
-    env: 'ASG_METRICS_HOST',
-    placeholder: 'host',
-  }),
-  metricsToken: text({
-    describe: 'what requests to them must carry, as a bearer token or as a password',
-    default: null,
-    env: 'ASG_METRICS_TOKEN',
-    only: 'env',
-    secret: true,
-    pattern: /^[\x21-\x7e]+$/,
-    expected: 'a token of printable characters without spaces',
-  }),
-  metricsAllowHost: list({
-    describe: 'names, besides localhost, that the port answers to while it asks for no token',
-    default: null,
-    env: 'ASG_METRICS_ALLOW_HOST',
-  }),
-  operatorToken: text({
-    describe: 'what requests must carry that change something on /queues; it opens the rest of the port, too',
-    default: null,
-    env: 'ASG_OPERATOR_TOKEN',
-    only: 'env',
-    secret: true,
-    pattern: /^[\x21-\x7e]+$/,
-    expected: 'a token of printable characters without spaces',
-  }),
-
-  queueBoardWrites: boolean({
-    describe:
-      'let the operator, by ASG_OPERATOR_TOKEN, retry, promote and remove jobs and pause queues on /queues; else it only shows them',
-    env: 'ASG_QUEUE_BOARD_WRITES',
-  }),
+  ...ports,
 
   sandbox: boolean({ describe: 'start a local Gateway for this run, and use it' }),
   ...sandbox,
