@@ -117,7 +117,7 @@ test('a delivery that comes before the submission was answered settles its line'
   const { summary } = await runLines(pipeline, dir, await writeManifest(dir, lines(20)), LATE);
   expect(summary).toMatchObject({ settled: 20, polls_per_label: 1 });
   await expect.poll(() => outcomes(pipeline)).toEqual({ unknown_task: 20 });
-});
+}, 120_000);
 
 test('any process may take the delivery of any line', async () => {
   const gateway = await sandbox({ settle: { minMs: 300, maxMs: 500 } });
