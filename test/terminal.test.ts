@@ -138,7 +138,8 @@ test('a whole run: labels, metadata, options, file names and errors of a manifes
   const manifest = await writeManifest(dir, [
     item,
     rawC1,
-    EVIL.replace(/[\r\n]/g, ''),
+    // A byte of zero would make the whole file one of binary data, and be refused before the run.
+    EVIL.replace(/[\r\n\0]/g, ''),
     `{"data_url":"${'\u009b'}"}`,
   ]);
   const labels = ['--option', EVIL, '--option', `${EVIL}2`, '--question', EVIL];

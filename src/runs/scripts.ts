@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { RedisClient } from '../redis/connection.js';
 import { defineScript, type RedisScript } from '../redis/scripts.js';
 import { EXAMPLES, type FailureExample } from './history.js';
@@ -159,7 +160,7 @@ export async function judgeRefusal(
     await scripts.judgeRefusal.run(
       redis,
       [keys.counts, keys.refused],
-      [`${at.source}:${at.line}`, refusedIn ?? '', mostRefusals],
+      [`${at.source}:${at.line}`, refusedIn ?? '', mostRefusals, randomUUID()],
     ),
   );
   return answer === 'line' || answer === 'endpoint' ? answer : { round: answer };

@@ -1,10 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseLine } from '../../src/manifest/index.js';
+import { type ParsedLine, parseLine, type RawLine } from '../../src/manifest/index.js';
 
 const URL_OK = 'https://images.example.org/1.jpg';
 const parse = (value: unknown) => parseText(typeof value === 'string' ? value : JSON.stringify(value));
-const parseText = (text: string | null) => parseLine({ line: 1, end: 1, bytes: 1, text });
+const parseText = (text: string | null) => read({ line: 1, end: 1, bytes: 1, text });
+/** The answer; of a rejected line, what its `input` stands for: that is JSON text in every answer. */
+const read = (raw: RawLine) => withInput(parseLine(raw));
+const withInput = (parsed: ParsedLine) =>
+  parsed.kind === 'rejected' ? { ...parsed, input: JSON.parse(parsed.input) as unknown } : parsed;
 const SPEC = { question: 'Which?', options: ['a', 'b'] };
 
 test('a line becomes an item, unknown fields and all', () => {
@@ -26,8 +30,21 @@ test('a line becomes an item, unknown fields and all', () => {
       consensus_threshold: 10,
       idempotency_key: 'k',
       input,
+      text: JSON.stringify(input),
     },
   });
+});
+
+test('an object is kept as it is written, taken or rejected', () => {
+  const written = `{ "data_url": "${URL_OK}",  "metadata": 9007199254740993, "a": 1.0 }`;
+  expect(parse(`\t${written} \r`)).toMatchObject({ kind: 'item', item: { text: written } });
+  const wrong = written.replace('https', 'ftp');
+  expect(parseLine({ line: 1, end: 1, bytes: 1, text: ` ${wrong}\r` })).toMatchObject({
+    kind: 'rejected',
+    input: wrong,
+  });
+  const record = `{"stage":"submit","error":{},"input":${written}}`;
+  expect(parse(record)).toMatchObject({ kind: 'item', item: { text: written } });
 });
 
 test.each([0, false, '', 'text', [1, { a: null }], { deep: { er: 1 } }])(
@@ -49,6 +66,7 @@ test('null overrides are absent ones', () => {
     'data_url',
     'input',
     'metadata',
+    'text',
   ]);
 });
 
@@ -140,7 +158,7 @@ test('what is shown of a long text is at most 4 KiB of whole characters', () => 
 
 test('a problem found while reading is passed on with what can be shown', () => {
   const problem = { code: 'line_too_long', message: 'm' } as const;
-  expect(parseLine({ line: 1, end: 1, bytes: 1, text: 'x', problem })).toEqual({
+  expect(read({ line: 1, end: 1, bytes: 1, text: 'x', problem })).toEqual({
     kind: 'rejected',
     problem,
     input: 'x',
@@ -161,7 +179,13 @@ describe('a record of a failures file', () => {
     const input = { data_url: URL_OK, metadata: 1, idempotency_key: 'own' };
     expect(parse({ ...record, input })).toEqual({
       kind: 'item',
-      item: { data_url: URL_OK, metadata: 1, idempotency_key: 'old-3', input },
+      item: {
+        data_url: URL_OK,
+        metadata: 1,
+        idempotency_key: 'old-3',
+        input,
+        text: JSON.stringify(input),
+      },
     });
     expect(parse({ ...record, idempotency_key: null, input })).toMatchObject({
       item: { idempotency_key: 'own' },

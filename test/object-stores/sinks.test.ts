@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { finishRun } from '../../src/results/finish.js';
 import { flushOnce } from '../../src/results/flush.js';
 import { openSink, type Sink } from '../../src/results/sink.js';
+import { FEED } from '../../src/results/sink-files.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { createRun, type RunRecord } from '../../src/runs/record.js';
 import type { RunSummary } from '../../src/runs/status.js';
@@ -114,7 +115,10 @@ describe.each(KINDS)('%s', (kind) => {
     const summary = JSON.parse(await place.text('summary.json')) as RunSummary;
     expect(summary).toMatchObject({ lines: 4, settled: 3, failed: 1, state: 'completed' });
     const parts = [`failures-${record.id}-00001.jsonl`, `results-${record.id}-00001.jsonl`];
-    expect((await place.names()).filter((name) => !name.startsWith('.'))).toEqual([...parts, 'summary.json']);
+    const visible = (await place.names()).filter((name) => !name.startsWith('.'));
+    expect(visible).toEqual([FEED, ...parts, 'summary.json']);
+    const feed = (await place.text(FEED)).split('\n').filter(Boolean);
+    expect(feed.map((row) => JSON.parse(row).name).sort()).toEqual(parts);
     expect(await place.text(parts[1] ?? '')).toBe('{"line":1}\n{"line":2}\n{"line":3}\n');
     expect(await place.text(parts[0] ?? '')).toBe('{"line":4}\n');
   });
@@ -193,7 +197,8 @@ describe.each(['s3', 'gs'] as const)('%s', (kind) => {
         .filter(Boolean)
         .map((row) => (JSON.parse(row) as { line: number }).line),
     ).toEqual(Array.from({ length: 20 }, (_, n) => n + 1));
-  });
+    // A timeout here would go on into the next test, and take its faults away: the proxy is shared.
+  }, 180_000);
 
   test('a place that may not be written is refused before anything is sent', async () => {
     const place = await placeOf(kind);

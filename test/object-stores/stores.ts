@@ -45,7 +45,7 @@ export function testStores(): Record<'s3' | 'gs', TestStore> {
       ['gs', gsProxy],
     ] as const)
       Object.assign(found, { [scheme]: await testStore(scheme, stores, proxy) });
-  }, 60_000);
+  }, 180_000);
   beforeEach(() => {
     for (const each of Object.values(found)) {
       each.proxy.fault = () => null;

@@ -113,7 +113,7 @@ test('the first to settle are the quick ones: what is still in progress is learn
   expect(choosePlan(soFar, 'scarce', GAPS).firstMs).toBeLessThan(80_000);
 });
 
-describe('whole runs on virtual time', () => {
+describe('whole runs on virtual time', { timeout: 180_000 }, () => {
   test('scarce: at most 1.3 polls for all lines, the first and the last among them', async () => {
     const run = { times: draw(LOGNORMAL, 12_000), perSecond: 60, poll: 'auto' } as const;
     expect((await simulateRun(run)).pollsPerLabel).toBeLessThan(1.3);

@@ -132,6 +132,13 @@ const CASES: Record<string, Case> = {
     },
     answers: [[1, 14, 0, 'running']],
   },
+  'claim-keys': {
+    before: (redis, keys) => redis.hset(keys.sharedKeys(1), 'k1', '0:1:a'),
+    keys: (keys) => [keys.sharedKeys(1), keys.sharedKeys(2), keys.sharedKeys(2)],
+    args: ['k1', '0:2:a', 'k2', '0:3:b', 'k2', '0:4:c'],
+    effect: { 'keys:2': { k2: '0:3:b' } },
+    answers: [['0:1:a', '', '0:3:b']],
+  },
   'commit-plan': {
     async before(redis, keys) {
       await redis.set(keys.plan, 'the plan');
@@ -151,9 +158,9 @@ const CASES: Record<string, Case> = {
   },
   create: {
     before: none,
-    keys: (keys) => [keys.record],
-    args: ['id', 'r', 'state', 'running'],
-    effect: { run: { id: 'r', state: 'running' } },
+    keys: (keys) => [keys.record, keys.sources],
+    args: ['["m.jsonl"]', 'id', 'r', 'state', 'running'],
+    effect: { run: { id: 'r', state: 'running' }, sources: Buffer.from('["m.jsonl"]').toString('hex') },
     answers: [1, 0],
   },
   'drop-plan': {
@@ -193,6 +200,18 @@ const CASES: Record<string, Case> = {
       examples: { '1:rejected': '{"line":3}', '2:rejected': '{"line":4}' },
     },
     answers: ['1111', '0000'],
+  },
+  'forget-progress': {
+    async before(redis, keys) {
+      await redis.set(keys.lease, 'token');
+      await redis.hset(keys.counts, 'lines', 3);
+      await redis.hset(keys.cursor, 'line', 3);
+      await setBits(redis, keys.ended(0), 1);
+    },
+    keys: (keys) => [keys.lease, keys.counts, keys.ended(0)],
+    args: ['token'],
+    effect: { counts: undefined, 'ended:0': undefined },
+    answers: [1],
   },
   'forget-tasks': {
     async before(redis, keys) {
@@ -235,7 +254,7 @@ const CASES: Record<string, Case> = {
   'judge-refusal': {
     before: (redis, keys) => redis.sadd(keys.refused, '0:1'),
     keys: (keys) => [keys.counts, keys.refused],
-    args: ['0:2', '', 3],
+    args: ['0:2', '', 3, 'this call'],
     effect: { refused: ['0:1', '0:2'] },
     answers: ['0'],
   },
@@ -253,6 +272,33 @@ const CASES: Record<string, Case> = {
     effect: { plan: Buffer.from('the plan').toString('hex') },
     answers: ['the plan'],
   },
+  // One settled row more than is counted, none in flight but line 4 of the second source, and lines miscounted.
+  recount: {
+    async before(redis, keys) {
+      await redis.set(keys.lease, 'token');
+      const counted = { settled: 2, failed: 1, in_flight: 5, lines: 3, unflushed_rows: 0, bought: 4 };
+      await redis.hset(keys.counts, counted);
+      const parts = [
+        { name: 'results-r-00001.jsonl', rows: 2 },
+        { name: 'failures-r-00001.jsonl', rows: 1 },
+      ];
+      await redis.rpush(keys.parts, ...parts.map((part) => JSON.stringify(part)));
+      await entry(redis, keys, ENTRY, '{}');
+      await setBits(redis, keys.admitted(1), 3);
+    },
+    keys: (keys) => [
+      ...[keys.lease, keys.counts, keys.parts, keys.results],
+      ...[keys.admitted(0), keys.admitted(1)],
+    ],
+    args: ['token', 5],
+    effect: {
+      counts: {
+        ...{ lines: '5', settled: '3', failed: '1', in_flight: '1' },
+        ...{ unflushed_rows: '1', bought: '4' },
+      },
+    },
+    answers: [1],
+  },
   release: {
     before: (redis, keys) => redis.set(keys.lease, 'token'),
     keys: (keys) => [keys.lease],
@@ -268,6 +314,20 @@ const CASES: Record<string, Case> = {
     effect: {},
     answers: [1],
   },
+  reopen: {
+    async before(redis, keys) {
+      const ended = { reason: 'quota', message: 'said', ended_at: 'then', summed_up: '1' };
+      await redis.hset(keys.record, { ...running(), ...ended, state: 'cancelled' });
+      await redis.hset(keys.cursor, { line: 10 });
+    },
+    keys: (keys) => [keys.record, keys.cursor],
+    args: [],
+    effect: {
+      run: { ...running(), reason: '', message: '' },
+      cursor: { line: '10', produced: '1' },
+    },
+    answers: [1, 0],
+  },
   'reserve-again': {
     async before(redis, keys) {
       await redis.hset(keys.record, running({ budget: 3 }));
@@ -281,7 +341,7 @@ const CASES: Record<string, Case> = {
   transition: {
     before: (redis, keys) => redis.hset(keys.record, { state: 'running', ended_at: '' }),
     keys: (keys) => [keys.record],
-    args: ['running,blocked', 'blocked', 'quota', 'top it up', '2026-01-01T00:00:00Z'],
+    args: ['running,blocked', 'blocked', 'quota', 'top it up', '2026-01-01T00:00:00Z', ''],
     effect: {
       run: {
         ...{ state: 'blocked', reason: 'quota', message: 'top it up', ended_at: '' },
@@ -331,6 +391,13 @@ const CASES: Record<string, Case> = {
     effect: { 'bought-again:0': '00', counts: { bought: '2' } },
     answers: [1],
   },
+  update: {
+    before: (redis, keys) => redis.hset(keys.record, { state: 'running', notes: 'old' }),
+    keys: (keys) => [keys.record],
+    args: ['notes', 'new', 'more', '1'],
+    effect: { run: { state: 'running', notes: 'new', more: '1' } },
+    answers: [1],
+  },
 };
 
 async function open() {
@@ -378,11 +445,28 @@ test('a lease that is renewed lives on, and only for its holder', async () => {
 test('a refusal that makes the round full begins a new one once', async () => {
   const { redis, keys } = await open();
   const judge = defineScript(new URL('judge-refusal.lua', DIRECTORY));
-  const refuse = (line: string) => judge.run(redis, [keys.counts, keys.refused], [line, '', 2]);
-  expect([await refuse('0:1'), await refuse('0:2')]).toEqual(['0', 'endpoint']);
-  // Sent again, it is counted in the round that has begun: that one is not over by it.
-  expect(String(await refuse('0:2'))).toBe('1');
+  const refuse = async (line: string, call: string) =>
+    String(await judge.run(redis, [keys.counts, keys.refused], [line, '', 2, call]));
+  expect([await refuse('0:1', 'a'), await refuse('0:2', 'b')]).toEqual(['0', 'endpoint']);
+  const found = await dump(redis, keys);
   expect(await redis.hget(keys.counts, 'endpoint_round')).toBe('1');
+  // Sent again, it gets its answer, and counts for nothing in the round that has begun.
+  expect(await refuse('0:2', 'b')).toBe('endpoint');
+  expect(await dump(redis, keys)).toEqual(found);
+  // The same line refused once more, as after a run was resumed, is a refusal of the new round like any other.
+  expect([await refuse('0:2', 'c'), await refuse('0:3', 'd')]).toEqual(['1', 'endpoint']);
+  expect(await redis.hget(keys.counts, 'endpoint_round')).toBe('2');
+});
+
+test('a transition from one reason moves only a run that is blocked for it', async () => {
+  const { redis, keys } = await open();
+  const move = defineScript(new URL('transition.lua', DIRECTORY));
+  const resume = (reason: string) =>
+    move.run(redis, [keys.record], ['paused,blocked', 'running', '', '', '2026-01-01T00:00:00Z', reason]);
+  await redis.hset(keys.record, { state: 'blocked', reason: 'quota' });
+  expect([await resume('sink'), await resume('quota')]).toEqual(['blocked', 'running']);
+  await redis.hset(keys.record, { state: 'paused', reason: '' });
+  expect(await resume('quota')).toBe('paused');
 });
 
 test('an admission that was answered twice stays: nobody knows which of the two answers was heard', async () => {

@@ -36,7 +36,7 @@ test('kill -9 under load: every task that was answered is there again, settling 
   expect(again).toMatchObject({ status: 200, body: { idempotent: true } });
   expect((await call(second.url, 'GET', `/v1/tasks/${again.body.task_id}/result`)).status).toBe(202);
   expect((await call(second.url, 'GET', '/v1/customers/me')).body.label_quota).toBe(10_000_000 - tasks.size);
-});
+}, 120_000);
 
 test('customers, webhooks and their deletion are kept', async () => {
   const dir = await tempDir();

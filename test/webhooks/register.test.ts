@@ -90,4 +90,4 @@ test('the command: a run with the local Gateway in its own process settles by we
   const part = await readFile(path.join(outOf(dir), summary.parts[0].name), 'utf8');
   expect(part.match(/"settled_by":"webhook"/g)).toHaveLength(5);
   expect(stdout + stderr + part).not.toContain(SECRET);
-});
+}, 120_000);
