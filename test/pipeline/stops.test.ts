@@ -84,8 +84,7 @@ describe('--budget', () => {
 describe('--budget is not passed', () => {
   test('by a line that a killed process had reserved one for', async () => {
     const { gateway, dir, manifest, pipeline } = await ingestion(12);
-    const stop = AbortSignal.abort();
-    await runLines(pipeline, dir, manifest, { runId: 'r', budget: 4 }, stop);
+    await prepare(pipeline, settingsFor(dir, { runId: 'r', budget: 4 }), manifest, dir);
     const keys = runKeys(pipeline.prefix, 'r');
     expect(await admit(pipeline.redis, keys, 0, [1, 2])).toEqual(['fresh', 'fresh']);
     const { blocked, summary } = await runLines(pipeline, dir, manifest, { runId: 'r', budget: 4 });
@@ -287,7 +286,10 @@ describe('blocked', () => {
       dir,
       [1, 2, 3].map((n) => line(n, { type: 'unheard_of' })),
     );
-    const { summary } = await runLines(await pipelineTo(gateway.url), dir, manifest);
+    // Said by the user, too: what only lines say is refused before anything is sent.
+    const { summary } = await runLines(await pipelineTo(gateway.url), dir, manifest, {
+      taskType: 'unheard_of',
+    });
     expect(summary).toMatchObject({ state: 'completed', failures: { rejected: 3 } });
     const { failures } = await readOut(path.join(dir, 'out'));
     expect(failures[0]).toMatchObject({ stage: 'submit', error: { code: 'rejected', status: 400 } });
