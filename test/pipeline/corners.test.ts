@@ -209,7 +209,7 @@ test('rejected lines wait while their rows cannot be written: Redis does not fil
   };
   const stop = new AbortController();
   const partSize = 1 << 20;
-  const options = { runId: 'r', partSize: `${partSize}` };
+  const options = { runId: 'r', partSize: `${partSize}B` };
   const running = runLines({ ...pipeline, openSink: () => slow }, dir, manifest, options, stop.signal);
   const keys = runKeys(pipeline.prefix, 'r');
   const counted = async () => {
