@@ -180,8 +180,9 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     },
 
     async snapshot() {
-      const { rate, source, pausedFor, circuit, heldMs } = await tell({});
-      return { rate: rate > 0 ? rate : null, source, pausedForMs: pausedFor, circuitOpen: circuit, heldMs };
+      const { rate, source, mode, pausedFor, circuit, heldMs } = await tell({});
+      const allowed = rate > 0 ? rate : null;
+      return { rate: allowed, source, mode, pausedForMs: pausedFor, circuitOpen: circuit, heldMs };
     },
 
     async setRate(rate) {

@@ -22,6 +22,8 @@ export interface BudgetSnapshot {
   /** Calls per second allowed now; null = no limit in force. */
   rate: number | null;
   source: Answer['source'];
+  /** How the search for a limit stands; `ramp`: it has met none yet, and `rate` is only how far it has come. */
+  mode: Answer['mode'];
   pausedForMs: number;
   circuitOpen: boolean;
   /** How long pauses and open circuits have held calls back, all of them together; what lies between two looks counts. */

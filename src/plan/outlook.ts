@@ -100,8 +100,10 @@ async function knownRate(
 ): Promise<KnownRate | null> {
   const budget = createBudget({ redis, key: budgetKey(prefix, keyFingerprint, gateway) });
   try {
-    const { rate, source } = await budget.snapshot();
-    return rate === null || source === 'none' ? null : { value: rate, source };
+    const { rate, source, mode } = await budget.snapshot();
+    // A search that has met no limit yet is no knowledge of one.
+    if (rate === null || source === 'none' || (source === 'search' && mode === 'ramp')) return null;
+    return { value: rate, source };
   } finally {
     await budget.close();
   }

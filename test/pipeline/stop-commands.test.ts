@@ -27,6 +27,9 @@ import {
 
 const COMMANDS = { run, produce, retry, status, pause, resume, cancel };
 
+/** A line that fails by itself; lines that are no JSON at all from the first on are refused as no manifest. */
+const BAD = { data_url: '' };
+
 /** The commands as they are called, in this process; and a pipeline that looks at the same Redis. */
 async function terminal(options: Parameters<typeof sandbox>[0] = {}) {
   const gateway = await sandbox(options);
@@ -80,7 +83,7 @@ describe('--max-failures', () => {
 
   test('as a share: of a hundred ended lines or more', async () => {
     const { dir, ingest } = await terminal();
-    const bad = (count: number) => Array<string>(count).fill('nonsense');
+    const bad = (count: number) => Array<object>(count).fill(BAD);
     const few = await ingest(await writeManifest(dir, bad(99)), '--max-failures', '50%');
     expect([few.status, JSON.parse(few.stdout).failed]).toEqual([3, 99]);
     const manifest = await writeManifest(dir, [...bad(110), ...numbered(9)], 'many.jsonl');
@@ -92,7 +95,7 @@ describe('--max-failures', () => {
 
   test('a producer reads no further; cancelled while blocked, the run ends', async () => {
     const { dir, pipeline, asg, target, isState } = await terminal();
-    const manifest = await writeManifest(dir, Array(60_000).fill('nonsense'));
+    const manifest = await writeManifest(dir, Array<object>(60_000).fill(BAD));
     const stop = new AbortController();
     const working = workRuns(pipeline, stop.signal);
     onTestFinished(async () => {
