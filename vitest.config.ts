@@ -1,14 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { ALL, LONG, LONGEST, tier } from './test/tiers.js';
 
-export default defineConfig({
-  test: {
-    include: ['test/**/*.test.ts'],
-    globalSetup: ['test/setup/build.ts', 'test/setup/redis.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
-    maxWorkers: 3,
-    // Shared CI machines stall for seconds: what fails there runs once more, and the report counts it.
-    retry: process.env.CI ? 1 : 0,
-    pool: 'forks',
-  },
-});
+/** `npm test`: all but the long tests. */
+export default defineConfig(tier(ALL, [...LONG, ...LONGEST]));

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { cancel, pause, resume } from '../../src/cli/commands/control.js';
 import { produce } from '../../src/cli/commands/produce.js';
 import { retry } from '../../src/cli/commands/retry.js';
@@ -12,6 +12,9 @@ import { startCli, TASK } from '../pipeline/cli.js';
 import { API_KEY, line, sandbox, tempDir, until, writeManifest } from '../pipeline/harness.js';
 import { testRedis, uniquePrefix } from '../setup/redis-target.js';
 import { type Action, type Expected, NOT_YET, PAIRS, type State } from './run-states.js';
+
+/** A pair may start a process and stop it, on a machine that may be busy. */
+vi.setConfig({ testTimeout: 120_000 });
 
 const COMMANDS = { run, produce, retry, runs, status, pause, resume, cancel };
 /** Line 2 is one that the Gateway refuses. */
@@ -84,8 +87,8 @@ async function waits(at: Terminal, action: Action, { state }: Expected): Promise
   const early = process.exit.then(({ status, stderr }) => {
     throw new Error(`it ended with ${status}: ${stderr}`);
   });
-  await Promise.race([until(() => said.includes(shown), shown), early]);
-  await Promise.race([until(async () => (await at.stateNow()) === state, state), early]);
+  await Promise.race([until(() => said.includes(shown), shown, 60_000), early]);
+  await Promise.race([until(async () => (await at.stateNow()) === state, state, 60_000), early]);
   process.kill('SIGTERM');
   early.catch(() => undefined);
   expect((await process.exit).status).toBe(143);

@@ -41,7 +41,7 @@ test('a Redis connection that goes half-open is replaced within 30 s, the displa
   const { results } = await readOut(out());
   expect(new Set(results.map(({ line }) => line)).size).toBe(400);
   expect((await boughtTasks(gateway.url)).length).toBe(400);
-}, 120_000);
+});
 
 describe('a Redis that refuses for good is exit 2 with what to do', () => {
   test.each([
