@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { dropEmpty } from '../config/environment.js';
-import { type CommandDefinition, main } from './program.js';
+import type { CommandDefinition } from './program.js';
 
 dropEmpty(process.env);
 
@@ -41,9 +41,18 @@ const io = {
 // A reader that has seen enough (`results … | head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 const argv = process.argv.slice(2);
-const [called = ''] = argv;
-const wanted = Object.entries(commands).filter(
-  ([name]) => name === called || !Object.hasOwn(commands, called),
-);
-const loaded = await Promise.all(wanted.map(async ([name, load]) => [name, await load()] as const));
-process.exitCode = await main(argv, io, Object.fromEntries(loaded));
+if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
+  // Asked by scripts, often: nothing else is loaded for it.
+  const { VERSION } = await import('../version.js');
+  process.stdout.write(`${VERSION}\n`);
+} else {
+  const [called = ''] = argv;
+  const wanted = Object.entries(commands).filter(
+    ([name]) => name === called || !Object.hasOwn(commands, called),
+  );
+  const [{ main }, ...loaded] = await Promise.all([
+    import('./program.js'),
+    ...wanted.map(async ([name, load]) => [name, await load()] as const),
+  ]);
+  process.exitCode = await main(argv, io, Object.fromEntries(loaded));
+}
