@@ -25,7 +25,7 @@ import type { BlockReason, RunStatus, RunSummary } from './runs/status.js';
 import { transition } from './runs/transition.js';
 import { waitOf } from './runs/wait-of.js';
 
-const LOOK_MS = 250;
+const LOOK_MS = 80;
 const WAIT_SHOWN_MS = 1_000;
 const QUOTA_GRACE_MS = 60_000;
 
@@ -209,11 +209,12 @@ export async function followRun(
   let producing = Promise.resolve();
   let reading: RunReading;
   try {
-    await consumer.start();
+    // Beside each other: the first lines are read while the workers connect.
     producing = produceBeside(record, until).catch((error: unknown) => {
       failure = error;
       stop.abort(error);
     });
+    await consumer.start();
     reading = await watch(pipeline, consumer, until, options);
     if (failure !== undefined) throw failure;
   } finally {
