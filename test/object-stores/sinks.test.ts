@@ -206,7 +206,7 @@ describe.each(['s3', 'gs'] as const)('%s', (kind) => {
       method === 'GET' ? null : { status: 403, body: '<Error><Code>AccessDenied</Code></Error>' };
     await expect(place.open().claim({ id: 'a', sinkId: 's' })).rejects.toMatchObject({
       code: 'usage',
-      message: expect.stringMatching(/^--out: .*: access is denied; nothing was sent$/),
+      message: expect.stringMatching(/^--out: .*: access is denied( \(.*\))?; nothing was sent$/),
     });
     const nowhere = openSink(`${kind}://no-such-bucket/x`, stores[kind].stores);
     await expect(nowhere.claim({ id: 'a', sinkId: 's' })).rejects.toMatchObject({
