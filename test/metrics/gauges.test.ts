@@ -37,7 +37,8 @@ test('gauges hold what the run has, read by a process that did none of it', asyn
   expect(of('run_state')['{run="r",state="completed"}']).toBe(1);
   expect(of('run_gateway_calls')['{run="r",operation="submit",status="202"}']).toBe(3);
   expect(of('queue_jobs')['{queue="submit",state="waiting"}']).toBe(0);
-  expect(of('gateway_rate_limit')).toEqual({ '': Number.POSITIVE_INFINITY });
+  // No limit has been met: the search begins at a modest rate.
+  expect(of('gateway_rate_limit')['']).toBeGreaterThan(0);
   expect(Object.values(of('redis_memory_bytes'))[0]).toBeGreaterThan(500_000);
   // Another key's runs are not this process' to tell of.
   expect(await stranger.metrics.registry.metrics()).not.toContain('run="r"');

@@ -70,7 +70,7 @@ test('a rebuild from parts that is cut off starts over: counts are right, and no
   await expect(prepare(dies)).rejects.toThrow('killed');
   const prepared = await prepare(sink);
   if (prepared.kind !== 'go') throw new Error('the run had not ended');
-  const reading = await readRun(redis, prefix, 'r');
+  const reading = await readRun(redis, prefix, 'r', { withParts: true });
   expect(reading?.status).toMatchObject({
     settled: 5,
     failed: 2,

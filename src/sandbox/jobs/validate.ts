@@ -94,7 +94,7 @@ function isServiceAccount(text: string): boolean {
     const { type, client_email, private_key, universe_domain: universe = 'googleapis.com' } = value;
     return (
       type === 'service_account' &&
-      isText(client_email) &&
+      (client_email === undefined || isText(client_email)) &&
       isText(private_key) &&
       universe === 'googleapis.com'
     );
