@@ -21,6 +21,7 @@ import { pausedQueues, transition } from '../runs/transition.js';
 import { createBudgetWatch } from './budget-spent.js';
 import { CallHeldError, type ConsumedRun } from './gateway-call.js';
 import { pollProcessor } from './poll.js';
+import { createReach } from './reach.js';
 import { submitProcessor } from './submit.js';
 
 const TICK_MS = 1_000;
@@ -78,6 +79,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     submitting: 0,
     now: () => Math.round(Date.now() + clockAheadMs),
     recorder: createRecorder(redis, keys, pipeline.metrics),
+    reach: createReach(),
     holdUntil(time) {
       holds.fleetUntil = Math.max(holds.fleetUntil, time);
       applyHolds();
@@ -162,6 +164,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   async function act(reading: RunReading): Promise<void> {
     const { state: before } = run.record;
     run.record = { ...reading.record, manifest: record.manifest };
+    run.reach.read(reading);
     const { state, reason, policy } = reading.record;
     const want = pausedQueues(state, reason);
     // Submissions that wait for a slot look anew whether they may still be made.

@@ -4,6 +4,8 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 export interface TcpProxy {
   port: number;
   connections(): number;
+  /** Of those that have fallen silent, the ones that the client has not given up. */
+  silent(): number;
   /** From now on the present connections pass nothing, in neither direction, and are not closed; new ones work. */
   fallSilent(): void;
   close(): Promise<void>;
@@ -32,6 +34,7 @@ export async function startTcpProxy(port: number, host = '127.0.0.1'): Promise<T
   return {
     port: (server.address() as AddressInfo).port,
     connections: () => pairs.size,
+    silent: () => [...pairs].filter(({ silent }) => silent).length,
     fallSilent() {
       for (const pair of pairs) pair.silent = true;
     },
