@@ -253,6 +253,33 @@ describe('too few file descriptors', () => {
     expect(gateway.stats().tasks).toBe(400);
   });
 
+  test('a call for which this machine has no file left is not told as one of the Gateway', async () => {
+    const { gateway, dir } = await world();
+    const client = new URL('../../dist/gateway/index.js', import.meta.url).href;
+    await writeFile(
+      path.join(dir, 'full.mjs'),
+      `import { openSync } from 'node:fs';
+       import { ASGGatewayClient } from ${JSON.stringify(client)};
+       const told = [];
+       const make = () => new ASGGatewayClient({
+         apiKey: ${JSON.stringify(API_KEY)}, baseUrl: ${JSON.stringify(gateway.url)}, retry: false,
+         onCall: ({ status }) => void told.push(status),
+       });
+       await make().getCustomer();
+       try { for (;;) openSync('/dev/null'); } catch {}
+       const error = await make().getCustomer().catch((error) => error);
+       process.stdout.write(JSON.stringify({ told, name: error.name, code: error.cause?.code }));
+       process.exit();`,
+    );
+    const child = spawn('sh', ['-c', `ulimit -n 100; exec "$0" full.mjs`, process.execPath], { cwd: dir });
+    let stdout = '';
+    child.stdout.on('data', (chunk) => {
+      stdout += chunk;
+    });
+    await once(child, 'close');
+    expect(JSON.parse(stdout)).toEqual({ told: [200], name: 'ASGNetworkError', code: 'EMFILE' });
+  });
+
   test('far too few: exit 2 with what to do', async () => {
     const { dir, settings } = await world();
     await writeFile(path.join(dir, 'm.jsonl'), jsonl(4));
