@@ -146,12 +146,13 @@ function createChunkSize(
 ): () => Promise<number> {
   let known: { at: number; lines: Promise<number> } | undefined;
   const look = async () => {
-    const [{ rate }, consumers, now] = await Promise.all([
+    const [{ rate, mode }, consumers, now] = await Promise.all([
       budget.snapshot(),
       redis.hgetall(runKeys(prefix, id).consumers),
       redisNow(redis),
     ]);
-    return linesPerChunk(rate, presentIn(consumers, now).consumers);
+    // A ramp passes through its rates within seconds: none of them is the key's.
+    return linesPerChunk(mode === 'ramp' ? null : rate, presentIn(consumers, now).consumers);
   };
   return () => {
     if (known === undefined || Date.now() - known.at > CHUNK_SIZE_FOR_MS)
