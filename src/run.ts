@@ -25,7 +25,10 @@ import type { BlockReason, RunStatus, RunSummary } from './runs/status.js';
 import { transition } from './runs/transition.js';
 import { waitOf } from './runs/wait-of.js';
 
-const LOOK_MS = 80;
+const LOOK_MS = 400;
+/** With so few lines left the end is near, and is not to be missed by much. */
+const FEW_LINES = 100;
+const LOOK_AT_THE_END_MS = 50;
 const WAIT_SHOWN_MS = 1_000;
 const QUOTA_GRACE_MS = 60_000;
 
@@ -284,7 +287,9 @@ async function watch(
         const settling = reason === 'quota' && inFlight && Date.now() - blockedSince < quotaGraceMs;
         if (!settling) return reading;
       } else blockedSince = null;
-      await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+      const { produced, lines, settled, failed } = reading.status;
+      const nearEnd = produced && lines - settled - failed <= FEW_LINES;
+      await sleep(nearEnd ? LOOK_AT_THE_END_MS : LOOK_MS, undefined, { signal }).catch(() => undefined);
     }
   }
 }
