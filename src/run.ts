@@ -1,5 +1,4 @@
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Settings } from './config/index.js';
 import { createConsumer } from './consumers/consume.js';
 import { usageError } from './errors.js';
@@ -26,9 +25,6 @@ import { transition } from './runs/transition.js';
 import { waitOf } from './runs/wait-of.js';
 
 const LOOK_MS = 400;
-/** With so few lines left the end is near, and is not to be missed by much. */
-const FEW_LINES = 100;
-const LOOK_AT_THE_END_MS = 50;
 const WAIT_SHOWN_MS = 1_000;
 const QUOTA_GRACE_MS = 60_000;
 
@@ -287,9 +283,7 @@ async function watch(
         const settling = reason === 'quota' && inFlight && Date.now() - blockedSince < quotaGraceMs;
         if (!settling) return reading;
       } else blockedSince = null;
-      const { produced, lines, settled, failed } = reading.status;
-      const nearEnd = produced && lines - settled - failed <= FEW_LINES;
-      await sleep(nearEnd ? LOOK_AT_THE_END_MS : LOOK_MS, undefined, { signal }).catch(() => undefined);
+      await consumer.rest(LOOK_MS, signal);
     }
   }
 }

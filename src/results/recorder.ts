@@ -24,7 +24,12 @@ interface Group {
   record: () => void;
 }
 
-export function createRecorder(redis: RedisClient, keys: RunKeys, metrics: Metrics): Recorder {
+export function createRecorder(
+  redis: RedisClient,
+  keys: RunKeys,
+  metrics: Metrics,
+  onEnded: (lines: number) => void = () => {},
+): Recorder {
   const groups = new Map<number, Group>();
   let recordedAt = Number.NEGATIVE_INFINITY;
 
@@ -32,6 +37,7 @@ export function createRecorder(redis: RedisClient, keys: RunKeys, metrics: Metri
     // The lines are in hand, and what they cost is paid: a Redis that refuses is waited for.
     const ended = await throughWeather(() => endLines(redis, keys, source, lines));
     for (const [index, { ending }] of lines.entries()) if (ended[index]) count(metrics, ending);
+    onEnded(lines.length);
   }
 
   function open(source: number): Group {
