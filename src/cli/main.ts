@@ -31,6 +31,14 @@ const commands: Record<string, () => Promise<CommandDefinition>> = {
   billing: async () => (await import('./commands/gateway/billing.js')).billing,
 };
 
+/** How long what is being closed may take after the command's end. */
+const LEAVE_MS = 2_000;
+
+/** What still holds the process then has nothing left to say: a dead connection, a worker of BullMQ that waits for one. */
+function leave(): void {
+  setTimeout(() => (process.stdout.writableLength > 0 ? leave() : process.exit()), LEAVE_MS).unref();
+}
+
 const io = {
   stdout: process.stdout,
   stderr: process.stderr,
@@ -55,4 +63,5 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
     ...wanted.map(async ([name, load]) => [name, await load()] as const),
   ]);
   process.exitCode = await main(argv, io, Object.fromEntries(loaded));
+  leave();
 }

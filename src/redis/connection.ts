@@ -56,15 +56,32 @@ function clusterOptions(address: RedisAddress): ClusterOptions {
 export function connectRedis(target: RedisTarget, onError: (error: Error) => void = () => {}): RedisClient {
   const address = addressOf(target);
   const redis = address.cluster
-    ? new Cluster(address.cluster, clusterOptions(address))
+    ? patient(new Cluster(address.cluster, clusterOptions(address)))
     : new Redis(serverOptions(address));
   redis.on('error', onError);
   return askedNowAndThen(redis);
 }
 
+/** States of a cluster that has lost all its nodes, and has not been told to. */
+const OPENED_AGAIN = new Set(['close', 'reconnecting', 'connecting', 'connect']);
+
+/**
+ * ioredis sends a cluster's command again when one node's connection closes, but fails it when those of all nodes have:
+ * then it waits for them to be opened again, as with one server. One that was closed on purpose still fails its commands.
+ */
+function patient(cluster: Cluster): Cluster {
+  const { handleError } = cluster;
+  cluster.handleError = (error, ttl, handlers) => {
+    if (error.message === 'Connection is closed.' && OPENED_AGAIN.has(cluster.status))
+      handlers.connectionClosed();
+    else handleError.call(cluster, error, ttl, handlers);
+  };
+  return cluster;
+}
+
 /** Another connection to the same place. */
 export const duplicateOf = (redis: RedisClient): RedisClient =>
-  askedNowAndThen(redis instanceof Cluster ? redis.duplicate() : redis.duplicate());
+  askedNowAndThen(redis instanceof Cluster ? patient(redis.duplicate()) : redis.duplicate());
 
 function askedNowAndThen<T extends RedisClient>(redis: T): T {
   redis.once('end', askNowAndThen(redis));

@@ -11,6 +11,8 @@ export interface TcpProxy {
    * some of them: by the port that the server sees them come from.
    */
   fallSilent(only?: (upstreamPort: number | undefined) => boolean): void;
+  /** Closes the present connections; new ones work. */
+  cut(): void;
   close(): Promise<void>;
 }
 
@@ -34,7 +36,11 @@ export async function startTcpProxy(port: number, host = '127.0.0.1'): Promise<T
     }
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
+  const cut = () => {
+    for (const { ends } of pairs) for (const end of ends) end.destroy();
+  };
   return {
+    cut,
     port: (server.address() as AddressInfo).port,
     connections: () => pairs.size,
     silent: () => [...pairs].filter(({ silent }) => silent).length,
@@ -43,7 +49,7 @@ export async function startTcpProxy(port: number, host = '127.0.0.1'): Promise<T
     },
     close: () =>
       new Promise((resolve) => {
-        for (const { ends } of pairs) for (const end of ends) end.destroy();
+        cut();
         server.close(() => resolve());
       }),
   };

@@ -118,6 +118,22 @@ describe('connections that go half-open', () => {
     expect((await boughtTasks(gateway.url)).length).toBe(300);
   });
 
+  test('all of a cluster at once, with commands on the way: they are sent again', async () => {
+    const { proxies, url } = await halfOpenCluster();
+    const redis = connectRedis({ url });
+    onTestFinished(() => redis.disconnect());
+    const name = uniquePrefix();
+    const all = (value: string) =>
+      Promise.all(Array.from({ length: 300 }, (_, n) => redis.set(`${name}${n}`, value)));
+    await all('before');
+    for (const proxy of proxies) proxy.fallSilent();
+    const set = all('after');
+    await new Promise(setImmediate);
+    for (const proxy of proxies) proxy.cut();
+    expect(new Set(await set)).toEqual(new Set(['OK']));
+    expect(await redis.get(`${name}7`)).toBe('after');
+  });
+
   test('the one of a cluster that only listens: news are heard again within 30 s', async () => {
     const { masters, proxies, url } = await halfOpenCluster();
     const redis = connectRedis({ url });
@@ -140,6 +156,14 @@ describe('connections that go half-open', () => {
     await until(() => said('after'), 'news again', 60_000);
     expect(Date.now() - silentAt).toBeLessThan(30_000);
   });
+});
+
+test('what holds the process after its command has ended does not keep it', async () => {
+  const { start, dir } = await world();
+  await writeFile(path.join(dir, 'holds.cjs'), 'setInterval(() => undefined, 1_000);');
+  const env = { NODE_OPTIONS: `--require ${path.join(dir, 'holds.cjs')}` };
+  expect(await start(['runs'], { env }).exit).toMatchObject({ status: 0 });
+  expect(await start(['status', 'none'], { env }).exit).toMatchObject({ status: 2 });
 });
 
 describe('a Redis that refuses for good is exit 2 with what to do', () => {
