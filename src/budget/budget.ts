@@ -40,6 +40,7 @@ export function createBudgetOf(parts: BudgetParts): Budget {
   let seq = 0;
   /** This process has asked for its first slots. */
   let joined = false;
+  let heldMs = 0;
   let pausedUntil = 0;
   let reportBy = Number.POSITIVE_INFINITY;
   let outstanding = 0;
@@ -120,10 +121,18 @@ export function createBudgetOf(parts: BudgetParts): Budget {
       });
   }
 
-  function tell(what: Ask): Promise<Answer> {
+  async function tell(what: Ask): Promise<Answer> {
     seq += 1;
     const lead = Math.ceil(answerMs + LEAD_MS);
-    return run({ ...what, from, seq, lead, ...(parts.rate !== undefined && { flag: parts.rate }) });
+    const answer = await run({
+      ...what,
+      from,
+      seq,
+      lead,
+      ...(parts.rate !== undefined && { flag: parts.rate }),
+    });
+    heldMs = answer.heldMs;
+    return answer;
   }
 
   function turn(): void {
@@ -180,10 +189,12 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     },
 
     async snapshot() {
-      const { rate, source, mode, pausedFor, circuit, heldMs } = await tell({});
+      const { rate, source, mode, pausedFor, circuit, heldMs: held } = await tell({});
       const allowed = rate > 0 ? rate : null;
-      return { rate: allowed, source, mode, pausedForMs: pausedFor, circuitOpen: circuit, heldMs };
+      return { rate: allowed, source, mode, pausedForMs: pausedFor, circuitOpen: circuit, heldMs: held };
     },
+
+    heldMs: () => heldMs,
 
     async setRate(rate) {
       await tell({ command: rate ?? 0 });

@@ -46,6 +46,8 @@ export interface Budget {
    */
   acquire(kind: CallKind, options?: AcquireOptions): Promise<Slot>;
   snapshot(): Promise<BudgetSnapshot>;
+  /** The snapshot's `heldMs` as it was last heard of. */
+  heldMs(): number;
   /** Calls per second for the whole fleet, above any flag or header; null = those, or the search, again. */
   setRate(rate: number | null): Promise<void>;
   /** Tells pauses that this process' reports opened; returns how to hear of no more. */

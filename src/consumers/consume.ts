@@ -214,6 +214,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   }
 
   async function tick(): Promise<RunReading | null> {
+    ledger.held(pipeline.budget.heldMs());
     await ledger.flush();
     const reading = await readRun(redis, prefix, record.id);
     if (reading !== null) {

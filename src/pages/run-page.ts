@@ -35,7 +35,7 @@ export function runPage(run: ShownHistory, now: string, { alone = false } = {}):
 ${!alone && html`<nav id="nav"><a id="to-runs" href="../">All runs</a> <a id="to-queues" href="../queues">Queues</a></nav>`}`,
     main: html`<section class="card" id="progress">${why(run)}${progress(run)}${figures(run)}</section>
 ${overTime(history, seconds)}
-<div class="halves" id="shapes">${settleTimes(history)}${confidences(history)}</div>
+<div class="halves" id="shapes">${settleTimes(history, backlog(run))}${confidences(history)}</div>
 <div class="halves" id="tables">
 <section class="card"><h2>Labels</h2>${labels ?? html`<p class="muted">None yet.</p>`}</section>
 <section class="card"><h2>Failures</h2>${failures(run)}</section>
@@ -45,6 +45,10 @@ ${overTime(history, seconds)}
     over: run.summedUp,
   };
 }
+
+/** More lines wait than are in flight: each poll takes a call from a submission. */
+const backlog = ({ status }: ShownHistory) =>
+  status.state === 'running' && status.queued > 0 && status.queued > status.in_flight;
 
 export const noRunPage = (id: string): Page => ({
   title: 'No such run · asg-ingest',

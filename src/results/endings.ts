@@ -1,7 +1,14 @@
 import type { SettledResult } from '../gateway/types.js';
 import { rawField } from '../manifest/index.js';
+import { gatewayTimeMs } from '../polling/settle-times.js';
 import type { PolledLine, QueuedLine } from '../queues/chunk.js';
-import { confidenceField, eventField, exampleOf, settleTimeField } from '../runs/history.js';
+import {
+  confidenceField,
+  eventField,
+  exampleOf,
+  gatewayTimeField,
+  settleTimeField,
+} from '../runs/history.js';
 import { lineKey } from '../runs/idempotency-key.js';
 import type { RunRecord } from '../runs/record.js';
 import type { Ending } from '../runs/scripts.js';
@@ -30,6 +37,7 @@ export function settledEnding(
     metadata: rawField(line.text, 'metadata') ?? 'null',
     idempotency_key: idempotencyKey(record, source, line),
   };
+  const gatewayMs = gatewayTimeMs(result, ageMs);
   return {
     kind: 'settled',
     label: result.consensus_label ?? '(none)',
@@ -42,6 +50,7 @@ export function settledEnding(
       eventField('settled', record),
       confidenceField(result.confidence ?? null),
       settleTimeField(ageMs),
+      ...(gatewayMs === null ? [] : [gatewayTimeField(gatewayMs)]),
     ],
   };
 }

@@ -106,6 +106,7 @@ export function readingOf(answers: unknown[], nowMs: number): RunReading | null 
     gateway_calls: called.gateway_calls,
     rate_limited: called.rate_limited,
     backoff_seconds: called.backoff_seconds,
+    stood_still_seconds: called.stood_still_seconds,
     polls_per_label: settled > 0 ? round(called.polls / settled, 3) : null,
     cost_sats: count('cost_sats'),
     labels: numbers(labels),

@@ -39,7 +39,10 @@ export interface RunSummary {
   gateway_calls: Record<string, Record<string, number>>;
   /** The 429s among them. */
   rate_limited: number;
+  /** Waits of all calls added up: fleet pauses, and the delays of calls that failed. */
   backoff_seconds: number;
+  /** How long pauses of the key, and an open circuit, held all calls back while the run went on. */
+  stood_still_seconds: number;
   /** Result calls per settled line; null before the first. */
   polls_per_label: number | null;
   cost_sats: number;

@@ -16,6 +16,7 @@ const status = (changes: Partial<ProgressStatus> = {}): ProgressStatus => ({
   gateway_calls: {},
   rate_limited: 7,
   backoff_seconds: 0,
+  stood_still_seconds: 8,
   polls_per_label: 1,
   cost_sats: 650_000,
   labels: {},

@@ -83,6 +83,13 @@ const CASES: Record<string, Case> = {
     effect: { seen: { sender: '1' }, calls: { 'submit:202': '8', polls: '2' }, history: { u0: '3' } },
     answers: [1, 0],
   },
+  'note-held': {
+    before: (redis, keys) => redis.hset(keys.calls, { held_from: 100, held_to: 400 }),
+    keys: (keys) => [keys.calls],
+    args: [900],
+    effect: { calls: { held_from: '100', held_to: '900' } },
+    answers: [1],
+  },
   // A second call finds the lines admitted, by whom it cannot know: it says so, and notes that they are contested, so
   // that neither caller takes the admission back. Nothing is counted twice.
   admit: {
