@@ -37,10 +37,14 @@ async function terminal(options: Parameters<typeof sandbox>[0] = {}) {
     asg('run', manifest, ...target, '--out', 'out', '--run-id', 'r', '--json', '--quiet', ...TASK, ...more);
   const statusOf = async () => JSON.parse((await asg('status', 'r', '--json')).stdout) as RunStatus;
   const waits = (what: string | null) =>
-    until(async () => {
-      const { stdout } = await asg('status', 'r', '--json');
-      return stdout !== '' && (JSON.parse(stdout) as RunStatus).waiting_for === what;
-    }, `waiting for ${what}`);
+    until(
+      async () => {
+        const { stdout } = await asg('status', 'r', '--json');
+        return stdout !== '' && (JSON.parse(stdout) as RunStatus).waiting_for === what;
+      },
+      `waiting for ${what}`,
+      90_000,
+    );
   const keys = runKeys(pipeline.prefix, 'r');
   return { gateway, dir, pipeline, asg, target, ingest, statusOf, waits, keys };
 }
@@ -56,7 +60,7 @@ test('--spend is never passed by two processes that are killed in the middle; `t
   const ingest = [...args, '--spend', `${limit}`];
   for (const tasks of [30, 80]) {
     const both = [startCli(ingest, { cwd: dir }), startCli(['work', ...at], { cwd: dir })];
-    await until(() => gateway.stats().tasks >= tasks, `${tasks} tasks`, 30_000);
+    await until(() => gateway.stats().tasks >= tasks, `${tasks} tasks`, 90_000);
     for (const { kill } of both) kill('SIGKILL');
     await Promise.all(both.map(({ exit }) => exit));
   }
@@ -82,7 +86,7 @@ test('--spend is never passed by two processes that are killed in the middle; `t
   // It asks for something else: that outranks what was tuned.
   const whole = await cli([...args, '--spend', '1000000'], { cwd: dir });
   expect([whole.status, JSON.parse(whole.stdout).settled]).toEqual([0, 400]);
-}, 120_000);
+}, 300_000);
 
 test('until a price has been seen, one task is out at a time; one that is given is believed for a tenth', async () => {
   const { gateway, dir, ingest } = await terminal({ settle: { minMs: 300, maxMs: 300 } });
@@ -103,7 +107,7 @@ test('until a price has been seen, one task is out at a time; one that is given 
   expect((await other.ingest(more, '--spend', '20000', '--price', '200')).status).toBe(4);
   expect(await spent()).toBeLessThanOrEqual(20_000);
   expect(await spent()).toBeGreaterThan(20_000 - DEAREST);
-}, 60_000);
+}, 180_000);
 
 /** A run on record, and what its scripts say. */
 async function onRecord(policy: Partial<RunPolicy>, counts: Record<string, number> = {}) {
@@ -160,27 +164,27 @@ test('--spend-per-day is counted by the day of Redis, and over the next one ther
   expect(await admit(redis, keys, 0, [7, 8])).toEqual(['fresh', 'spend']);
 });
 
-test('a day that is spent is waited for, shown with the time it goes on, and polls go on', async () => {
+test('a day that is spent is waited for, and shown with the time it goes on', async () => {
   const { gateway, dir, pipeline, asg, ingest, statusOf, waits, keys } = await terminal();
   const manifest = await writeManifest(dir, numbered(12));
   const today = costDayField(Date.now());
-  await pipeline.redis.hset(keys.counts, { labeler_sats: LABELER, labelers: 3, [today]: 9_500 });
+  expect((await ingest(manifest, '--budget', '1')).status).toBe(4);
+  await pipeline.redis.hset(keys.counts, { ...told, [today]: 9_500 });
   const running = ingest(manifest, '--spend-per-day', '10000');
   await waits('day');
   const { message, waiting_until, envelope } = await statusOf();
-  expect(message).toContain('9,500 of 10,000 sats of --spend-per-day are spent; goes on at');
+  expect(message).toMatch(/[\d,]+ of 10,000 sats of --spend-per-day are spent; goes on at/);
   expect(waiting_until).toBe(`${new Date(Date.now() + DAY_MS).toISOString().slice(0, 10)}T00:00:00Z`);
-  expect(envelope).toMatchObject({ spend_per_day: 10_000, spent_today: 9_500, label_sats: DEAREST });
+  expect(envelope).toMatchObject({ spend_per_day: 10_000, label_sats: DEAREST });
   expect((await asg('status', 'r')).stdout).toMatch(/state +running, waiting for day/);
-  expect(gateway.stats().tasks).toBe(0);
+  expect(gateway.stats().tasks).toBe(1);
   expect((await asg('tune', 'r', '--spend-per-day', '1000000')).status).toBe(0);
   const { status: exit, stdout } = await running;
   expect([exit, JSON.parse(stdout).settled]).toEqual([0, 12]);
-});
+}, 180_000);
 
 test('a label that fits into no day blocks the run', async () => {
-  const { dir, pipeline, ingest, keys } = await terminal();
-  await pipeline.redis.hset(keys.counts, told);
+  const { dir, ingest } = await terminal();
   const blocked = await ingest(await writeManifest(dir, numbered(3)), '--spend-per-day', '500');
   expect([blocked.status, blocked.stderr]).toEqual([
     4,
@@ -192,13 +196,12 @@ const clock = (ms: number) => new Date(ms).toISOString().slice(11, 16);
 const HOUR_MS = 3_600_000;
 
 test('outside of --hours nothing is submitted, what is out settles, and the time it goes on is shown', async () => {
-  const { gateway, dir, ingest, statusOf, waits } = await terminal({
-    settle: { minMs: 1_500, maxMs: 1_500 },
-  });
+  // They settle after the first command has ended, where that does not take very long.
+  const settle = { minMs: 15_000, maxMs: 15_000 };
+  const { gateway, dir, ingest, statusOf, waits } = await terminal({ settle });
   const manifest = await writeManifest(dir, numbered(20));
-  const first = ingest(manifest, '--max-in-flight', '5', '--budget', '5');
-  expect((await first).status).toBe(4);
-  expect(gateway.stats().calls.result?.[200] ?? 0).toBe(0);
+  expect((await ingest(manifest, '--budget', '5')).status).toBe(4);
+  gateway.set({ settle: { minMs: 0, maxMs: 50 } });
   const opens = Math.floor((Date.now() + 2 * HOUR_MS) / 60_000) * 60_000;
   const closed = `${clock(opens)}-${clock(opens + HOUR_MS)}[UTC]`;
   const running = ingest(manifest, '--hours', closed);
@@ -208,21 +211,22 @@ test('outside of --hours nothing is submitted, what is out settles, and the time
     new Date(opens).toISOString().replace('.000Z', 'Z'),
     expect.stringContaining(`--hours ${closed} only; goes on at`),
   ]);
-  await until(async () => (await statusOf()).settled === 5, 'the tasks that are out');
+  gateway.set({ settle: { minMs: 0, maxMs: 50 } });
+  await until(async () => (await statusOf()).settled === 5, 'the tasks that are out', 90_000);
   expect(gateway.stats().tasks).toBe(5);
   const open = `${clock(Date.now() - HOUR_MS)}-${clock(Date.now() + HOUR_MS)}[UTC]`;
   expect((await ingest(manifest, '--hours', open)).status).toBe(0);
   expect((await running).status).toBe(0);
   expect(gateway.stats().tasks).toBe(20);
-}, 60_000);
+}, 180_000);
 
-test('--rate 50/s,40/h: the fleet makes 40 calls and waits; `tune --rate` lets it go on', async () => {
+test('--rate 20/s,40/h: the fleet makes 40 calls and waits; `tune --rate` lets it go on', async () => {
   const { gateway, dir, asg, ingest, statusOf, waits } = await terminal();
   const calls = () =>
     Object.values(gateway.stats().calls)
       .flatMap((by) => Object.values(by))
       .reduce((sum, n) => sum + n, 0);
-  const running = ingest(await writeManifest(dir, numbered(50)), '--rate', '50/s,40/h');
+  const running = ingest(await writeManifest(dir, numbered(50)), '--rate', '20/s,40/h');
   await waits('rate');
   const { message, waiting_until } = await statusOf();
   expect(message).toContain('the 40 calls that --rate allows an hour are used up; goes on at');
@@ -235,7 +239,7 @@ test('--rate 50/s,40/h: the fleet makes 40 calls and waits; `tune --rate` lets i
   const { status: exit, stdout } = await running;
   expect([exit, JSON.parse(stdout)]).toMatchObject([0, { settled: 50, changes: [{ what: 'rate' }] }]);
   expect((await asg('rate', '10/fortnight')).status).toBe(2);
-}, 60_000);
+}, 180_000);
 
 test('`tune` of a live run is felt by its processes, and noted in `status` and the summary', async () => {
   const { gateway, dir, asg, ingest, statusOf } = await terminal({ settle: { minMs: 3_000, maxMs: 3_000 } });
@@ -270,7 +274,7 @@ test('`tune` of a live run is felt by its processes, and noted in `status` and t
   expect((await statusOf()).changes.length).toBe(3);
   const late = await asg('tune', 'r', '--budget', '5');
   expect([late.status, late.stderr]).toEqual([1, expect.stringContaining('run r is completed')]);
-}, 60_000);
+}, 180_000);
 
 test('what cannot be kept is refused', async () => {
   const { dir, ingest } = await terminal();
