@@ -227,6 +227,8 @@ test('--rate 20/s,40/h: the fleet makes 40 calls and waits; `tune --rate` lets i
       .flatMap((by) => Object.values(by))
       .reduce((sum, n) => sum + n, 0);
   const running = ingest(await writeManifest(dir, numbered(50)), '--rate', '20/s,40/h');
+  // A slot that could not be used is given back: the window is full for good once all its calls are made.
+  await until(() => calls() === 40, '40 calls', 90_000);
   await waits('rate');
   const { message, waiting_until } = await statusOf();
   expect(message).toContain('the 40 calls that --rate allows an hour are used up; goes on at');
