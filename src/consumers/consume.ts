@@ -78,7 +78,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     polls: createPolls({
       policy: record.policy,
       learn: createLearn(redis, keys),
-      bringForward: (gaps) => bringForward(redis, keys, gaps),
+      bringForward: (times) => bringForward(redis, keys, times),
       concurrency: pipeline.concurrency,
     }),
     submitting: 0,

@@ -59,9 +59,11 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
           const hint = line.awaitsDelivery ? (hints.get(line.task) ?? null) : null;
           let outcome: Outcome = { kind: 'gone' };
           if (!ended(line.line)) {
-            const early =
-              line.awaitsDelivery && hint === null && restMs > 0 && !run.polls.isOverdue(run.now() - line.at);
-            outcome = early ? { kind: 'later', line, delayMs: restMs } : await pollLine(source, line, hint);
+            const ageMs = run.now() - line.at;
+            const early = line.awaitsDelivery && hint === null && restMs > 0 && !run.polls.isOverdue(ageMs);
+            // Its safety net may have been drawn tighter since it went to sleep.
+            const delayMs = Math.min(restMs, run.polls.safetyMs(ageMs));
+            outcome = early ? { kind: 'later', line, delayMs } : await pollLine(source, line, hint);
           }
           if (line.awaitsDelivery && leavesTask(outcome, line)) done.push(line.task);
           return outcome;
