@@ -63,6 +63,10 @@ function effort(summary: RunSummary): [string, string][] {
     ],
     ['polls per label', summary.polls_per_label === null ? '-' : perLabel(summary.polls_per_label)],
     ['cost', `${number(summary.cost_sats)} sats`],
+    ...summary.changes.map(({ what, from, to }): [string, string] => [
+      'tuned',
+      `${what} ${from ?? 'none'} → ${to ?? 'none'}`,
+    ]),
   ];
 }
 

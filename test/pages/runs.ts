@@ -29,6 +29,9 @@ export function shownRun(status: Partial<RunStatus> = {}, more: Partial<ShownRun
     reason: null,
     message: null,
     waiting_for: null,
+    waiting_until: null,
+    envelope: null,
+    changes: [],
     produced: true,
     ...status,
   };
@@ -67,6 +70,8 @@ export function shownRun(status: Partial<RunStatus> = {}, more: Partial<ShownRun
       endedAt: whole.ended_at,
     },
     status: whole,
+    envelope: { paid: whole.cost_sats, paidToday: 0, out: 0, reserved: 0, price: null, spent: null },
+    ownWait: null,
     unflushed: { bytes: 0, rows: 0, oldestMs: 0 },
     planned: false,
     summedUp: false,
