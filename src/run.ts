@@ -3,6 +3,7 @@ import { formatHours, inNamedZone, type Settings } from './config/index.js';
 import { createConsumer } from './consumers/consume.js';
 import { usageError } from './errors.js';
 import { openManifest, removeOrphanSpools, removeSpools, spoolDirOf } from './manifest/index.js';
+import { oddNames } from './manifest/odd-names.js';
 import { wouldReadOwnResults } from './manifest/own-results.js';
 import type { Pipeline } from './pipeline.js';
 import { checkFirstLines } from './producers/first-lines.js';
@@ -36,8 +37,11 @@ export interface RunOutcome {
 }
 
 export interface RunWatch {
-  /** Called several times a second. `callsPerSecond` is this process' own. */
-  onStatus?: (status: RunStatus & { calls_per_second: number; read: number }) => void;
+  /**
+   * Called several times a second. `calls_per_second` is this process' own; `processes` are at work on the run, this
+   * one included.
+   */
+  onStatus?: (status: RunStatus & { calls_per_second: number; read: number; processes: number }) => void;
   onStart?: (record: RunRecord) => void;
   /** How long lines in flight may settle after the quota has run out, ms. Default 60,000. */
   quotaGraceMs?: number;
@@ -109,6 +113,11 @@ export async function prepare(
           hint: 'give another --out; a directory of its own within this one will do',
         },
       );
+    const odd = oddNames(
+      spec,
+      manifest.sources.map(({ name }) => name),
+    );
+    if (odd !== null) log.warn(`${spec}: ${odd}`);
     await checkFirstLines(manifest, taskOptions(settings), { objectStores, signal });
     const request = {
       manifest,
@@ -257,16 +266,16 @@ async function watch(
 ): Promise<RunReading> {
   let blockedSince: number | null = null;
   let last: RunReading | null = null;
-  let shown: { status: RunStatus; read: number } | null = null;
-  const show = (status: RunStatus, read: number) => {
-    shown = { status, read };
+  let shown: { status: RunStatus; read: number; processes: number } | null = null;
+  const show = (status: RunStatus, read: number, processes: number) => {
+    shown = { status, read, processes };
     const wait = pipeline.waits?.current();
     const waiting = wait && status.state === 'running' ? { waiting_for: wait.for, message: wait.why } : {};
-    onStatus?.({ ...status, ...waiting, calls_per_second: consumer.callsPerSecond(), read });
+    onStatus?.({ ...status, ...waiting, calls_per_second: consumer.callsPerSecond(), read, processes });
   };
   // What the run waits for may be Redis: then no look at it comes back.
   const timer = setInterval(() => {
-    if (pipeline.waits?.current() && shown) show(shown.status, shown.read);
+    if (pipeline.waits?.current() && shown) show(shown.status, shown.read, shown.processes);
   }, WAIT_SHOWN_MS);
   try {
     return await looking();
@@ -283,6 +292,7 @@ async function watch(
             show(
               { ...last.status, waiting_for: 'redis', message: `Redis refuses: ${message}` },
               last.read.lines,
+              last.present.consumers,
             );
         },
       });
@@ -291,7 +301,7 @@ async function watch(
       const budget = await pipeline.budget.snapshot();
       reading.status.rate = budget.rate;
       Object.assign(reading.status, waitOf(reading, budget));
-      show(reading.status, reading.read.lines);
+      show(reading.status, reading.read.lines, reading.present.consumers);
       if (signal.aborted) return reading;
       if (reading.summedUp) return reading;
       if (consumer.failure !== null) throw consumer.failure;

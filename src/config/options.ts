@@ -51,8 +51,8 @@ export const options = {
     env: 'ASG_API_KEY',
     only: 'env',
     secret: true,
-    pattern: /^[\x21-\x7e]+$/,
-    expected: 'a key of printable characters without spaces',
+    pattern: KEY,
+    expected: KEY_EXPECTED,
   }),
   oldApiKey: text({
     describe: 'the key that a run began with, for `rekey`, where it still works',
@@ -60,8 +60,8 @@ export const options = {
     env: 'ASG_OLD_API_KEY',
     only: 'env',
     secret: true,
-    pattern: /^[\x21-\x7e]+$/,
-    expected: 'a key of printable characters without spaces',
+    pattern: /^(?!["'])[\x21-\x7e]+$/,
+    expected: 'a key of printable characters, without spaces and without quotes around it',
   }),
   notifySecret: text({
     describe: 'signs the notices of --notify',
