@@ -94,5 +94,5 @@ test('each file of examples/ is run or read by a test', () => {
     .map((name) => readFileSync(path.join(root, 'test', name), 'utf8'))
     .join('\n');
   for (const name of readdirSync(path.join(root, 'examples')))
-    expect(tests, name).toContain(`'${name.replace(/\.ts$/, '')}'`);
+    expect(tests, name).toContain(`'${name.replace(/^webhook-|\.ts$/g, '')}'`);
 });

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { formatDuration, formatSize } from '../../config/units.js';
 import { usageError } from '../../errors.js';
 import { exportRows } from '../../results/export.js';
 import { orderedRows, resultRows } from '../../results/order.js';
