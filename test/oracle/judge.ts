@@ -27,7 +27,3 @@ export function judge(evidence: Evidence): Problem[] {
   checkSummary(evidence, parts, rows, report);
   return problems;
 }
-
-/** How many of each kind there are. */
-export const countKinds = (problems: Problem[]): Partial<Record<Kind, number>> =>
-  Object.fromEntries([...groupBy(problems, ({ kind }) => kind)].map(([kind, each]) => [kind, each.length]));
