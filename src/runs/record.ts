@@ -172,6 +172,10 @@ async function update(redis: RedisClient, prefix: string, id: string, fields: Re
 export const updatePolicy = (redis: RedisClient, prefix: string, id: string, policy: RunPolicy) =>
   update(redis, prefix, id, { policy: JSON.stringify(policy) });
 
+/** `summary.json` is written. */
+export const noteSummedUp = (redis: RedisClient, prefix: string, id: string) =>
+  update(redis, prefix, id, { summed_up: '1' });
+
 /** The run is another key's from now on. */
 export const updateKey = (redis: RedisClient, prefix: string, id: string, fingerprint: string) =>
   update(redis, prefix, id, { key_fingerprint: fingerprint });

@@ -10,6 +10,8 @@
 --
 -- SETBIT comes first: a Redis that is out of memory refuses it before anything is written.
 local mostExamples = tonumber(ARGV[1])
+-- A sum that would overflow would end the script half done.
+local mostCost = 2 ^ 53
 local ended, out, bytes, left, unbought, cost = {}, 0, 0, 0, 0, 0
 local rows = {settled = {}, failed = {}}
 local labels, failures, history, examples = {}, {}, {}, {}
@@ -44,6 +46,7 @@ for i = 2, #ARGV, 7 do
   end
 end
 if out == 0 then return table.concat(ended) end
+cost = math.min(cost, mostCost - tonumber(redis.call('HGET', KEYS[4], 'cost_sats') or 0))
 
 for kind, some in pairs(rows) do
   if #some > 0 then
