@@ -269,7 +269,7 @@ async function watch(
       });
       if (reading === null) throw new Error('the run is gone from Redis');
       last = reading;
-      const budget = await pipeline.budget.snapshot();
+      const budget = await throughWeather(() => pipeline.budget.snapshot(), { signal });
       reading.status.rate = budget.rate;
       Object.assign(reading.status, waitOf(reading, budget));
       show(reading.status, reading.read.lines);
@@ -294,5 +294,6 @@ async function outcomeOf(pipeline: Pipeline, reading: RunReading): Promise<RunOu
     record.state === 'blocked' && record.reason !== null
       ? { reason: record.reason, message: record.message ?? record.reason }
       : null;
-  return { summary: await summaryNow(pipeline, reading), out: record.out, blocked };
+  const summary = await throughWeather(() => summaryNow(pipeline, reading));
+  return { summary, out: record.out, blocked };
 }

@@ -44,7 +44,8 @@ export interface PlanLimits {
   steps: number;
 }
 
-const BESIDE = 0.35;
+/** Whether another fault is done at the same time, to something else; then whether a third is, and so on. */
+const BESIDE = 0.5;
 /** A step takes about so long, with its fault and what comes after it: least and most. */
 const STEP_S: [number, number] = [1, 3];
 
@@ -79,9 +80,11 @@ export function makePlan(seed: string, faults: readonly Fault[], limits: PlanLim
 
 function makeStep(random: Random, faults: readonly Fault[]): Step {
   const chosen = [random.weighted(faults, (fault) => fault.weight ?? 1)];
-  const others = faults.filter((fault) => fault.at !== chosen[0]?.at);
-  if (random.chance(BESIDE) && others.length > 0)
+  while (random.chance(BESIDE)) {
+    const others = faults.filter((fault) => chosen.every(({ at }) => at !== fault.at));
+    if (others.length === 0) break;
     chosen.push(random.weighted(others, (fault) => fault.weight ?? 1));
+  }
   const holds = chosen.map(({ lastsMs: [least, most] }) => random.int(least, most));
   return { faults: chosen, gapMs: random.int(50, 500), holdMs: Math.max(...holds) };
 }

@@ -106,7 +106,8 @@ const CASES: Record<string, Case> = {
     again: { 'contested:0': bits(1, 2) },
   },
   'all-told': {
-    before: (redis, keys) => redis.hset(keys.consumers, { there: '1:9999999999999:0', gone: '0:1:0' }),
+    before: (redis, keys) =>
+      redis.hset(keys.consumers, { there: `1:${Date.now()}:0`, gone: '0:1:0', future: '0:9999999999999:0' }),
     keys: (keys) => [keys.consumers],
     args: [4_000],
     effect: { consumers: { there: '1:now:0' } },
