@@ -21,6 +21,7 @@ import { runKeys } from './runs/keys.js';
 import { type Prepared, prepareRun } from './runs/prepare.js';
 import { type RunReading, readRun } from './runs/read-status.js';
 import type { RunPolicy, RunRecord, TaskOptions } from './runs/record.js';
+import { COMMANDS } from './runs/states.js';
 import type { BlockReason, RunStatus, RunSummary } from './runs/status.js';
 import { transition } from './runs/transition.js';
 import { waitOf } from './runs/wait-of.js';
@@ -198,8 +199,7 @@ export async function followRun(
   const keys = runKeys(pipeline.prefix, record.id);
   const before = await throughWeather(() => readRun(pipeline.redis, pipeline.prefix, record.id), options);
   if (before?.summedUp) return outcomeOf(pipeline, before);
-  // The same command again is how a blocked run goes on.
-  if (record.state === 'blocked')
+  if (COMMANDS.run[record.state] === 'running')
     await throughWeather(() => transition(pipeline.redis, keys, 'running'), options);
   options.onStart?.(record);
   const consumer = createConsumer(pipeline, record);

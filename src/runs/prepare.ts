@@ -199,6 +199,8 @@ async function makeReady(
       continue;
     }
     try {
+      // Whoever forgets the run takes the lease away with it: from here on nothing is written that would be left over.
+      if ((await redis.exists(keys.record)) === 0) continue;
       const bits = record.manifest.sources.flatMap((_name, index) => bitKeys(keys, index));
       const { counts, failures, labels, parts, history, examples } = keys;
       const progress = [counts, failures, labels, parts, history, examples, ...bits];

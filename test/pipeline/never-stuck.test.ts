@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { cancel } from '../../src/cli/commands/control.js';
 import { produce } from '../../src/cli/commands/produce.js';
 import type { Pipeline } from '../../src/pipeline.js';
@@ -30,6 +30,9 @@ import {
   until,
   writeManifest,
 } from './harness.js';
+
+/** On a machine that may be busy; what is stuck has no end. */
+vi.setConfig({ testTimeout: 120_000 });
 
 const storeOf = ({ prefix }: Pipeline) => [
   '--redis-url',
