@@ -26,7 +26,7 @@ test('the lease of a dead process is to be had within seconds', async () => {
   expect(await redis.pttl(keys.lease)).toBeLessThanOrEqual(left);
 });
 
-test('so are the jobs that it had in hand', async () => {
+test('so are the jobs that it had in hand, and they are looked for', async () => {
   const { redis, keys, connection } = await world();
   const queues = openQueues(keys, connection, () => undefined);
   onTestFinished(() => queues.close());
@@ -37,9 +37,12 @@ test('so are the jobs that it had in hand', async () => {
     await redis.lpush(queueKey(keys, 'poll', 'active'), id);
     await redis.set(`${queueKey(keys, 'poll', id)}:lock`, 'token', 'PX', ms);
   }
+  const check = queueKey(keys, 'poll', 'stalled-check');
+  await redis.set(check, 'then', 'PX', SET_BACK_MS);
   await shortenLocks(redis, keys);
   const left = (id: string) => redis.pttl(`${queueKey(keys, 'poll', id)}:lock`);
   expect(await left('dead')).toBeLessThan(LONGEST_MS);
+  expect(await redis.pttl(check)).toBeLessThan(LONGEST_MS);
   expect(await left('alive')).toBeLessThanOrEqual(9_000);
 });
 
