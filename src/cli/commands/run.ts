@@ -1,3 +1,4 @@
+import { isWeather } from '../../redis/weather.js';
 import type { followRun, RunOutcome, RunWatch } from '../../run.js';
 import { plain } from '../../terminal.js';
 import { openNotices } from '../notices.js';
@@ -70,7 +71,8 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
     });
   } catch (error) {
     const status = interrupt.status();
-    if (status === null || error !== interrupt.signal.reason) throw error;
+    // Redis may refuse just then: what was interrupted is not waited for.
+    if (status === null || (error !== interrupt.signal.reason && !isWeather(error))) throw error;
     progress.stop();
     io.stderr.write(INTERRUPTED);
     return status;
