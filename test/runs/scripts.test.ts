@@ -603,7 +603,7 @@ test('costs that no number holds do not end the script half done', async () => {
   await redis.hset(keys.counts, 'cost_sats', most);
   const endLinesScript = defineScript(new URL('end-lines.lua', DIRECTORY));
   const { keys: keysOf } = CASES['end-lines'] ?? expect.fail();
-  const args = [3, ...ending(0, 'settled', 'cat', 2_100_000_000_000_000, 's3')];
+  const args = [3, 975, 3, ...ending(0, 'settled', 'cat', 2_100_000_000_000_000, 's3')];
   for (const answer of ['1', '0']) expect(await endLinesScript.run(redis, keysOf(keys), args)).toBe(answer);
   expect(await redis.hmget(keys.counts, 'settled', 'cost_sats')).toEqual(['1', most]);
   expect(await redis.hgetall(keys.history)).toEqual({ s3: '1' });
