@@ -1,10 +1,12 @@
 import type { ChainableCommander } from 'ioredis';
+import type { BudgetSnapshot } from '../budget/index.js';
 import type { RedisClient } from '../redis/connection.js';
 import { readTogether, redisNow } from '../redis/together.js';
-import { allowedRate } from '../runs/allowed-rate.js';
+import { readBudget } from '../runs/allowed-rate.js';
 import { examplesOf, type FailureExample, type History, historyOf } from '../runs/history.js';
 import { runKeys, runsIndexKey } from '../runs/keys.js';
 import { askForRun, type RunReading, readingOf } from '../runs/read-status.js';
+import { waitOf } from '../runs/wait-of.js';
 
 export interface ShownRun extends RunReading {
   /** Gateway calls per second now allowed to the run's key; null: no limit in force, or the run has ended. */
@@ -36,15 +38,15 @@ export async function readNewest(redis: RedisClient, prefix: string, most: numbe
   const [answers, nowMs] = await Promise.all([readTogether(redis, asks), redisNow(redis)]);
   const readings = answers.map((each) => readingOf(each, nowMs)).filter((reading) => reading !== null);
   // Runs of one key have one limit: it is asked for once.
-  const allowed = new Map<string, Promise<number | null>>();
-  const rateOf = ({ record }: RunReading) => {
+  const budgets = new Map<string, Promise<BudgetSnapshot>>();
+  const budgetOf = ({ record }: RunReading) => {
     if (record.endedAt !== null) return null;
     const key = `${record.keyFingerprint}@${record.gateway}`;
-    const asked = allowed.get(key) ?? allowedRate(redis, prefix, record);
-    allowed.set(key, asked);
+    const asked = budgets.get(key) ?? readBudget(redis, prefix, record);
+    budgets.set(key, asked);
     return asked;
   };
-  const runs = readings.map(async (reading) => ({ ...reading, allowed: await rateOf(reading) }));
+  const runs = readings.map(async (reading) => withBudget(reading, await budgetOf(reading)));
   return { runs: await Promise.all(runs), total };
 }
 
@@ -68,10 +70,16 @@ export async function readShown(
   ];
   const reading = readingOf(answers, nowMs);
   if (reading === null) return null;
+  const live = reading.record.endedAt === null;
   return {
-    ...reading,
-    allowed: reading.record.endedAt === null ? await allowedRate(redis, prefix, reading.record) : null,
+    ...withBudget(reading, live ? await readBudget(redis, prefix, reading.record) : null),
     history: historyOf(history),
     examples: examplesOf(examples),
   };
 }
+
+const withBudget = (reading: RunReading, budget: BudgetSnapshot | null): ShownRun => ({
+  ...reading,
+  status: { ...reading.status, ...(budget === null ? null : waitOf(reading, budget)) },
+  allowed: budget === null ? null : budget.rate,
+});

@@ -3,12 +3,14 @@ import type { Logger } from 'pino';
 import { IngestError } from '../errors.js';
 import type { RedisClient } from '../redis/connection.js';
 import { defineScript } from '../redis/scripts.js';
+import { costDayField } from '../runs/envelope.js';
 import { confidenceField, EXAMPLES, exampleField, exampleOf } from '../runs/history.js';
 import { lineKey } from '../runs/idempotency-key.js';
 import { runKeys } from '../runs/keys.js';
 import type { Lease } from '../runs/lease.js';
 import type { RunRecord } from '../runs/record.js';
 import type { PartRecord } from '../runs/status.js';
+import { labelersOf } from './endings.js';
 import { readRows } from './read-rows.js';
 import type { FailureRow, ResultRow } from './rows.js';
 import { parsePartName, type Sink } from './sink.js';
@@ -19,9 +21,16 @@ const [rebuildPart, setBits] = [script('rebuild-part'), script('set-bits')];
 /** Bytes of a bit map that are written at a time. */
 const BITS_AT_ONCE = 256 << 10;
 
+export interface Rebuilt {
+  /** Lines that had ended. */
+  lines: number;
+  /** Counts that are to be set, beside those that are summed up. */
+  counts: Record<string, number>;
+}
+
 /**
  * Gives a run that Redis has lost its memory back from the parts that it left: bits, counts and part numbers. Only
- * for a run that has just been put on record and has produced nothing. Resolves to how many lines had ended; to null when
+ * for a run that has just been put on record and has produced nothing. Resolves to null when
  * the lease was lost on the way: whoever has it now does it. What is counted is written once for each part, and a bit map
  * in blocks: the cost in Redis does not follow the rows.
  */
@@ -32,7 +41,7 @@ export async function rebuildFromParts(
   sink: Sink,
   log: Logger,
   lease: Lease,
-): Promise<number | null> {
+): Promise<Rebuilt | null> {
   const keys = runKeys(prefix, record.id);
   const sourceIndex = new Map(record.manifest.sources.map((name, index) => [name, index]));
   const bits = record.manifest.sources.map(() => createBits());
@@ -40,6 +49,7 @@ export async function rebuildFromParts(
   const shared = new Set<string>();
   const failed = new Map<string, number>();
   let lines = 0;
+  let [dearest, mostLabelers] = [0, 0];
   for (const name of await sink.listParts(record.id)) {
     if (lease.signal.aborted) return null;
     const isResults = parsePartName(name)?.kind === 'results';
@@ -74,7 +84,13 @@ export async function rebuildFromParts(
       const counted = shared.has(row.task_id);
       if (!ownKey) shared.add(row.task_id);
       tally.add(keys.counts, 'settled');
-      tally.add(keys.counts, 'cost_sats', counted ? 0 : Math.round(row.cost_sats ?? 0));
+      const cost = counted ? 0 : Math.round(row.cost_sats ?? 0);
+      tally.add(keys.counts, 'cost_sats', cost);
+      tally.add(keys.counts, costDayField(settledMs(row)), cost);
+      if (row.cost_sats === null && !counted) tally.add(keys.counts, 'unpriced');
+      const { labelers } = labelersOf(row);
+      dearest = Math.max(dearest, labelers?.sats ?? 0);
+      mostLabelers = Math.max(mostLabelers, labelers?.count ?? 0);
       tally.add(keys.labels, row.consensus_label ?? '(none)');
       tally.add(keys.history, confidenceField(row.confidence));
     }
@@ -93,9 +109,11 @@ export async function rebuildFromParts(
     for (let from = 0; from < bytes.length; from += BITS_AT_ONCE)
       if (!(await writeBits(source, from, bytes.subarray(from, from + BITS_AT_ONCE)))) return null;
   }
+  const counts: Rebuilt['counts'] =
+    lines > 0 ? { accepted: 1, labeler_sats: dearest, labelers: mostLabelers } : {};
   if (lines > 0)
     log.warn({ run: record.id, lines }, 'Redis had lost this run; it goes on from the parts in --out');
-  return lines;
+  return { lines, counts };
 
   /** False when the lease is lost. */
   async function write(part: PartRecord, tally: ReturnType<typeof createTally>): Promise<boolean> {
@@ -110,6 +128,12 @@ export async function rebuildFromParts(
   async function writeBits(source: number, from: number, bytes: Buffer): Promise<boolean> {
     return (await setBits.run(redis, [keys.lease, keys.ended(source)], [lease.token, from, bytes])) === 1;
   }
+}
+
+/** When a row's task was paid; now, where that cannot be told. */
+function settledMs({ settled_at: at }: ResultRow): number {
+  const ms = typeof at === 'number' ? (at < 1e11 ? at * 1000 : at) : Date.parse(at ?? '');
+  return Number.isFinite(ms) ? ms : Date.now();
 }
 
 function createTally() {

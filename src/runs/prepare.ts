@@ -24,10 +24,10 @@ import {
   specDigestOf,
   type TaskOptions,
   updateKey,
-  updatePolicy,
 } from './record.js';
 import { hasBoughtNothing, refuseOtherPlace, refuseOtherRun, refuseOtherStream } from './refuse.js';
 import type { RunSummary } from './status.js';
+import { askPolicy } from './tune.js';
 
 const script = (name: string) => defineScript(new URL(`./scripts/${name}.lua`, import.meta.url));
 const [forgetProgress, setReady] = [script('forget-progress'), script('make-ready')];
@@ -86,13 +86,12 @@ export async function prepareRun(
   if (mayClaim(known, marker)) await sink.claim(known ?? wanted, madeOf(wanted, manifest));
   const { record } = await createRun(redis, prefix, wanted);
   if (record.sinkId !== wanted.sinkId && known === null) await sink.claim(record, madeOf(record, manifest));
+  const policy = await askPolicy(redis, prefix, id, request.policy);
   // `runs --prune` may take an ended run away at any step.
-  const isThere =
-    (await updatePolicy(redis, prefix, id, request.policy)) &&
-    (await makeReady(redis, prefix, record, sink, log));
-  if (!isThere) return prepareRun(redis, prefix, request, log);
+  if (policy === null || !(await makeReady(redis, prefix, record, sink, log)))
+    return prepareRun(redis, prefix, request, log);
   if (!isStream) await rememberManifest(redis, prefix, identity, { run: id, version: manifest.version });
-  return { kind: 'go', record: { ...record, keyFingerprint: wanted.keyFingerprint, policy: request.policy } };
+  return { kind: 'go', record: { ...record, keyFingerprint: wanted.keyFingerprint, policy } };
 }
 
 /** The run that was made of this manifest with these options, if it is still on record. */
@@ -206,9 +205,10 @@ async function makeReady(
       const progress = [counts, failures, labels, parts, history, examples, ...bits];
       for (let from = 0; from < progress.length; from += 1_000)
         await forgetProgress.run(redis, [keys.lease, ...progress.slice(from, from + 1_000)], [lease.token]);
-      const lines = await rebuildFromParts(redis, prefix, record, sink, log, lease);
-      if (lines === null) continue;
-      await setReady.run(redis, [keys.lease, keys.record, keys.counts], [lease.token, lines > 0 ? 1 : 0]);
+      const rebuilt = await rebuildFromParts(redis, prefix, record, sink, log, lease);
+      if (rebuilt === null) continue;
+      const args = [lease.token, ...Object.entries(rebuilt.counts).flat()];
+      await setReady.run(redis, [keys.lease, keys.record, keys.counts], args);
     } finally {
       await lease.release();
     }

@@ -34,6 +34,13 @@ export interface RunPolicy {
   maxFailures: { count: number } | { share: number } | null;
   /** Most tasks to buy. */
   budget: number | null;
+  /** Most sats to spend, on the run and on each day (UTC). Absent in runs of earlier versions, as are the next two. */
+  spend?: number | null;
+  spendPerDay?: number | null;
+  /** Sats that a label is expected to cost, before the run has seen a price. */
+  priceSats?: number | null;
+  /** When tasks are submitted, as `formatHours` writes it, with its zone. */
+  hours?: string | null;
   retryForMs: number;
   partSizeBytes: number;
   partAgeMs: number;
@@ -168,9 +175,6 @@ export async function createRun(
 async function update(redis: RedisClient, prefix: string, id: string, fields: Record<string, string>) {
   return (await updateScript.run(redis, [runKeys(prefix, id).record], Object.entries(fields).flat())) === 1;
 }
-
-export const updatePolicy = (redis: RedisClient, prefix: string, id: string, policy: RunPolicy) =>
-  update(redis, prefix, id, { policy: JSON.stringify(policy) });
 
 /** `summary.json` is written. */
 export const noteSummedUp = (redis: RedisClient, prefix: string, id: string) =>

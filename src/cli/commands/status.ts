@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Store } from '../../open-pipeline.js';
-import { allowedRate } from '../../runs/allowed-rate.js';
+import { readBudget } from '../../runs/allowed-rate.js';
 import { readRun } from '../../runs/read-status.js';
 import type { RunRecord } from '../../runs/record.js';
 import type { RunStatus } from '../../runs/status.js';
+import { waitOf } from '../../runs/wait-of.js';
 import { storeOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
 import { findRun, withStore } from '../session.js';
@@ -31,5 +32,6 @@ export const status: CommandDefinition = {
 async function statusOf(store: Store, prefix: string, record: RunRecord): Promise<RunStatus> {
   const reading = await readRun(store.redis, prefix, record.id, { withParts: true });
   if (reading === null) throw new Error(`run ${record.id} is gone`);
-  return { ...reading.status, rate: await allowedRate(store.redis, prefix, record) };
+  const budget = await readBudget(store.redis, prefix, record);
+  return { ...reading.status, ...waitOf(reading, budget), rate: budget.rate };
 }
