@@ -23,6 +23,7 @@ import { pausedQueues, transition } from '../runs/transition.js';
 import { createBudgetWatch, spendIsSpent, spendMessage } from './budget-spent.js';
 import { CallHeldError, type ConsumedRun } from './gateway-call.js';
 import { pollProcessor } from './poll.js';
+import { createReach } from './reach.js';
 import { submitProcessor } from './submit.js';
 
 const TICK_MS = 1_000;
@@ -90,6 +91,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       left -= lines;
       if (left <= 0) endRest();
     }),
+    reach: createReach(),
     holdUntil(time) {
       holds.fleetUntil = Math.max(holds.fleetUntil, time);
       applyHolds();
@@ -185,6 +187,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   async function act(reading: RunReading): Promise<void> {
     const { state: before } = run.record;
     run.record = { ...reading.record, manifest: record.manifest };
+    run.reach.read(reading);
     const { state, reason, policy } = reading.record;
     const want = pausedQueues(state, reason);
     if (reading.ownWait !== null) want.submit = true;

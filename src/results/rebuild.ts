@@ -21,16 +21,9 @@ const [rebuildPart, setBits] = [script('rebuild-part'), script('set-bits')];
 /** Bytes of a bit map that are written at a time. */
 const BITS_AT_ONCE = 256 << 10;
 
-export interface Rebuilt {
-  /** Lines that had ended. */
-  lines: number;
-  /** Counts that are to be set, beside those that are summed up. */
-  counts: Record<string, number>;
-}
-
 /**
  * Gives a run that Redis has lost its memory back from the parts that it left: bits, counts and part numbers. Only
- * for a run that has just been put on record and has produced nothing. Resolves to null when
+ * for a run that has just been put on record and has produced nothing. Resolves to how many lines had ended; to null when
  * the lease was lost on the way: whoever has it now does it. What is counted is written once for each part, and a bit map
  * in blocks: the cost in Redis does not follow the rows.
  */
@@ -41,7 +34,7 @@ export async function rebuildFromParts(
   sink: Sink,
   log: Logger,
   lease: Lease,
-): Promise<Rebuilt | null> {
+): Promise<number | null> {
   const keys = runKeys(prefix, record.id);
   const sourceIndex = new Map(record.manifest.sources.map((name, index) => [name, index]));
   const bits = record.manifest.sources.map(() => createBits());
@@ -109,11 +102,9 @@ export async function rebuildFromParts(
     for (let from = 0; from < bytes.length; from += BITS_AT_ONCE)
       if (!(await writeBits(source, from, bytes.subarray(from, from + BITS_AT_ONCE)))) return null;
   }
-  const counts: Rebuilt['counts'] =
-    lines > 0 ? { accepted: 1, labeler_sats: dearest, labelers: mostLabelers } : {};
   if (lines > 0)
     log.warn({ run: record.id, lines }, 'Redis had lost this run; it goes on from the parts in --out');
-  return { lines, counts };
+  return lines;
 
   /** False when the lease is lost. */
   async function write(part: PartRecord, tally: ReturnType<typeof createTally>): Promise<boolean> {
@@ -121,6 +112,8 @@ export async function rebuildFromParts(
     const placeOf = (key: string) => 3 + hashes.indexOf(key);
     const counts = [...tally.all()].map(({ key, field, n }) => [placeOf(key), field, n]);
     const texts = [...tally.examples].map(([field, json]) => [placeOf(keys.examples), field, json]);
+    for (const [field, most] of Object.entries({ labeler_sats: dearest, labelers: mostLabelers }))
+      texts.push([placeOf(keys.counts), field, String(most)]);
     const args = [lease.token, JSON.stringify(part), counts.length, ...counts.flat(), ...texts.flat()];
     return (await rebuildPart.run(redis, [keys.lease, keys.parts, ...hashes], args)) === 1;
   }

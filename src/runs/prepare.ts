@@ -86,8 +86,8 @@ export async function prepareRun(
   if (mayClaim(known, marker)) await sink.claim(known ?? wanted, madeOf(wanted, manifest));
   const { record } = await createRun(redis, prefix, wanted);
   if (record.sinkId !== wanted.sinkId && known === null) await sink.claim(record, madeOf(record, manifest));
-  const policy = await askPolicy(redis, prefix, id, request.policy);
   // `runs --prune` may take an ended run away at any step.
+  const policy = await askPolicy(redis, prefix, id, request.policy);
   if (policy === null || !(await makeReady(redis, prefix, record, sink, log)))
     return prepareRun(redis, prefix, request, log);
   if (!isStream) await rememberManifest(redis, prefix, identity, { run: id, version: manifest.version });
@@ -205,10 +205,9 @@ async function makeReady(
       const progress = [counts, failures, labels, parts, history, examples, ...bits];
       for (let from = 0; from < progress.length; from += 1_000)
         await forgetProgress.run(redis, [keys.lease, ...progress.slice(from, from + 1_000)], [lease.token]);
-      const rebuilt = await rebuildFromParts(redis, prefix, record, sink, log, lease);
-      if (rebuilt === null) continue;
-      const args = [lease.token, ...Object.entries(rebuilt.counts).flat()];
-      await setReady.run(redis, [keys.lease, keys.record, keys.counts], args);
+      const lines = await rebuildFromParts(redis, prefix, record, sink, log, lease);
+      if (lines === null) continue;
+      await setReady.run(redis, [keys.lease, keys.record, keys.counts], [lease.token, lines > 0 ? 1 : 0]);
     } finally {
       await lease.release();
     }
