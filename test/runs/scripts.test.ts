@@ -299,7 +299,7 @@ const CASES: Record<string, Case> = {
       await redis.hset(keys.record, 'state', 'running');
     },
     keys: (keys) => [keys.lease, keys.record, keys.counts],
-    args: ['token', 'accepted', 1],
+    args: ['token', 1],
     effect: { run: { state: 'running', ready: '1' }, counts: { accepted: '1' } },
     answers: [1],
   },
