@@ -21,6 +21,7 @@ import { runKeys } from './runs/keys.js';
 import { type Prepared, prepareRun } from './runs/prepare.js';
 import { type RunReading, readRun } from './runs/read-status.js';
 import type { RunPolicy, RunRecord, TaskOptions } from './runs/record.js';
+import { COMMANDS } from './runs/states.js';
 import type { BlockReason, RunStatus, RunSummary } from './runs/status.js';
 import { transition } from './runs/transition.js';
 import { waitOf } from './runs/wait-of.js';
@@ -226,8 +227,7 @@ export async function followRun(
   const keys = runKeys(pipeline.prefix, record.id);
   const before = await throughWeather(() => readRun(pipeline.redis, pipeline.prefix, record.id), options);
   if (before?.summedUp) return outcomeOf(pipeline, before);
-  // The same command again is how a blocked run goes on.
-  if (record.state === 'blocked')
+  if (COMMANDS.run[record.state] === 'running')
     await throughWeather(() => transition(pipeline.redis, keys, 'running'), options);
   options.onStart?.(record);
   const consumer = createConsumer(pipeline, record);
@@ -298,7 +298,7 @@ async function watch(
       });
       if (reading === null) throw new Error('the run is gone from Redis');
       last = reading;
-      const budget = await pipeline.budget.snapshot();
+      const budget = await throughWeather(() => pipeline.budget.snapshot(), { signal });
       reading.status.rate = budget.rate;
       Object.assign(reading.status, waitOf(reading, budget));
       show(reading.status, reading.read.lines, reading.present.consumers);
@@ -323,5 +323,6 @@ async function outcomeOf(pipeline: Pipeline, reading: RunReading): Promise<RunOu
     record.state === 'blocked' && record.reason !== null
       ? { reason: record.reason, message: record.message ?? record.reason }
       : null;
-  return { summary: await summaryNow(pipeline, reading), out: record.out, blocked };
+  const summary = await throughWeather(() => summaryNow(pipeline, reading));
+  return { summary, out: record.out, blocked };
 }

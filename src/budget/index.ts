@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
-import { duplicateOf, type RedisClient } from '../redis/connection.js';
+import type { RedisClient } from '../redis/connection.js';
+import { subscribe } from '../redis/subscribe.js';
 import type { News } from './ask.js';
 import { createBudgetOf } from './budget.js';
 import { systemClock } from './clock.js';
@@ -41,11 +42,8 @@ export function createBudget({ redis, key, ...rest }: BudgetOptions): Budget {
   });
 }
 
+/** News that are lost with a connection are brought by the next ask. */
 const subscribeTo = (redis: RedisClient, key: string) => async (listener: (news: News) => void) => {
-  const channel = newsChannel(key);
-  const subscriber: RedisClient = duplicateOf(redis);
-  subscriber.on('error', () => {}); // ioredis reconnects by itself, and the next ask brings what was missed
-  subscriber.on('message', (_channel, message) => listener(JSON.parse(message) as News));
-  await subscriber.subscribe(channel);
-  return async () => subscriber.disconnect();
+  const end = await subscribe(redis, newsChannel(key), (message) => listener(JSON.parse(message) as News));
+  return async () => end();
 };

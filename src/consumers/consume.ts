@@ -5,6 +5,7 @@ import { createPolls } from '../polling/polls.js';
 import { bringForward } from '../queues/bring-forward.js';
 import type { ChunkData } from '../queues/chunk.js';
 import { openQueues, requestFlush } from '../queues/queues.js';
+import { shortenLocks } from '../queues/shorten-locks.js';
 import { createWorker, type RunWorker } from '../queues/worker.js';
 import { throughWeather } from '../redis/weather.js';
 import { allEnded, finishRun, tooManyFailures, toSumUp } from '../results/finish.js';
@@ -22,6 +23,7 @@ import { pausedQueues, transition } from '../runs/transition.js';
 import { createBudgetWatch, spendIsSpent, spendMessage } from './budget-spent.js';
 import { CallHeldError, type ConsumedRun } from './gateway-call.js';
 import { pollProcessor } from './poll.js';
+import { createReach } from './reach.js';
 import { submitProcessor } from './submit.js';
 
 const TICK_MS = 1_000;
@@ -29,6 +31,8 @@ const CLOSE_DEADLINE_MS = 10_000;
 /** Results that no process can make durable: past this many parts' worth the run blocks. */
 const UNFLUSHED_PARTS = 4;
 const SINK_TRIES = 5;
+/** By so much Redis' clock must have lagged behind to count as set back. */
+const SET_BACK_MS = 1_000;
 
 export interface Consumer {
   readonly record: RunRecord;
@@ -64,8 +68,8 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   // Every waiting submission listens.
   setMaxListeners(0, closed.signal);
   let sinkErrors = 0;
-  /** How far Redis' clock is ahead of this host's. */
-  let clockAheadMs = 0;
+  /** How far Redis' clock is ahead of this host's; null until it is known. */
+  let clockAheadMs: number | null = null;
   let failure: Error | null = null;
   /** Lines that had not ended at the last look, less those that this process has ended since. */
   let left = 0;
@@ -82,11 +86,12 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       concurrency: pipeline.concurrency,
     }),
     submitting: 0,
-    now: () => Math.round(Date.now() + clockAheadMs),
+    now: () => Math.round(Date.now() + (clockAheadMs ?? 0)),
     recorder: createRecorder(redis, keys, pipeline.metrics, (lines) => {
       left -= lines;
       if (left <= 0) endRest();
     }),
+    reach: createReach(),
     holdUntil(time) {
       holds.fleetUntil = Math.max(holds.fleetUntil, time);
       applyHolds();
@@ -182,6 +187,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   async function act(reading: RunReading): Promise<void> {
     const { state: before } = run.record;
     run.record = { ...reading.record, manifest: record.manifest };
+    run.reach.read(reading);
     const { state, reason, policy } = reading.record;
     const want = pausedQueues(state, reason);
     if (reading.ownWait !== null) want.submit = true;
@@ -231,7 +237,9 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     await ledger.flush();
     const reading = await readRun(redis, prefix, record.id);
     if (reading !== null) {
+      const before = clockAheadMs;
       clockAheadMs = reading.nowMs - Date.now();
+      if (before === null || clockAheadMs < before - SET_BACK_MS) await shortenLocks(redis, keys);
       left = reading.status.lines - reading.status.settled - reading.status.failed;
     }
     await tell(reading);

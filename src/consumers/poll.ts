@@ -132,10 +132,10 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
       });
     pipeline.metrics.polls.inc({ outcome: 'pending' });
     pipeline.metrics.pending(ageMs);
-    // Whatever had kept polls from an answer is over.
-    const { backoff: over, ...rest } = line;
+    // Whatever had kept polls from an answer is over. A task of the future is as old as it can be shown to be.
+    const { backoff: over, ...rest } = { ...line, at: Math.min(line.at, run.now()) };
     const keepsAge = run.polls.pending(rest, ageMs);
-    const next = keepsAge ? { ...rest, seen: ageMs } : over === undefined ? line : rest;
+    const next = keepsAge ? { ...rest, seen: ageMs } : over === undefined && ageMs >= 0 ? line : rest;
     const awaitsDelivery = line.awaitsDelivery === true && !told;
     return {
       kind: 'later',
@@ -145,7 +145,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
   }
 
   function settled(source: number, line: PolledLine, result: SettledResult, by: 'poll' | 'webhook'): Outcome {
-    const ageMs = run.now() - line.at;
+    const ageMs = Math.max(0, run.now() - line.at);
     run.polls.settled(line, result, ageMs);
     const wrong = line.key === undefined ? null : wrongLabel(line, result);
     if (wrong !== null) return failed(source, line, { code: 'key_conflict', message: wrong });

@@ -17,6 +17,7 @@ import { hintTask, wake } from '../webhooks/tasks.js';
 import { admitChunk, aWhile } from './admission.js';
 import { blockRun, type ConsumedRun, callGateway, heldForMs, isHeld, nextBackoff } from './gateway-call.js';
 import { type LineOutcome, processChunk } from './process-chunk.js';
+import { neverReached } from './reach.js';
 import { labelersAsked, taskOf } from './task-of.js';
 import { type Trouble, troubleOf, whyOf, wrongEndpoint } from './trouble.js';
 
@@ -105,7 +106,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
           if (fresh) await unadmit(redis, keys, source, [line.line]);
           return { kind: 'later', line, delayMs: heldForMs(run, error) };
         }
-        const trouble = troubleOf(error, 'submit');
+        const trouble = neverReached(run, error) ?? troubleOf(error, 'submit');
         if (trouble === null) throw error;
         // The budget has been told: the next slot comes when the fleet goes on.
         if (trouble.kind !== 'rate_limited') return handle(trouble, source, line, fresh);

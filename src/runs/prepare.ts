@@ -29,7 +29,8 @@ import { hasBoughtNothing, refuseOtherPlace, refuseOtherRun, refuseOtherStream }
 import type { RunSummary } from './status.js';
 import { askPolicy } from './tune.js';
 
-const forgetProgress = defineScript(new URL('./scripts/forget-progress.lua', import.meta.url));
+const script = (name: string) => defineScript(new URL(`./scripts/${name}.lua`, import.meta.url));
+const [forgetProgress, setReady] = [script('forget-progress'), script('make-ready')];
 
 export interface RunRequest {
   manifest: Manifest;
@@ -85,9 +86,10 @@ export async function prepareRun(
   if (mayClaim(known, marker)) await sink.claim(known ?? wanted, madeOf(wanted, manifest));
   const { record } = await createRun(redis, prefix, wanted);
   if (record.sinkId !== wanted.sinkId && known === null) await sink.claim(record, madeOf(record, manifest));
+  // `runs --prune` may take an ended run away at any step.
   const policy = await askPolicy(redis, prefix, id, request.policy);
-  if (policy === null) return prepareRun(redis, prefix, request, log);
-  await makeReady(redis, prefix, record, sink, log);
+  if (policy === null || !(await makeReady(redis, prefix, record, sink, log)))
+    return prepareRun(redis, prefix, request, log);
   if (!isStream) await rememberManifest(redis, prefix, identity, { run: id, version: manifest.version });
   return { kind: 'go', record: { ...record, keyFingerprint: wanted.keyFingerprint, policy } };
 }
@@ -175,30 +177,37 @@ function mayClaim(known: RunRecord | null, marker: Marker | null): boolean {
   return marker === null && (known.sinkHost === hostname() || /^[a-z0-9]+:\/\//i.test(known.out));
 }
 
-/** The first of a run's processes rebuilds it from its parts, if there are any; the others wait for that. */
+/**
+ * The first of a run's processes rebuilds it from its parts, if there are any; the others wait for that. Resolves to false
+ * when the run is on record no more.
+ */
 async function makeReady(
   redis: RedisClient,
   prefix: string,
   record: RunRecord,
   sink: Sink,
   log: Logger,
-): Promise<void> {
+): Promise<boolean> {
   const keys = runKeys(prefix, record.id);
-  while ((await redis.hget(keys.record, 'ready')) !== '1') {
+  for (;;) {
+    const [id, ready] = await redis.hmget(keys.record, 'id', 'ready');
+    if (id === null || ready === '1') return id !== null;
     const lease = await takeLease(redis, keys);
     if (lease === null) {
       await sleep(200);
       continue;
     }
     try {
+      // Whoever forgets the run takes the lease away with it: from here on nothing is written that would be left over.
+      if ((await redis.exists(keys.record)) === 0) continue;
       const bits = record.manifest.sources.flatMap((_name, index) => bitKeys(keys, index));
       const { counts, failures, labels, parts, history, examples } = keys;
       const progress = [counts, failures, labels, parts, history, examples, ...bits];
       for (let from = 0; from < progress.length; from += 1_000)
         await forgetProgress.run(redis, [keys.lease, ...progress.slice(from, from + 1_000)], [lease.token]);
-      await rebuildFromParts(redis, prefix, record, sink, log, lease.signal);
-      lease.signal.throwIfAborted();
-      await redis.hset(keys.record, 'ready', 1);
+      const lines = await rebuildFromParts(redis, prefix, record, sink, log, lease);
+      if (lines === null) continue;
+      await setReady.run(redis, [keys.lease, keys.record, keys.counts], [lease.token, lines > 0 ? 1 : 0]);
     } finally {
       await lease.release();
     }

@@ -176,6 +176,10 @@ async function update(redis: RedisClient, prefix: string, id: string, fields: Re
   return (await updateScript.run(redis, [runKeys(prefix, id).record], Object.entries(fields).flat())) === 1;
 }
 
+/** `summary.json` is written. */
+export const noteSummedUp = (redis: RedisClient, prefix: string, id: string) =>
+  update(redis, prefix, id, { summed_up: '1' });
+
 /** The run is another key's from now on. */
 export const updateKey = (redis: RedisClient, prefix: string, id: string, fingerprint: string) =>
   update(redis, prefix, id, { key_fingerprint: fingerprint });

@@ -1,10 +1,12 @@
 import { readdirSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { RedisClient } from '../../src/redis/connection.js';
 import { defineScript, type ScriptArgument } from '../../src/redis/scripts.js';
 import { costDayField } from '../../src/runs/envelope.js';
 import { type RunKeys, runKeys } from '../../src/runs/keys.js';
+import { takeLease } from '../../src/runs/lease.js';
 import { admit } from '../../src/runs/scripts.js';
+import { reopen } from '../../src/runs/transition.js';
 import { pipelineTo } from '../pipeline/harness.js';
 
 const DIRECTORY = new URL('../../src/runs/scripts/', import.meta.url);
@@ -116,7 +118,8 @@ const CASES: Record<string, Case> = {
     again: { 'contested:0': bits(1, 2) },
   },
   'all-told': {
-    before: (redis, keys) => redis.hset(keys.consumers, { there: '1:9999999999999:0', gone: '0:1:0' }),
+    before: (redis, keys) =>
+      redis.hset(keys.consumers, { there: `1:${Date.now()}:0`, gone: '0:1:0', future: '0:9999999999999:0' }),
     keys: (keys) => [keys.consumers],
     args: [4_000],
     effect: { consumers: { there: '1:now:0' } },
@@ -150,6 +153,16 @@ const CASES: Record<string, Case> = {
     args: ['k1', '0:2:a', 'k2', '0:3:b', 'k2', '0:4:c'],
     effect: { 'keys:2': { k2: '0:3:b' } },
     answers: [['0:1:a', '', '0:3:b']],
+  },
+  'clear-ended': {
+    async before(redis, keys) {
+      await redis.set(keys.lease, 'token');
+      await setBits(redis, keys.ended(0), 0, 1, 2);
+    },
+    keys: (keys) => [keys.lease, keys.ended(0)],
+    args: ['token', 1, 2, 3],
+    effect: { 'ended:0': bits(0) },
+    answers: [2, 0],
   },
   'commit-plan': {
     async before(redis, keys) {
@@ -280,12 +293,44 @@ const CASES: Record<string, Case> = {
     effect: { seen: { sender: '1' }, 'settle-times': { a: '15', b: '2', sum: '1005' } },
     answers: [expect.arrayContaining(['a', '15', 'b', '2'])],
   },
+  'make-ready': {
+    async before(redis, keys) {
+      await redis.set(keys.lease, 'token');
+      await redis.hset(keys.record, 'state', 'running');
+    },
+    keys: (keys) => [keys.lease, keys.record, keys.counts],
+    args: ['token', 1],
+    effect: { run: { state: 'running', ready: '1' }, counts: { accepted: '1' } },
+    answers: [1],
+  },
+  'note-end': {
+    before: (redis, keys) => redis.hset(keys.record, 'state', 'running'),
+    keys: (keys) => [keys.record],
+    args: ['2026-01-01T00:00:00Z'],
+    effect: { run: { state: 'running', ended_at: '2026-01-01T00:00:00Z' } },
+    answers: ['2026-01-01T00:00:00Z'],
+  },
   'publish-plan': {
     before: (redis, keys) => entry(redis, keys, ENTRY, '{}'),
     keys: (keys) => [keys.plan, keys.results],
     args: ['the plan', ENTRY],
     effect: { plan: Buffer.from('the plan').toString('hex') },
     answers: ['the plan'],
+  },
+  'rebuild-part': {
+    async before(redis, keys) {
+      await redis.set(keys.lease, 'token');
+      await redis.hset(keys.counts, 'settled', 3);
+      await redis.rpush(keys.parts, '{"name":"p1"}');
+    },
+    keys: (keys) => [keys.lease, keys.parts, keys.counts, keys.examples],
+    args: ['token', '{"name":"p2"}', 2, 3, 'settled', 4, 3, 'bought', 5, 4, '1:rejected', '{"line":1}'],
+    effect: {
+      parts: ['{"name":"p1"}', '{"name":"p2"}'],
+      counts: { settled: '7', bought: '5' },
+      examples: { '1:rejected': '{"line":1}' },
+    },
+    answers: [1],
   },
   // One settled row more than is counted, none in flight but line 4 of the second source, and lines miscounted.
   recount: {
@@ -312,7 +357,7 @@ const CASES: Record<string, Case> = {
         ...{ unflushed_rows: '1', bought: '4' },
       },
     },
-    answers: [1],
+    answers: [4],
   },
   release: {
     before: (redis, keys) => redis.set(keys.lease, 'token'),
@@ -361,6 +406,16 @@ const CASES: Record<string, Case> = {
       run: { state: 'running', policy: '{"spend":2}', tuned: '{"spend":{}}', policy_set_by: 'this call' },
       changes: ['{"what":"spend"}'],
     },
+    answers: [1],
+  },
+  'set-bits': {
+    async before(redis, keys) {
+      await redis.set(keys.lease, 'token');
+      await setBits(redis, keys.ended(0), 0);
+    },
+    keys: (keys) => [keys.lease, keys.ended(0)],
+    args: ['token', 1, Buffer.from([0x80])],
+    effect: { 'ended:0': bits(0, 8) },
     answers: [1],
   },
   transition: {
@@ -502,4 +557,54 @@ test('an admission that was answered twice stays: nobody knows which of the two 
   const unadmit = defineScript(new URL('unadmit.lua', DIRECTORY));
   expect(await unadmit.run(redis, [keys.admitted(0), keys.contested(0), keys.counts], [0, 1])).toBe(1);
   expect(await redis.hmget(keys.counts, 'in_flight', 'bought')).toEqual(['1', '1']);
+});
+
+describe('a lease that has gone to another process is a fence', () => {
+  const FENCED = [
+    ...['checkpoint', 'clear-ended', 'forget-progress', 'make-ready', 'rebuild-part', 'recount', 'set-bits'],
+  ];
+  test.each(FENCED)('%s changes nothing', async (name) => {
+    const { before, keys: keysOf, args } = CASES[name] ?? expect.fail(name);
+    const { redis, keys } = await open();
+    await before(redis, keys);
+    await redis.set(keys.lease, 'another');
+    const untouched = await dump(redis, keys);
+    await defineScript(new URL(`${name}.lua`, DIRECTORY)).run(redis, keysOf(keys), args);
+    expect(await dump(redis, keys)).toEqual(untouched);
+  });
+
+  test('also when Redis has lost all it knew: no holding has the token of one before', async () => {
+    const { redis, keys } = await open();
+    const tokens = new Set<string>();
+    for (let n = 0; n < 3; n += 1) {
+      const lease = await takeLease(redis, keys);
+      tokens.add(lease?.token ?? '');
+      // Lost with Redis, and not released: the holder sleeps.
+      await redis.del(keys.lease);
+      onTestFinished(() => lease?.release());
+    }
+    expect(tokens.size).toBe(3);
+    for (const token of tokens) expect(token).toMatch(/^[0-9a-f]{24}$/);
+  });
+});
+
+test.each(['running', 'paused', 'blocked'])('a run that is %s is not opened: that stands', async (state) => {
+  const { redis, keys } = await open();
+  await redis.hset(keys.record, { ...running(), state, reason: 'said' });
+  await redis.hset(keys.cursor, { line: 10 });
+  const untouched = await dump(redis, keys);
+  expect(await reopen(redis, keys)).toBe(false);
+  expect(await dump(redis, keys)).toEqual(untouched);
+});
+
+test('costs that no number holds do not end the script half done', async () => {
+  const { redis, keys } = await open();
+  const most = '9223372036854775807';
+  await redis.hset(keys.counts, 'cost_sats', most);
+  const endLinesScript = defineScript(new URL('end-lines.lua', DIRECTORY));
+  const { keys: keysOf } = CASES['end-lines'] ?? expect.fail();
+  const args = [3, 975, 3, ...ending(0, 'settled', 'cat', 2_100_000_000_000_000, 's3')];
+  for (const answer of ['1', '0']) expect(await endLinesScript.run(redis, keysOf(keys), args)).toBe(answer);
+  expect(await redis.hmget(keys.counts, 'settled', 'cost_sats')).toEqual(['1', most]);
+  expect(await redis.hgetall(keys.history)).toEqual({ s3: '1' });
 });

@@ -1,4 +1,5 @@
 import type { Pipeline } from '../../pipeline.js';
+import { isWeather } from '../../redis/weather.js';
 import type { followRun, RunOutcome, RunWatch } from '../../run.js';
 import { examplesOf } from '../../runs/history.js';
 import { runKeys } from '../../runs/keys.js';
@@ -91,7 +92,8 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
     });
   } catch (error) {
     const status = interrupt.status();
-    if (status === null || error !== interrupt.signal.reason) throw error;
+    // Redis may refuse just then: what was interrupted is not waited for.
+    if (status === null || (error !== interrupt.signal.reason && !isWeather(error))) throw error;
     progress.stop();
     tellInterrupted();
     return status;

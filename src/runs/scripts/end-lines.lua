@@ -12,6 +12,8 @@
 -- SETBIT comes first: a Redis that is out of memory refuses it before anything is written.
 --- @include "day.lua"
 local mostExamples, labelerSats, labelers = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+-- A sum that would overflow would end the script half done.
+local mostCost = 2 ^ 53
 local ended, out, bytes, left, unbought, cost = {}, 0, 0, 0, 0, 0
 local sharing, shared, unpriced = tonumber(redis.call('HGET', KEYS[4], 'shared') or 0) > 0, 0, 0
 local rows = {settled = {}, failed = {}}
@@ -49,6 +51,7 @@ for i = 4, #ARGV, 7 do
   end
 end
 if out == 0 then return table.concat(ended) end
+cost = math.min(cost, mostCost - tonumber(redis.call('HGET', KEYS[4], 'cost_sats') or 0))
 
 for kind, some in pairs(rows) do
   if #some > 0 then
