@@ -2,7 +2,6 @@ import { checkRows } from './check-rows.js';
 import { checkSummary } from './check-summary.js';
 import { checkTasks } from './check-tasks.js';
 import type { Evidence } from './evidence.js';
-import { groupBy } from './group.js';
 import { manifestLines } from './manifest-lines.js';
 import { readParts } from './parts.js';
 import { KINDS, type Kind, type Problem } from './problem.js';

@@ -1,8 +1,11 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { cli, startCli, TASK } from './cli.js';
 import { numbered, sandbox, tempDir, until, writeManifest } from './harness.js';
+
+// Each is one or more processes of its own, which a busy machine starts slowly.
+vi.setConfig({ testTimeout: 90_000 });
 
 /** What a new user may do wrong, or wonder about, in the first ten minutes. */
 const line = JSON.stringify({ data_url: 'https://images.example.org/1.jpg' });
@@ -83,7 +86,7 @@ describe('a run', () => {
     first.child.stderr?.on('data', (text) => {
       said += text;
     });
-    await until(() => gateway.stats().tasks >= 10, 'tasks', 25_000);
+    await until(() => gateway.stats().tasks >= 10, 'tasks', 60_000);
     const results = await cli(['results', 'r'], { cwd });
     expect([results.status, results.stdout]).toEqual([0, '']);
     expect(results.stderr).toMatch(
@@ -104,7 +107,7 @@ describe('a run', () => {
       `run ${manifest} --gateway-url ${gateway.url} --run-id r --question 'Which?' --options cat,dog --poll-delay 50ms --poll-max-delay 300ms --rate 40`,
     );
     await second.exit;
-  }, 60_000);
+  }, 150_000);
 
   test('with --quiet says after some seconds that the Gateway is waited for', async () => {
     const cwd = await tempDir();
@@ -116,10 +119,10 @@ describe('a run', () => {
       said += text;
     });
     const wait = 'asg-ingest: waiting for gateway: cannot reach http://127.0.0.1:1';
-    await until(() => said.includes(wait), 'a word about the Gateway', 25_000);
+    await until(() => said.includes(wait), 'a word about the Gateway', 60_000);
     run.kill('SIGINT');
     expect((await run.exit).status).toBe(130);
-  }, 40_000);
+  });
 
   test('whose Redis is away: one Ctrl-C ends it within seconds, and says how to go on', async () => {
     const cwd = await tempDir();
@@ -143,5 +146,5 @@ describe('a run', () => {
     // Without the mend it takes the 15 s that work in flight may take.
     expect(performance.now() - asked).toBeLessThan(12_000);
     expect(stderr).toContain('the same command again resumes where it stopped:\n  asg-ingest run ');
-  }, 40_000);
+  });
 });
