@@ -5,6 +5,8 @@ import { createConsumer } from './consumers/consume.js';
 import { usageError } from './errors.js';
 import { openManifest, removeOrphanSpools, removeSpools, spoolDirOf } from './manifest/index.js';
 import { wouldReadOwnResults } from './manifest/own-results.js';
+import { chooseLines } from './pilot/choose.js';
+import { pilotOut, refuseStream } from './pilot/chosen.js';
 import type { Pipeline } from './pipeline.js';
 import { checkFirstLines } from './producers/first-lines.js';
 import { keepProducing } from './producers/keep-producing.js';
@@ -68,6 +70,7 @@ export const runPolicy = (settings: Settings): RunPolicy => ({
   partAgeMs: settings.partAgeMs,
   compress: settings.compress,
   weight: settings.weight,
+  ...(settings.finishBy === null ? {} : { finishBy: settings.finishBy }),
 });
 
 /** The manifest opened and the run on record: the part of `run` that sends nothing. */
@@ -82,7 +85,9 @@ export async function prepare(
   const spoolDir = spoolDirOf(settings.dataDir);
   await removeOrphanSpools(spoolDir);
   const manifest = await openManifest(spec, { cwd, spoolDir, objectStores });
+  const { pilot: lines } = settings;
   try {
+    if (lines !== null) refuseStream(manifest);
     if (settings.out !== null && (await wouldReadOwnResults(spec, resolveOut(settings.out, cwd), cwd)))
       throw usageError(
         '--out',
@@ -99,9 +104,20 @@ export async function prepare(
       gateway: pipeline.origin,
       keyFingerprint: pipeline.keyFingerprint,
       runId: settings.runId,
-      out: (id: string) => resolveOut(settings.out ?? path.join('out', id), cwd),
+      out: (id: string) => {
+        const out = resolveOut(settings.out ?? path.join('out', id), cwd);
+        return lines === null || settings.out === null ? out : pilotOut(out, lines);
+      },
       openSink: pipeline.openSink ?? ((out: string) => openSink(out, objectStores)),
       ...(signal === undefined ? {} : { signal }),
+      ...(lines === null
+        ? {}
+        : {
+            pilot: {
+              lines,
+              choose: () => chooseLines(manifest, lines, { objectStores, ...(signal && { signal }) }),
+            },
+          }),
     };
     const prepared = await throughWeather(() => prepareRun(pipeline.redis, pipeline.prefix, request, log), {
       signal,

@@ -69,6 +69,7 @@ export const manifestOptions = [
   'until',
   'maxFailures',
   'budget',
+  'finishBy',
   'retryFor',
   'partSize',
   'partAge',

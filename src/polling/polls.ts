@@ -58,6 +58,8 @@ export interface Polls {
   pending(task: PolledTask, ageMs: number): boolean;
   /** Once a second. Where the plan is old, shares what was learned here, takes what others learned, and plans anew. */
   look(reading: RunReading): Promise<void>;
+  /** Shares what was learned here last: forecasts of other runs are made of it. */
+  end(): Promise<void>;
 }
 
 export interface PollsParts {
@@ -162,6 +164,9 @@ export function createPolls({
       const known = !ends ? 'nothing' : settledMs > 0 ? 'settle times' : 'the end';
       if (ends && known !== broughtForwardFor) await bringForward({ nextMs, safetyMs: polls.safetyMs });
       broughtForwardFor = known;
+    },
+    async end() {
+      if (fresh.size > 0) await share();
     },
   };
   return polls;

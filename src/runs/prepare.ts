@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { IngestError } from '../errors.js';
 import type { Manifest } from '../manifest/index.js';
+import { type Chosen, pilotId } from '../pilot/chosen.js';
 import type { RedisClient } from '../redis/connection.js';
 import { defineScript } from '../redis/scripts.js';
 import { rebuildFromParts } from '../results/rebuild.js';
@@ -41,6 +42,8 @@ export interface RunRequest {
   runId: string | null;
   out: (runId: string) => string;
   openSink: (out: string) => Sink;
+  /** A run of so many lines only. */
+  pilot?: { lines: number; choose: () => Promise<Chosen> };
   /** Ends the reading of standard input up to where the run had read it. */
   signal?: AbortSignal;
 }
@@ -64,9 +67,15 @@ export async function prepareRun(
   const isStream = manifest.uri === '-';
   const identity = manifestIdentity(manifest.identity, task, gateway);
   const onRecord = isStream ? null : await knownRun(redis, prefix, identity);
-  const id = request.runId ?? idOf(request, onRecord, isStream);
-  const wanted = recordOf(id, request, isStream);
+  const whole = request.runId ?? idOf(request, onRecord, isStream);
+  const { pilot } = request;
+  const id = pilot === undefined ? whole : pilotId(whole, pilot.lines);
   const known = await loadRun(redis, prefix, id);
+  const wanted = recordOf(id, request, isStream);
+  if (pilot !== undefined) {
+    wanted.pilot = { of: whole, lines: pilot.lines };
+    wanted.manifest.chosen = known?.manifest.chosen ?? (await pilot.choose());
+  }
   if (known !== null) {
     const rekeyed = known.keyFingerprint !== wanted.keyFingerprint;
     const mayRekey = rekeyed && (await hasBoughtNothing(redis, runKeys(prefix, id)));
@@ -88,7 +97,8 @@ export async function prepareRun(
   if (!(await updatePolicy(redis, prefix, id, request.policy)))
     return prepareRun(redis, prefix, request, log);
   await makeReady(redis, prefix, record, sink, log);
-  if (!isStream) await rememberManifest(redis, prefix, identity, { run: id, version: manifest.version });
+  if (!isStream && pilot === undefined)
+    await rememberManifest(redis, prefix, identity, { run: id, version: manifest.version });
   return { kind: 'go', record: { ...record, keyFingerprint: wanted.keyFingerprint, policy: request.policy } };
 }
 
@@ -129,6 +139,7 @@ function recordOf(id: string, request: RunRequest, isStream: boolean): RunRecord
       sources: manifest.sources.map((source) => source.name),
       digest: manifestDigestOf(manifest.sources, isStream),
       count: manifest.sources.length,
+      bytes: unpackedBytes(manifest),
     },
     task,
     policy: request.policy,
@@ -146,6 +157,9 @@ function recordOf(id: string, request: RunRequest, isStream: boolean): RunRecord
     endedAt: null,
   };
 }
+
+const unpackedBytes = ({ sources, bytes }: Manifest): number | null =>
+  sources.every(({ compression, spool }) => compression === null && spool === undefined) ? bytes : null;
 
 /** A place that cannot be looked into is told when it is claimed. */
 const readMarker = async (sink: Sink): Promise<Marker | null> =>
