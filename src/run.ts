@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Settings } from './config/index.js';
 import { createConsumer } from './consumers/consume.js';
 import { usageError } from './errors.js';
+import { watchForecast } from './forecast/watch.js';
 import { openManifest, removeOrphanSpools, removeSpools, spoolDirOf } from './manifest/index.js';
 import { wouldReadOwnResults } from './manifest/own-results.js';
 import { chooseLines } from './pilot/choose.js';
@@ -253,6 +254,7 @@ async function watch(
   { onStatus, quotaGraceMs = QUOTA_GRACE_MS }: RunWatch,
 ): Promise<RunReading> {
   let blockedSince: number | null = null;
+  const forecast = watchForecast(pipeline, consumer.record.id);
   let last: RunReading | null = null;
   let shown: { status: RunStatus; read: number } | null = null;
   const show = (status: RunStatus, read: number) => {
@@ -288,6 +290,7 @@ async function watch(
       const budget = await pipeline.budget.snapshot();
       reading.status.rate = budget.rate;
       Object.assign(reading.status, waitOf(reading, budget));
+      await forecast.look(reading);
       show(reading.status, reading.read.lines);
       if (signal.aborted) return reading;
       if (reading.summedUp) return reading;

@@ -1,7 +1,9 @@
 import type { ChainableCommander } from 'ioredis';
+import type { BudgetSnapshot } from '../budget/index.js';
+import { readForecast, tellForecast } from '../forecast/known.js';
 import type { RedisClient } from '../redis/connection.js';
 import { readTogether, redisNow } from '../redis/together.js';
-import { allowedRate } from '../runs/allowed-rate.js';
+import { budgetOf } from '../runs/allowed-rate.js';
 import { examplesOf, type FailureExample, type History, historyOf } from '../runs/history.js';
 import { runKeys, runsIndexKey } from '../runs/keys.js';
 import { askForRun, type RunReading, readingOf } from '../runs/read-status.js';
@@ -36,16 +38,26 @@ export async function readNewest(redis: RedisClient, prefix: string, most: numbe
   const [answers, nowMs] = await Promise.all([readTogether(redis, asks), redisNow(redis)]);
   const readings = answers.map((each) => readingOf(each, nowMs)).filter((reading) => reading !== null);
   // Runs of one key have one limit: it is asked for once.
-  const allowed = new Map<string, Promise<number | null>>();
-  const rateOf = ({ record }: RunReading) => {
+  const allowed = new Map<string, Promise<BudgetSnapshot>>();
+  const budgetFor = ({ record }: RunReading) => {
     if (record.endedAt !== null) return null;
     const key = `${record.keyFingerprint}@${record.gateway}`;
-    const asked = allowed.get(key) ?? allowedRate(redis, prefix, record);
+    const asked = allowed.get(key) ?? budgetOf(redis, prefix, record);
     allowed.set(key, asked);
     return asked;
   };
-  const runs = readings.map(async (reading) => ({ ...reading, allowed: await rateOf(reading) }));
+  const runs = readings.map(async (reading) => foretold(redis, prefix, reading, await budgetFor(reading)));
   return { runs: await Promise.all(runs), total };
+}
+
+async function foretold(
+  redis: RedisClient,
+  prefix: string,
+  reading: RunReading,
+  budget: BudgetSnapshot | null,
+): Promise<ShownRun> {
+  tellForecast(reading, await readForecast(redis, runKeys(prefix, reading.record.id), reading, budget));
+  return { ...reading, allowed: budget?.rate ?? null };
 }
 
 /** One run with its history, in one round trip; null when it is not on record. */
@@ -68,9 +80,9 @@ export async function readShown(
   ];
   const reading = readingOf(answers, nowMs);
   if (reading === null) return null;
+  const budget = reading.record.endedAt === null ? await budgetOf(redis, prefix, reading.record) : null;
   return {
-    ...reading,
-    allowed: reading.record.endedAt === null ? await allowedRate(redis, prefix, reading.record) : null,
+    ...(await foretold(redis, prefix, reading, budget)),
     history: historyOf(history),
     examples: examplesOf(examples),
   };

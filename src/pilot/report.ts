@@ -1,4 +1,5 @@
 import type { Settings } from '../config/index.js';
+import { rememberPlan } from '../forecast/known.js';
 import type { Pipeline } from '../pipeline.js';
 import { outlookOf } from '../plan/figures.js';
 import { readHistory } from '../plan/outlook.js';
@@ -8,6 +9,7 @@ import { type Range, whole, within } from '../plan/range.js';
 import { readRows } from '../results/read-rows.js';
 import type { ResultRow } from '../results/rows.js';
 import { openSink, parsePartName } from '../results/sink.js';
+import { runKeys } from '../runs/keys.js';
 import { loadRun, type RunRecord } from '../runs/record.js';
 import type { RunSummary } from '../runs/status.js';
 import { chosenLines, manifestLines } from './chosen.js';
@@ -69,6 +71,9 @@ export async function reportPilot(
     contentKeySaves: null,
   };
   const { fields, remarks } = await outlookOf(counted, settings, record.policy, { ...history, price }, null);
+  const { cost_sats, calls, seconds } = fields;
+  const planned = { by: 'pilot', at: new Date().toISOString(), cost_sats, calls, seconds } as const;
+  await rememberPlan(redis, runKeys(prefix, record.pilot.of), planned);
   return {
     of: record.pilot.of,
     lines,

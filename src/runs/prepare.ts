@@ -93,6 +93,8 @@ export async function prepareRun(
   // Claimed before anything is on record: a sink that cannot be written costs nothing.
   if (mayClaim(known, marker)) await sink.claim(known ?? wanted, madeOf(wanted, manifest));
   const { record } = await createRun(redis, prefix, wanted);
+  // What `plan` foretold is kept as long as the run.
+  await redis.persist(runKeys(prefix, id).planned);
   if (record.sinkId !== wanted.sinkId && known === null) await sink.claim(record, madeOf(record, manifest));
   if (!(await updatePolicy(redis, prefix, id, request.policy)))
     return prepareRun(redis, prefix, request, log);

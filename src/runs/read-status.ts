@@ -110,10 +110,12 @@ export function readingOf(answers: unknown[], nowMs: number): RunReading | null 
     cost_sats: count('cost_sats'),
     labels: numbers(labels),
     parts,
+    forecast: null,
     queued: Math.max(0, count('lines') - ended - inFlight),
     in_flight: inFlight,
     rate: null,
-    eta_seconds: etaSeconds(record, lines, ended, nowMs),
+    // The rest is told by a forecast (`src/forecast`).
+    eta_seconds: record.state === 'completed' ? 0 : null,
     reason: record.reason,
     message: record.message,
     waiting_for: null,
@@ -137,13 +139,6 @@ export function readingOf(answers: unknown[], nowMs: number): RunReading | null 
     nowMs,
     present: presentIn(answers[8 + 2 * perQueue] as Record<string, string>, nowMs),
   };
-}
-
-/** What is left of the lines known so far, at the pace of the run up to now. */
-function etaSeconds(record: RunHead, lines: number, ended: number, nowMs: number): number | null {
-  if (record.state !== 'running' || ended === 0) return record.state === 'completed' ? 0 : null;
-  const elapsed = (nowMs - Date.parse(record.startedAt)) / 1000;
-  return Math.max(0, Math.round((Math.max(0, lines - ended) * elapsed) / ended));
 }
 
 const numbers = (fields: Record<string, string> = {}) =>

@@ -1,3 +1,5 @@
+import type { RunForecast } from '../forecast/run-forecast.js';
+
 /** Why a run is blocked. */
 export type BlockReason =
   | 'key_refused'
@@ -46,6 +48,8 @@ export interface RunSummary {
   /** How many lines settled with each label. */
   labels: Record<string, number>;
   parts: PartRecord[];
+  /** As planned, against what is expected or was. Null: not looked at. */
+  forecast: RunForecast | null;
 }
 
 /** What `status` and the progress display show: the summary so far, and the present moment. */

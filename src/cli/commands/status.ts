@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readForecast, tellForecast } from '../../forecast/known.js';
 import type { Store } from '../../open-pipeline.js';
-import { allowedRate } from '../../runs/allowed-rate.js';
+import { budgetOf } from '../../runs/allowed-rate.js';
+import { runKeys } from '../../runs/keys.js';
 import { readRun } from '../../runs/read-status.js';
 import type { RunRecord } from '../../runs/record.js';
 import type { RunStatus } from '../../runs/status.js';
@@ -31,5 +33,7 @@ export const status: CommandDefinition = {
 async function statusOf(store: Store, prefix: string, record: RunRecord): Promise<RunStatus> {
   const reading = await readRun(store.redis, prefix, record.id, { withParts: true });
   if (reading === null) throw new Error(`run ${record.id} is gone`);
-  return { ...reading.status, rate: await allowedRate(store.redis, prefix, record) };
+  const budget = await budgetOf(store.redis, prefix, record);
+  tellForecast(reading, await readForecast(store.redis, runKeys(prefix, record.id), reading, budget));
+  return { ...reading.status, rate: budget.rate };
 }
