@@ -6,7 +6,7 @@ WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
-COPY scripts/copy-lua.mjs ./scripts/
+COPY scripts/copy-lua.mjs scripts/bundle.mjs ./scripts/
 COPY src ./src
 RUN npm run build
 

@@ -1,5 +1,4 @@
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Settings } from './config/index.js';
 import { createConsumer } from './consumers/consume.js';
 import { usageError } from './errors.js';
@@ -28,7 +27,7 @@ import type { BlockReason, RunStatus, RunSummary } from './runs/status.js';
 import { transition } from './runs/transition.js';
 import { waitOf } from './runs/wait-of.js';
 
-const LOOK_MS = 80;
+const LOOK_MS = 400;
 const WAIT_SHOWN_MS = 1_000;
 const QUOTA_GRACE_MS = 60_000;
 
@@ -163,12 +162,13 @@ function createChunkSize(
 ): () => Promise<number> {
   let known: { at: number; lines: Promise<number> } | undefined;
   const look = async () => {
-    const [{ rate }, consumers, now] = await Promise.all([
+    const [{ rate, mode }, consumers, now] = await Promise.all([
       budget.snapshot(),
       redis.hgetall(runKeys(prefix, id).consumers),
       redisNow(redis),
     ]);
-    return linesPerChunk(rate, presentIn(consumers, now).consumers);
+    // A ramp passes through its rates within seconds: none of them is the key's.
+    return linesPerChunk(mode === 'ramp' ? null : rate, presentIn(consumers, now).consumers);
   };
   return () => {
     if (known === undefined || Date.now() - known.at > CHUNK_SIZE_FOR_MS)
@@ -302,7 +302,7 @@ async function watch(
         const settling = reason === 'quota' && inFlight && Date.now() - blockedSince < quotaGraceMs;
         if (!settling) return reading;
       } else blockedSince = null;
-      await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+      await consumer.rest(LOOK_MS, signal);
     }
   }
 }

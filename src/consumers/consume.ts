@@ -38,6 +38,8 @@ export interface Consumer {
   start(): Promise<void>;
   /** Reads the run now, acts on what it finds, and resolves to it; null when the run is gone. */
   tick(): Promise<RunReading | null>;
+  /** Resolves after `ms`, sooner when the run may have come nearer to its end, or when aborted. */
+  rest(ms: number, signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -64,6 +66,9 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   /** How far Redis' clock is ahead of this host's. */
   let clockAheadMs = 0;
   let failure: Error | null = null;
+  /** Lines that had not ended at the last look, less those that this process has ended since. */
+  let left = 0;
+  let endRest = () => {};
   const budgetIsSpent = createBudgetWatch();
 
   const run: ConsumedRun = {
@@ -77,7 +82,10 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     }),
     submitting: 0,
     now: () => Math.round(Date.now() + clockAheadMs),
-    recorder: createRecorder(redis, keys, pipeline.metrics),
+    recorder: createRecorder(redis, keys, pipeline.metrics, (lines) => {
+      left -= lines;
+      if (left <= 0) endRest();
+    }),
     holdUntil(time) {
       holds.fleetUntil = Math.max(holds.fleetUntil, time);
       applyHolds();
@@ -135,7 +143,10 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       }
       await tell(await readRun(redis, prefix, record.id));
       // Until the other consumers have told, the next look asks for a flush again.
-      if (await attendance.allTold()) await finishRun(flusher, record.id, log);
+      if (await attendance.allTold()) {
+        await finishRun(flusher, record.id, log);
+        endRest();
+      }
       [sinkErrors, failure] = [0, null];
     } catch (error) {
       sinkErrors += 1;
@@ -205,7 +216,10 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   async function tick(): Promise<RunReading | null> {
     await ledger.flush();
     const reading = await readRun(redis, prefix, record.id);
-    if (reading !== null) clockAheadMs = reading.nowMs - Date.now();
+    if (reading !== null) {
+      clockAheadMs = reading.nowMs - Date.now();
+      left = reading.status.lines - reading.status.settled - reading.status.failed;
+    }
     await tell(reading);
     if (reading !== null && !closing) {
       await act(reading);
@@ -237,6 +251,18 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       await tickOn();
     },
     tick,
+    rest(ms, signal) {
+      return new Promise((resolve) => {
+        endRest = () => {
+          clearTimeout(due);
+          signal.removeEventListener('abort', endRest);
+          resolve();
+        };
+        const due = setTimeout(endRest, ms);
+        signal.addEventListener('abort', endRest);
+        if (signal.aborted) endRest();
+      });
+    },
     close() {
       closing ??= (async () => {
         closed.abort();

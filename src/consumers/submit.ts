@@ -113,11 +113,14 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
 
   async function submitted(
     source: number,
-    { backoff: _over, refusedIn: _taken, ...line }: QueuedLine,
+    line: QueuedLine,
     fresh: boolean,
     answer: SubmitTaskResult,
   ): Promise<Outcome> {
-    const polled: PolledLine = { ...line, task: answer.task_id, at: run.now() };
+    // Whatever had kept it from being accepted is over.
+    const polled: PolledLine = { line: line.line, text: line.text, task: answer.task_id, at: run.now() };
+    if (line.key !== undefined) polled.key = line.key;
+    if (line.shares) polled.shares = true;
     if (run.polls.learnsFrom(line.line)) polled.seen = 0;
     const replayed = answer.idempotent === true;
     // A line that was admitted before may have been bought by the attempt that its crash cut off: not given back. First

@@ -1,6 +1,6 @@
-import type { Readable } from 'node:stream';
 import zlib from 'node:zlib';
 import { ASGResponseError } from './errors.js';
+import type { Answer } from './exchange.js';
 import type { Operation } from './types.js';
 
 const MIB = 1024 * 1024;
@@ -20,59 +20,33 @@ const DECODE: Readonly<Record<string, (body: Buffer, options: { maxOutputLength:
   br: zlib.brotliDecompressSync,
 };
 
-export interface AnswerHead {
-  operation: Operation;
-  status: number;
-  /** Lower-case names. */
-  headers: Readonly<Record<string, string>>;
-}
-
-/** By events: an iteration costs as much as the rest of a small answer. */
-function collect(body: Readable, most: number, tooLarge: () => Error): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    body.on('data', (chunk: Buffer) => {
-      length += chunk.length;
-      if (length > most) reject(tooLarge());
-      else chunks.push(chunk);
-    });
-    body.on('error', reject);
-    body.on('end', () => {
-      const [first] = chunks;
-      resolve(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks));
-    });
-  });
-}
+/** The longest answer to an operation that is taken. */
+export const mostBytesOf = (operation: Operation): number => MOST_BYTES_OF[operation] ?? MOST_BYTES;
 
 /**
- * The text of an answer, unpacked if it was packed unasked, never more than an answer to this operation can have.
- *
- * @throws ASGResponseError for one that is larger, or in an encoding that cannot be decoded
+ * The text of an answer, unpacked if it was packed unasked, never more than an answer to this operation can have; or
+ * why it cannot be taken: it is longer, or in an encoding that cannot be decoded.
  */
-export async function textOf(body: Readable, { operation, status, headers }: AnswerHead): Promise<string> {
-  const most = MOST_BYTES_OF[operation] ?? MOST_BYTES;
-  const fail = (why: string, cause?: unknown) => {
-    // Not read to its end, the connection with it.
-    body.on('error', () => undefined).destroy();
-    return new ASGResponseError(
+export function textOf(operation: Operation, { status, headers, body }: Answer): string | ASGResponseError {
+  const most = mostBytesOf(operation);
+  const refused = (why: string, cause?: unknown) =>
+    new ASGResponseError(
       `${operation}: ${why} (HTTP ${status})`,
       status,
       headers['content-type'],
       cause === undefined ? undefined : { cause },
     );
-  };
-  const tooLarge = (cause?: unknown) => fail(`the answer has more than ${most / MIB} MiB`, cause);
-  if (Number(headers['content-length'] ?? 0) > most) throw tooLarge();
-  const bytes = await collect(body, most, tooLarge);
+  const tooLong = (cause?: unknown) => refused(`the answer has more than ${most / MIB} MiB`, cause);
+  if (body === null) return tooLong();
   const encoding = (headers['content-encoding'] ?? '').trim().toLowerCase();
-  if (encoding === '' || encoding === 'identity' || bytes.length === 0) return bytes.toString('utf8');
+  if (encoding === '' || encoding === 'identity' || body.length === 0) return body.toString('utf8');
   const decode = Object.hasOwn(DECODE, encoding) ? DECODE[encoding] : undefined;
-  if (decode === undefined) throw fail(`the answer is in an encoding that was not asked for (${encoding})`);
+  if (decode === undefined)
+    return refused(`the answer is in an encoding that was not asked for (${encoding})`);
   try {
-    return decode(bytes, { maxOutputLength: most }).toString('utf8');
+    return decode(body, { maxOutputLength: most }).toString('utf8');
   } catch (error) {
-    if ((error as { code?: string }).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(error);
-    throw fail(`the answer is not the ${encoding} data that it says it is`, error);
+    if ((error as { code?: string }).code === 'ERR_BUFFER_TOO_LARGE') return tooLong(error);
+    return refused(`the answer is not the ${encoding} data that it says it is`, error);
   }
 }

@@ -1,5 +1,4 @@
 import type { z } from 'zod';
-import { VERSION } from '../version.js';
 import { submitInBatches, withKey } from './batch.js';
 import { checkApiKey, parseBaseUrl, positive, segment, toJson } from './checks.js';
 import { secretsOfCredentials } from './credentials.js';
@@ -233,8 +232,7 @@ export class ASGGatewayClient {
     return this.#call({ ...call, schema: () => schema }, options);
   }
 
-  async #call<T>(call: Omit<Attempt<T>, 'headers'>, options: t.CallOptions = {}): Promise<T> {
-    const attempt = { ...call, headers: this.#headers(call) };
+  async #call<T>(attempt: Attempt<T>, options: t.CallOptions = {}): Promise<T> {
     const timeout = positive('timeout', options.timeout ?? this.#timeout);
     const observers = [this.#onCall, options.onCall];
     const closing = this.#closing.signal;
@@ -250,22 +248,11 @@ export class ASGGatewayClient {
       } catch (error) {
         if (options.signal?.aborted || closing.aborted)
           throw options.signal?.aborted ? error : closing.reason;
-        const delay = retryDelayMs(error, { operation: call.operation, attempt: n }, this.#retry);
+        const delay = retryDelayMs(error, { operation: attempt.operation, attempt: n }, this.#retry);
         if (delay === null) throw error;
         await wait(delay, [options.signal, closing]);
       }
     }
-  }
-
-  #headers({ operation, body }: Pick<Attempt<unknown>, 'operation' | 'body'>): Record<string, string> {
-    const known = this.#apiKey !== undefined && operation !== 'customer_register';
-    return {
-      accept: 'application/json',
-      'accept-encoding': 'identity',
-      'user-agent': `asg-ingest/${VERSION}`,
-      ...(known ? { authorization: `Bearer ${this.#apiKey}` } : {}),
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    };
   }
 }
 

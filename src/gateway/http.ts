@@ -2,11 +2,12 @@ import type { z } from 'zod';
 import { maskerOf } from '../mask.js';
 import { isLocalTrouble } from '../net/local-trouble.js';
 import { poolTo } from '../net/proxy.js';
-import { textOf } from './body.js';
+import { VERSION } from '../version.js';
+import { mostBytesOf, textOf } from './body.js';
 import { ASGNetworkError, ASGResponseError, ASGTimeoutError, httpError } from './errors.js';
+import { exchange, NoAnswerInTime } from './exchange.js';
 import { parseRetryAfter } from './rate-limit-headers.js';
 import type { CallOptions, GatewayCall, Operation } from './types.js';
-import { startDeadline } from './wait.js';
 
 export interface Attempt<T> {
   operation: Operation;
@@ -15,7 +16,6 @@ export interface Attempt<T> {
   path: string;
   /** JSON. */
   body?: string | undefined;
-  headers: Record<string, string>;
   /** What the body holds that no error may repeat, whatever the server answers. */
   secrets?: readonly string[] | undefined;
   /** What the answer must look like, by status where that matters; null when its body says nothing. */
@@ -40,48 +40,40 @@ export function createHttp(
   baseUrl: URL,
   options: { connections: number; secret: string | undefined; direct?: boolean | undefined },
 ): Http {
-  const pool = poolTo(baseUrl.origin, {
+  const { origin } = baseUrl;
+  const pool = poolTo(origin, {
     connections: options.connections,
     keepAliveTimeout: 30_000,
     direct: options.direct ?? false,
   });
   const prefix = baseUrl.pathname.replace(/\/+$/, '');
   const own = options.secret === undefined ? [] : [options.secret];
+  const headers = { anonymous: headersOf(undefined), known: headersOf(options.secret) };
   const redactOwn = maskerOf(own, '[redacted]');
 
-  async function send(attempt: Attempt<unknown>, { signal, timeout }: AttemptOptions) {
-    const where = `${attempt.method} ${prefix}${attempt.path}`;
-    const deadline = startDeadline(
-      timeout,
-      signal,
-      (cause) => new ASGTimeoutError(`${where}: no answer within ${timeout} ms`, { cause }),
-    );
+  async function send(attempt: Attempt<unknown>, { signal, timeout }: AttemptOptions): Promise<Raw> {
+    const { operation, method, body = null } = attempt;
+    // Nobody has a key yet who registers.
+    const { plain, json } = operation === 'customer_register' ? headers.anonymous : headers.known;
+    const path = prefix + attempt.path;
+    const request = {
+      origin,
+      method,
+      path,
+      headers: body === null ? plain : json,
+      body,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    };
     try {
-      const response = await pool.request({
-        origin: baseUrl.origin,
-        method: attempt.method,
-        path: prefix + attempt.path,
-        headers: attempt.headers,
-        signal: deadline.signal,
-        // The deadline is the only clock.
-        headersTimeout: 0,
-        bodyTimeout: 0,
-        ...(attempt.body === undefined ? {} : { body: attempt.body }),
-      });
-      const { statusCode: status, body } = response;
-      const headers = flat(response.headers);
-      const { operation } = attempt;
-      // An answer that cannot be taken is an answer: what came of it is told as one.
-      const text = await textOf(body, { operation, status, headers }).catch((error: unknown) => {
-        if (error instanceof ASGResponseError) return error;
-        throw error;
-      });
-      return { status, headers, text };
+      const answer = await exchange(pool, request, { timeout, signal, mostBytes: mostBytesOf(operation) });
+      return { status: answer.status, headers: answer.headers, text: textOf(operation, answer) };
     } catch (error) {
-      if (deadline.signal.aborted) throw deadline.signal.reason;
+      if (signal?.aborted) throw error;
+      const where = `${method} ${path}`;
+      if (error instanceof NoAnswerInTime)
+        throw new ASGTimeoutError(`${where}: no answer within ${timeout} ms`, { cause: error });
       throw new ASGNetworkError(`${where}: ${describe(error)}`, { cause: error });
-    } finally {
-      deadline.clear();
     }
   }
 
@@ -91,21 +83,26 @@ export function createHttp(
     retryAfter: number | undefined,
   ): T {
     if (text instanceof ASGResponseError) throw text;
-    const redact =
-      attempt.secrets === undefined ? redactOwn : maskerOf([...own, ...attempt.secrets], '[redacted]');
+    const redact = (value: string) =>
+      attempt.secrets === undefined
+        ? redactOwn(value)
+        : maskerOf([...own, ...attempt.secrets], '[redacted]')(value);
     if (status >= 400) {
       const safe = redact(text);
       throw httpError(status, parseJson(safe) ?? safe, retryAfter);
     }
-    const type = headers['content-type'] === undefined ? undefined : redact(headers['content-type']);
-    const fail = (why: string) =>
-      new ASGResponseError(`${attempt.operation}: ${why} (HTTP ${status})`, status, type);
+    const type = headers['content-type'];
+    const fail = (why: string) => {
+      const named = type === undefined ? undefined : redact(type);
+      return new ASGResponseError(`${attempt.operation}: ${why} (HTTP ${status})`, status, named);
+    };
     if (status >= 300) throw fail('redirected, which the Gateway never does');
-    if (/html/i.test(type ?? '')) throw fail(`the answer is a web page (${type})`);
+    if (type !== undefined && /html/i.test(type)) throw fail(`the answer is a web page (${redact(type)})`);
     const schema = attempt.schema(status);
     if (schema === null) return undefined as T;
     const parsed = parseJson(text);
-    if (parsed === undefined) throw fail(`the answer is not JSON but ${type ?? 'of no type'}`);
+    if (parsed === undefined)
+      throw fail(`the answer is not JSON but ${type === undefined ? 'of no type' : redact(type)}`);
     const result = schema.safeParse(parsed);
     if (result.success) return result.data;
     const issue = result.error.issues[0];
@@ -119,15 +116,9 @@ export function createHttp(
         const { operation } = attempt;
         const durationMs = performance.now() - started;
         const retryAfterMs = parseRetryAfter(headers['retry-after']);
-        for (const observer of attemptOptions.observers)
-          tell(observer, {
-            operation,
-            status,
-            durationMs,
-            headers,
-            retryAfterMs,
-            ...(error !== undefined && { error }),
-          });
+        const call: GatewayCall = { operation, status, durationMs, headers, retryAfterMs };
+        if (error !== undefined) call.error = error;
+        for (const observer of attemptOptions.observers) tell(observer, call);
         return retryAfterMs;
       };
       let raw: Raw;
@@ -145,12 +136,21 @@ export function createHttp(
   };
 }
 
-/** No header that is read here is longer; of what is, the start is read. */
-const LONGEST_HEADER = 1_024;
+/** The headers of calls without a body, and with one. */
+function headersOf(apiKey: string | undefined) {
+  const plain = {
+    accept: 'application/json',
+    'accept-encoding': 'identity',
+    'user-agent': `asg-ingest/${VERSION}`,
+    ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
+  };
+  return { plain, json: { ...plain, 'content-type': 'application/json' } };
+}
 
 interface Raw {
   status: number;
   headers: Record<string, string>;
+  /** An answer that cannot be taken is an answer: what came of it is told as one. */
   text: string | ASGResponseError;
 }
 
@@ -175,14 +175,4 @@ function parseJson(text: string): unknown {
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.message || String((error as { code?: unknown }).code ?? error.name);
-}
-
-function flat(headers: Record<string, string | string[] | undefined>): Record<string, string> {
-  const out: Record<string, string> = {};
-  for (const name in headers) {
-    const value = headers[name];
-    if (value !== undefined)
-      out[name.toLowerCase()] = (Array.isArray(value) ? value.join(', ') : value).slice(0, LONGEST_HEADER);
-  }
-  return out;
 }

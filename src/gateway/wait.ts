@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 
 /** Node's timers fire at once when asked for more. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export interface Deadline {
   /** Aborts with the parent's reason, or with the error made when the time is up. */
@@ -47,7 +47,7 @@ export function wait(ms: number, signals: readonly (AbortSignal | undefined)[]):
 }
 
 /** Hundreds of calls may share one signal; Node would warn of a leak at the eleventh. */
-function listen(signal: AbortSignal | undefined, listener: () => void) {
+export function listen(signal: AbortSignal | undefined, listener: () => void) {
   if (signal === undefined) return;
   setMaxListeners(0, signal);
   signal.addEventListener('abort', listener);

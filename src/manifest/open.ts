@@ -1,7 +1,15 @@
 import { createHash } from 'node:crypto';
 import { compressionOf, encodingOf } from './decompress.js';
 import { storeOf } from './stores/registry.js';
-import { manifestError, type OpenOptions } from './stores/store.js';
+import {
+  type ListedSource,
+  manifestError,
+  type ObjectStat,
+  type OpenOptions,
+  type ReadOptions,
+  type Store,
+  sourceChanged,
+} from './stores/store.js';
 import type { Manifest, Source } from './types.js';
 
 /** Object stores answer slowly one by one; files do not mind. */
@@ -19,15 +27,11 @@ export async function openManifest(spec: string, options: OpenOptions = {}): Pro
   for (let i = 0; i < objects.length; i += STATS_AT_ONCE) {
     options.signal?.throwIfAborted();
     const few = objects.slice(i, i + STATS_AT_ONCE);
-    const stats = await Promise.all(few.map((object) => store.stat(object.uri, options)));
-    for (const [n, object] of few.entries()) {
-      const stat = stats[n];
-      if (stat === undefined || (several && stat.size === 0)) continue;
-      if (stat.size === 0)
-        throw manifestError(`${object.name} is empty (0 bytes)`, 'A manifest needs at least one line.');
-      const { head, ranges, ...rest } = stat;
-      const compression = encodingOf(object.name, stat.encoding) ?? compressionOf(object.name, head);
-      found.push({ ...object, ...rest, compression, seekable: ranges && compression === null });
+    for (const source of await Promise.all(few.map((object) => sourceOf(object, store, options)))) {
+      if (several && source.size === 0) continue;
+      if (source.size === 0)
+        throw manifestError(`${source.name} is empty (0 bytes)`, 'A manifest needs at least one line.');
+      found.push(source);
     }
   }
   if (found.length === 0) {
@@ -38,6 +42,33 @@ export async function openManifest(spec: string, options: OpenOptions = {}): Pro
   }
   const sources = found.map((source, index) => ({ index, ...source }));
   return { uri, identity, version: versionOf(sources), sources, bytes: total(sources) };
+}
+
+async function sourceOf(
+  { uri, name, listed }: ListedSource,
+  store: Store,
+  options: OpenOptions,
+): Promise<Omit<Source, 'index'>> {
+  if (listed !== undefined) return { uri, name, ...listed, compression: null, seekable: false, listed: true };
+  return { uri, name, ...shapeOf(name, await store.stat(uri, options)) };
+}
+
+function shapeOf(name: string, { head, ranges, ...rest }: ObjectStat) {
+  const compression = encodingOf(name, rest.encoding) ?? compressionOf(name, head);
+  return { ...rest, compression, seekable: ranges && compression === null };
+}
+
+/**
+ * All that there is to know of a source before it is read: asks its store, where only a list has told of it.
+ *
+ * @throws IngestError `source_changed` when it is no longer what was listed
+ */
+export async function lookAt(source: Source, options: ReadOptions): Promise<Source> {
+  if (!source.listed) return source;
+  const { listed: _asked, ...rest } = source;
+  const looked = { ...rest, ...shapeOf(source.name, await storeOf(source.uri).stat(source.uri, options)) };
+  if (looked.version !== source.version) throw sourceChanged(source.name, 'it was written again');
+  return looked;
 }
 
 function versionOf(sources: readonly Source[]): string {

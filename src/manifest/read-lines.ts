@@ -2,6 +2,7 @@ import { IngestError } from '../errors.js';
 import { type ContentDigest, type ContentSeen, contentDigest } from './content-digest.js';
 import { decompress, magicOf } from './decompress.js';
 import { createLineSplitter } from './line-splitter.js';
+import { lookAt } from './open.js';
 import { storeOf } from './stores/registry.js';
 import { type ReadOptions, sourceChanged } from './stores/store.js';
 import type { Position, RawLine, Source } from './types.js';
@@ -22,10 +23,11 @@ const MAX_LINE_BYTES = 1024 * 1024;
  * its end; the signal's reason when aborted.
  */
 export async function* readLines(
-  source: Source,
+  opened: Source,
   from: Position,
   { maxLineBytes = MAX_LINE_BYTES, digest = null, ...options }: ReadLinesOptions = {},
 ): AsyncIterable<RawLine[]> {
+  const source = await known(opened, options);
   const start = source.seekable ? from.offset : 0;
   const bytes = unpacked(source, stored(source, start, options));
   const splitter = createLineSplitter(from, maxLineBytes);
@@ -70,10 +72,11 @@ export async function checkContent(
  * line takes: the rest may be long in coming.
  */
 export async function readHead(
-  source: Source,
+  opened: Source,
   most: number,
   options: ReadOptions,
 ): Promise<{ head: Buffer; whole: boolean }> {
+  const source = await lookAt(opened, options);
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of unpacked(source, stored(source, 0, options))) {
@@ -88,16 +91,25 @@ export async function readHead(
 /** What messages call a source. */
 export const spokenName = ({ name, spool }: Source) => (spool === undefined ? name : 'standard input');
 
-/** What a store says of a source that was good when it was opened is that it is not so any more. */
+const known = (source: Source, options: ReadOptions): Promise<Source> =>
+  lookAt(source, options).catch((error: unknown) => {
+    throw asChanged(source, error);
+  });
+
 async function* stored(source: Source, start: number, options: ReadOptions): AsyncIterable<Uint8Array> {
   try {
     yield* storeOf(source.uri).openRange(source, start, options);
   } catch (error) {
-    if (!(error instanceof IngestError) || error.code !== 'manifest' || source.spool !== undefined)
-      throw error;
-    const { message, hint, cause } = error;
-    throw new IngestError('source_changed', message, { ...(hint !== undefined && { hint }), cause });
+    throw asChanged(source, error);
   }
+}
+
+/** What a store says of a source that was good when it was opened is that it is not so any more. */
+function asChanged(source: Source, error: unknown): unknown {
+  if (!(error instanceof IngestError) || error.code !== 'manifest' || source.spool !== undefined)
+    return error;
+  const { message, hint, cause } = error;
+  return new IngestError('source_changed', message, { ...(hint !== undefined && { hint }), cause });
 }
 
 async function* unpacked(source: Source, stored: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {

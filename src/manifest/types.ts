@@ -18,6 +18,8 @@ export interface Source {
   compression: Compression | null;
   /** Whether it can be reopened in the middle; all others are read again from the start. */
   seekable: boolean;
+  /** Only a list has told of it: what its compression is, and whether it is seekable, `lookAt` finds out. */
+  listed?: true;
   /** The `Content-Encoding` that the server gave it, where there is one. */
   encoding?: string;
   /** Where standard input is kept for later readings. */

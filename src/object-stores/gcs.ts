@@ -116,8 +116,8 @@ export async function openGcs(
     async *list(bucket, prefix, { flat = false } = {}) {
       const query = { prefix, ...(flat && { delimiter: '/' }) };
       try {
-        for await (const { name } of bucketOf(bucket).getFilesStream(query) as AsyncIterable<File>)
-          yield name;
+        for await (const { name, metadata } of bucketOf(bucket).getFilesStream(query) as AsyncIterable<File>)
+          yield { key: name, version: String(metadata.generation ?? ''), size: Number(metadata.size ?? 0) };
       } catch (error) {
         throw explain(error, where({ bucket, key: prefix }), bucket);
       }

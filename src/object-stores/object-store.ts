@@ -15,6 +15,15 @@ export interface ObjectHead {
   head: Uint8Array;
 }
 
+/** What a list says of an object. */
+export interface ListedObject {
+  key: string;
+  /** As `head` gives it. */
+  version: string;
+  /** Bytes as stored. */
+  size: number;
+}
+
 /** Why a call failed, as far as that decides what happens next. */
 export type ObjectTrouble =
   /** There is no such object. */
@@ -63,8 +72,8 @@ export interface ObjectStore {
   head(place: ObjectPlace, signal?: AbortSignal): Promise<ObjectHead>;
   /** The object's bytes from `start` on, over one connection; `changed` or `gone` when it is not of `version` any more. */
   read(place: ObjectPlace, start: number, version: string, signal?: AbortSignal): AsyncIterable<Uint8Array>;
-  /** Keys under a prefix, in the order of their UTF-8 bytes. With `flat`, only those without a further `/`. */
-  list(bucket: string, prefix: string, options?: { flat?: boolean }): AsyncIterable<string>;
+  /** What is under a prefix, in the order of the keys' UTF-8 bytes. With `flat`, only keys without a further `/`. */
+  list(bucket: string, prefix: string, options?: { flat?: boolean }): AsyncIterable<ListedObject>;
   /** Writes an object whole or not at all, whatever its size, in constant memory. */
   write(place: ObjectPlace, bytes: AsyncIterable<Buffer>): Promise<void>;
   /** Writes a small object; false when there is one already. */

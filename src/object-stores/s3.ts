@@ -102,7 +102,8 @@ export async function openS3(
       const asked = { Bucket: bucket, Prefix: prefix, ...payer, ...(flat && { Delimiter: '/' }) };
       try {
         for await (const page of sdk.paginateListObjectsV2({ client }, asked))
-          for (const { Key } of page.Contents ?? []) if (Key !== undefined) yield Key;
+          for (const { Key: key, ETag: version = '', Size: size = 0 } of page.Contents ?? [])
+            if (key !== undefined) yield { key, version, size };
       } catch (error) {
         throw explain(error, where({ bucket, key: prefix }), bucket);
       }

@@ -1,4 +1,4 @@
-import { type Manifest, type RawLine, readLines, type Source } from '../manifest/index.js';
+import { lookAt, type Manifest, type RawLine, readLines, type Source } from '../manifest/index.js';
 import { type BlockCounts, estimateTotals } from './estimate.js';
 import { plus, type Range } from './range.js';
 import type { ReadOptions } from './read-all.js';
@@ -32,8 +32,11 @@ export async function readSample(
   options: ReadOptions,
 ): Promise<SampleEstimate | null> {
   const random = seededRandom(Number.parseInt(manifest.version.slice(0, 8), 16) || 1);
-  const seekable = manifest.sources.filter((source) => source.seekable && source.size !== null);
-  const streamed = manifest.sources.filter((source) => !seekable.includes(source));
+  const sources: Source[] = [];
+  for (const source of manifest.sources) sources.push(await lookAt(source, options));
+  const isSeekable = (source: Source) => source.seekable && source.size !== null;
+  const seekable = sources.filter(isSeekable);
+  const streamed = sources.filter((source) => !isSeekable(source));
   const blocks = seekable.length > 0 ? chooseBlocks(seekable, share, random) : [];
   if (blocks === null) return null;
 

@@ -35,7 +35,7 @@ export function createObjectSink(out: string, stores: ObjectStores): Sink {
 
   async function names(store: ObjectStore, start: string): Promise<string[]> {
     const found: string[] = [];
-    for await (const key of store.list(bucket, prefix + start, { flat: true }))
+    for await (const { key } of store.list(bucket, prefix + start, { flat: true }))
       found.push(key.slice(prefix.length));
     return found;
   }

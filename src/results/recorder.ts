@@ -4,8 +4,8 @@ import { throughWeather } from '../redis/weather.js';
 import type { RunKeys } from '../runs/keys.js';
 import { type EndedLine, type Ending, endLines } from '../runs/scripts.js';
 
-/** Lines that end at about the same time end in one script: this much later at most, and a chunk of them at once. */
-const WITHIN_MS = 20;
+/** A line ends at once; those that end so soon after it wait for each other, until the time is over or a chunk is full. */
+const APART_MS = 50;
 const MOST_LINES = 100;
 /** A script holds Redis up for as long as it takes to write its rows. */
 const MOST_CHARACTERS = 1 << 20;
@@ -24,13 +24,20 @@ interface Group {
   record: () => void;
 }
 
-export function createRecorder(redis: RedisClient, keys: RunKeys, metrics: Metrics): Recorder {
+export function createRecorder(
+  redis: RedisClient,
+  keys: RunKeys,
+  metrics: Metrics,
+  onEnded: (lines: number) => void = () => {},
+): Recorder {
   const groups = new Map<number, Group>();
+  let recordedAt = Number.NEGATIVE_INFINITY;
 
   async function record(source: number, lines: readonly EndedLine[]): Promise<void> {
     // The lines are in hand, and what they cost is paid: a Redis that refuses is waited for.
     const ended = await throughWeather(() => endLines(redis, keys, source, lines));
     for (const [index, { ending }] of lines.entries()) if (ended[index]) count(metrics, ending);
+    onEnded(lines.length);
   }
 
   function open(source: number): Group {
@@ -39,13 +46,14 @@ export function createRecorder(redis: RedisClient, keys: RunKeys, metrics: Metri
       start = () => {
         groups.delete(source);
         clearTimeout(group.timer);
+        recordedAt = performance.now();
         record(source, group.lines).then(resolve, reject);
       };
     });
     const group: Group = {
       lines: [],
       characters: 0,
-      timer: setTimeout(() => group.record(), WITHIN_MS),
+      timer: setTimeout(() => group.record(), Math.max(0, recordedAt + APART_MS - performance.now())),
       recorded,
       record: start,
     };

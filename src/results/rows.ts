@@ -48,9 +48,9 @@ export interface RowLine {
 
 /** A row as text: the manifest's own text of its metadata goes in as it is. */
 export function resultRowText(line: RowLine, result: SettledResult, settledBy: 'poll' | 'webhook'): string {
-  const { metadata, idempotency_key, ...place } = line;
+  const place = { line: line.line, source: line.source, data_url: line.data_url };
   const rest = {
-    idempotency_key,
+    idempotency_key: line.idempotency_key,
     task_id: result.task_id,
     status: result.status,
     consensus_label: result.consensus_label ?? null,
@@ -63,7 +63,7 @@ export function resultRowText(line: RowLine, result: SettledResult, settledBy: '
     settled_at: result.settled_at ?? null,
     settled_by: settledBy,
   };
-  return `${JSON.stringify(place).slice(0, -1)},"metadata":${metadata},${JSON.stringify(rest).slice(1)}`;
+  return `${JSON.stringify(place).slice(0, -1)},"metadata":${line.metadata},${JSON.stringify(rest).slice(1)}`;
 }
 
 /** @param input JSON text */

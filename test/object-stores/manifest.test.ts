@@ -104,6 +104,28 @@ describe.each(['s3', 'gs'] as const)('%s', (scheme) => {
     expect((await openManifest(store.uri('in/'), { objectStores: store.stores })).version).not.toBe(version);
   });
 
+  test('a prefix is opened by its list alone; an object is looked at when it is read', async () => {
+    const store = stores[scheme];
+    const names = Array.from({ length: 40 }, (_, n) => `many/${String(n).padStart(2, '0')}.jsonl`);
+    for (const name of names) await store.put(name, '{"n":1}\n');
+    let [requests, ofObjects] = [0, 0];
+    store.proxy.fault = (request) => {
+      requests += 1;
+      if (asksForBytes(request)) ofObjects += 1;
+      return null;
+    };
+    const { sources, bytes } = await openManifest(store.uri('many/'), { objectStores: store.stores });
+    expect([sources.length, bytes, ofObjects]).toEqual([40, 320, 0]);
+    expect(requests).toBeLessThan(5);
+    const [first, second] = sources;
+    if (first === undefined || second === undefined) throw new Error('no sources');
+    expect((await lines(store, first)).map(({ text }) => text)).toEqual(['{"n":1}']);
+    await store.put(names[1] ?? '', '{"n":2}\n');
+    await expect(lines(store, second)).rejects.toMatchObject({ code: 'source_changed' });
+    await store.store.remove({ bucket: BUCKET, key: `${store.prefix}${names[1]}` });
+    await expect(lines(store, second)).rejects.toMatchObject({ code: 'source_changed' });
+  });
+
   test('an object that is replaced or removed in mid-read stops the reading', async () => {
     const store = stores[scheme];
     await store.put('items.jsonl', CONTENT);

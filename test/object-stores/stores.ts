@@ -89,7 +89,7 @@ async function testStore(
     },
     async keys() {
       const keys: string[] = [];
-      for await (const key of store.list(BUCKET, test.prefix)) keys.push(key.slice(test.prefix.length));
+      for await (const { key } of store.list(BUCKET, test.prefix)) keys.push(key.slice(test.prefix.length));
       return keys;
     },
   };

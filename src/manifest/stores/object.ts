@@ -51,11 +51,12 @@ async function list(spec: string, options: OpenOptions): Promise<Listing> {
     uri,
     async () => {
       objects.length = sinks.length = 0;
-      for await (const found of store.list(bucket, prefix)) {
+      for await (const { key: found, version, size } of store.list(bucket, prefix)) {
         const name = found.slice(folder.length);
         if (name.endsWith(`/${MARKER}`)) sinks.push(name.slice(0, -MARKER.length));
         if (!wanted(found) || isHidden(name)) continue;
-        objects.push({ uri: objectUri(store.kind, { bucket, key: found }), name });
+        const listed = { version: versionOf(store, version), size };
+        objects.push({ uri: objectUri(store.kind, { bucket, key: found }), name, listed });
       }
     },
     trying,
@@ -66,6 +67,9 @@ async function list(spec: string, options: OpenOptions): Promise<Listing> {
   const sources = objects.filter(({ name }) => !sinks.some((sink) => name.startsWith(sink)));
   return { uri, several: true, objects: sources };
 }
+
+const versionOf = ({ kind }: ObjectStore, version: string) =>
+  `${kind === 's3' ? 'etag' : 'generation'}:${version}`;
 
 /** As on disk, names with a dot first are passed over; so are the empty objects that stand for folders. */
 const isHidden = (name: string) => name.endsWith('/') || name.split('/').some((part) => part.startsWith('.'));
@@ -78,7 +82,7 @@ async function stat(uri: string, options: OpenOptions): Promise<ObjectStat> {
   });
   return {
     ...found,
-    version: `${store.kind === 's3' ? 'etag' : 'generation'}:${found.version}`,
+    version: versionOf(store, found.version),
     ranges: found.ranges ?? true,
   };
 }

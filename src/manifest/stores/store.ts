@@ -19,12 +19,19 @@ export interface OpenOptions {
 
 export type ReadOptions = Pick<OpenOptions, 'signal' | 'objectStores' | 'publicOnly'>;
 
+export interface ListedSource {
+  uri: string;
+  name: string;
+  /** What the list itself says, where it does: then no object is asked for before it is read. */
+  listed?: Pick<ObjectStat, 'version' | 'size'>;
+}
+
 export interface Listing {
   /** The spec made absolute, and free of what nobody is to see. */
   uri: string;
   /** What tells it apart from others, where that is more than `uri`. */
   identity?: string;
-  objects: { uri: string; name: string }[];
+  objects: ListedSource[];
   /** True for what a pattern or a directory yielded: its empty objects are passed over. */
   several: boolean;
 }
