@@ -141,7 +141,8 @@ export function linesOf({ record, status, read }: RunReading): Range | null {
   if (status.produced) return exactly(read.lines);
   if (record.pilot !== undefined) return exactly(record.pilot.lines);
   const { bytes } = record.manifest;
-  if (bytes === undefined || bytes === null || read.lines < TELLING) return null;
+  // Where more was read than there is, it came packed.
+  if (bytes === undefined || bytes === null || read.bytes > bytes || read.lines < TELLING) return null;
   const more = Math.max(0, bytes - read.bytes) / (read.bytes / read.lines);
   const { expected, low, high } = within(more, more * LENGTH_ERROR);
   return { expected: read.lines + expected, low: read.lines + low, high: read.lines + high };

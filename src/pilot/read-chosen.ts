@@ -1,5 +1,6 @@
 import {
   type ContentDigest,
+  lookAt,
   type Position,
   type RawLine,
   readLines,
@@ -17,12 +18,14 @@ const FAR = 1 << 20;
 
 /** The chosen lines of a source after `from`. Of a source that can be reopened in the middle only their surroundings are read. */
 export async function* readChosen(
-  source: Source,
+  listed: Source,
   places: readonly Place[],
   from: Position,
   options: { objectStores: ObjectStores; signal: AbortSignal; digest?: ContentDigest | null },
 ): AsyncIterable<RawLine[]> {
   const left = places.filter(([line]) => line > from.line);
+  if (left.length === 0) return;
+  const source = await lookAt(listed, options);
   let found: RawLine[] = [];
   for (let next = left[0]; next !== undefined; ) {
     const before = left.length;

@@ -160,8 +160,14 @@ function recordOf(id: string, request: RunRequest, isStream: boolean): RunRecord
   };
 }
 
+/** Of sources that only a list has told of, the name says whether they are packed. */
 const unpackedBytes = ({ sources, bytes }: Manifest): number | null =>
-  sources.every(({ compression, spool }) => compression === null && spool === undefined) ? bytes : null;
+  sources.every(
+    ({ compression, spool, listed, name }) =>
+      compression === null && spool === undefined && !(listed && /\.(gz|zst)$/i.test(name)),
+  )
+    ? bytes
+    : null;
 
 /** A place that cannot be looked into is told when it is claimed. */
 const readMarker = async (sink: Sink): Promise<Marker | null> =>
