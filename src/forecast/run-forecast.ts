@@ -149,7 +149,7 @@ export function linesOf({ record, status, read }: RunReading): Range | null {
 }
 
 function soFarOf(reading: RunReading, lines: Range): SoFar {
-  const { status, read } = reading;
+  const { status, read, present } = reading;
   const polls = Object.values(status.gateway_calls.result ?? {}).reduce((sum, n) => sum + n, 0);
   return {
     lines,
@@ -157,7 +157,8 @@ function soFarOf(reading: RunReading, lines: Range): SoFar {
     settled: status.settled,
     failed: status.failed,
     rejected: REJECTIONS.reduce((sum, code) => sum + (status.failures[code] ?? 0), 0),
-    inFlight: status.in_flight,
+    // Admitted lines that still wait for their slot have their submission before them.
+    inFlight: Math.max(0, status.in_flight - present.submitting),
     costSats: status.cost_sats,
     calls: callsOf(status.gateway_calls),
     polls,

@@ -12,7 +12,7 @@ export interface SoFar {
   failed: number;
   /** Of the failed ones: rejected as they were read, without a call. */
   rejected: number;
-  /** Tasks submitted and not yet settled. */
+  /** Tasks that the Gateway has accepted and that have not settled. */
   inFlight: number;
   costSats: number;
   /** Gateway calls. */

@@ -13,6 +13,7 @@ interface At {
   status?: Partial<RunStatus>;
   read?: RunReading['read'];
   callsPerSecond?: number;
+  submitting?: number;
   bytes?: number | null;
   finishBy?: string;
 }
@@ -35,7 +36,7 @@ function reading({
     },
     nowMs: START + seconds * 1000,
     read: read ?? run.read,
-    present: { consumers: 1, callsPerSecond, submitting: 0 },
+    present: { consumers: 1, callsPerSecond, submitting },
   };
 }
 
@@ -121,6 +122,17 @@ describe('a run of 1,000 lines at 50 calls/s', () => {
     });
     const { expected } = forecastOf(waiting, seen(1_000, 30, 90));
     within(expected?.seconds?.expected, 105, 0.15);
+  });
+
+  test('lines that were admitted and wait for their slot are still to be submitted', () => {
+    const at = {
+      settled: 100,
+      in_flight: 300,
+      queued: 600,
+      gateway_calls: { submit: { 202: 200 }, result: { 200: 100 } },
+    };
+    const { expected } = forecastOf(reading({ seconds: 10, status: at, submitting: 200 }), NOTHING_KNOWN);
+    expect(expected?.calls?.expected).toBe(2_000);
   });
 
   test('a run that was away goes on at the pace it makes now', () => {
