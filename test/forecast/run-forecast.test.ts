@@ -23,6 +23,7 @@ function reading({
   status = {},
   read,
   callsPerSecond = 50,
+  submitting = 0,
   bytes = null,
   finishBy,
 }: At): RunReading {
