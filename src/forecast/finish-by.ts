@@ -68,7 +68,7 @@ function whatWouldMakeIt(
   if (has <= 0) return 'a later time: the last labels alone take longer';
   const needs = `${number(Math.ceil((callsLeft / has) * 10) / 10)} calls/s`;
   if (known.rate === null || pace < UNDER_LIMIT * known.rate)
-    return `${needs}, where now ${number(pace)} are made: more processes (\`asg-ingest work\`), or a higher --concurrency`;
+    return `${needs}, where now ${number(pace)} are made: more processes (\`asg-ingest work\`), on another machine if this one is busy`;
   if (known.limitedBy === 'user')
     return `${needs}, where --rate or \`asg-ingest rate\` allow ${number(known.rate)}`;
   const toSubmit = (expected.lines?.expected ?? 0) - soFar.settled - soFar.failed - soFar.inFlight;
