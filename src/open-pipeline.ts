@@ -121,6 +121,7 @@ export async function openPipeline(
     redis,
     key: budgetKey(settings.prefix, fingerprint, gateway.origin),
     ...(settings.rate === null ? {} : { rate: settings.rate }),
+    quotas: settings.rateQuotas,
     log,
   });
   budget.onPause(({ ms, reason }) => {

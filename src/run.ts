@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { Settings } from './config/index.js';
+import { formatHours, inNamedZone, type Settings } from './config/index.js';
 import { createConsumer } from './consumers/consume.js';
 import { usageError } from './errors.js';
 import { watchForecast } from './forecast/watch.js';
@@ -65,13 +65,32 @@ export const runPolicy = (settings: Settings): RunPolicy => ({
   until: settings.until,
   maxFailures: settings.maxFailures,
   budget: settings.budget,
+  spend: settings.spend,
+  spendPerDay: settings.spendPerDay,
+  priceSats: settings.price,
+  hours: settings.hours === null ? null : formatHours(inNamedZone(settings.hours)),
   retryForMs: settings.retryForMs,
   partSizeBytes: settings.partSizeBytes,
   partAgeMs: settings.partAgeMs,
   compress: settings.compress,
   weight: settings.weight,
-  ...(settings.finishBy === null ? {} : { finishBy: settings.finishBy }),
+  finishBy: settings.finishBy,
 });
+
+/** Where sats are limited, the price that past runs of this key tell outranks `--price`. */
+async function withPrice(pipeline: Pipeline, settings: Settings): Promise<RunPolicy> {
+  const policy = runPolicy(settings);
+  if (settings.spend === null && settings.spendPerDay === null) return policy;
+  const { readHistory } = await import('./plan/outlook.js');
+  const whose = {
+    gateway: pipeline.origin,
+    keyFingerprint: pipeline.keyFingerprint,
+    task: taskOptions(settings),
+    runId: settings.runId ?? '',
+  };
+  const { price } = await readHistory(pipeline.redis, pipeline.prefix, whose);
+  return price === null ? policy : { ...policy, priceSats: Math.ceil(price.value) };
+}
 
 /** The manifest opened and the run on record: the part of `run` that sends nothing. */
 export async function prepare(
@@ -100,7 +119,7 @@ export async function prepare(
     const request = {
       manifest,
       task: taskOptions(settings),
-      policy: runPolicy(settings),
+      policy: await withPrice(pipeline, settings),
       gateway: pipeline.origin,
       keyFingerprint: pipeline.keyFingerprint,
       runId: settings.runId,

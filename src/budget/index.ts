@@ -1,10 +1,11 @@
 import type { Logger } from 'pino';
-import { duplicateOf, type RedisClient } from '../redis/connection.js';
+import type { RedisClient } from '../redis/connection.js';
+import { subscribe } from '../redis/subscribe.js';
 import type { News } from './ask.js';
 import { createBudgetOf } from './budget.js';
 import { systemClock } from './clock.js';
 import { budgetScript, newsChannel } from './script.js';
-import type { Budget } from './types.js';
+import type { Budget, Quota } from './types.js';
 
 export {
   type AcquireOptions,
@@ -13,6 +14,7 @@ export {
   type BudgetSnapshot,
   type CallKind,
   type Pause,
+  type Quota,
   type Slot,
 } from './types.js';
 
@@ -23,6 +25,8 @@ export interface BudgetOptions {
   key: string;
   /** Calls per second, when the limit is known (`--rate`). Default: found out. */
   rate?: number | undefined;
+  /** Windows longer than a minute (`--rate 10/s,20000/d`). */
+  quotas?: readonly Quota[] | undefined;
   /** How long `acquire` holds a caller through a pause, ms. Default 2000. */
   maxHoldMs?: number | undefined;
   log?: Logger | undefined;
@@ -38,11 +42,8 @@ export function createBudget({ redis, key, ...rest }: BudgetOptions): Budget {
   });
 }
 
+/** News that are lost with a connection are brought by the next ask. */
 const subscribeTo = (redis: RedisClient, key: string) => async (listener: (news: News) => void) => {
-  const channel = newsChannel(key);
-  const subscriber: RedisClient = duplicateOf(redis);
-  subscriber.on('error', () => {}); // ioredis reconnects by itself, and the next ask brings what was missed
-  subscriber.on('message', (_channel, message) => listener(JSON.parse(message) as News));
-  await subscriber.subscribe(channel);
-  return async () => subscriber.disconnect();
+  const end = await subscribe(redis, newsChannel(key), (message) => listener(JSON.parse(message) as News));
+  return async () => end();
 };

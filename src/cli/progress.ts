@@ -127,7 +127,7 @@ const pace = (status: ProgressStatus) => [
         `${number(status.calls_per_second)} calls/s${status.rate === null ? '' : ` of ${number(status.rate)}`}`,
       ]),
   `429s ${number(status.rate_limited)}`,
-  `${number(status.cost_sats)} sats spent${ofAbout(status)}`,
+  `${number(status.cost_sats)} ${status.envelope?.spend ? `of ${number(status.envelope.spend)} ` : ''}sats spent${ofAbout(status)}`,
   ...timeLeft(status),
 ];
 

@@ -53,7 +53,10 @@ function effort(summary: RunSummary): [string, string][] {
   const calls = Object.values(summary.gateway_calls).reduce((total, byStatus) => total + sum(byStatus), 0);
   const perLabel = (n: number) => n.toFixed(2);
   return [
-    ['429s', `${number(summary.rate_limited)}, backoff ${span(summary.backoff_seconds)}`],
+    [
+      '429s',
+      `${number(summary.rate_limited)}, all calls stood still for ${span(summary.stood_still_seconds)}`,
+    ],
     [
       'calls per label',
       summary.settled > 0
@@ -62,6 +65,10 @@ function effort(summary: RunSummary): [string, string][] {
     ],
     ['polls per label', summary.polls_per_label === null ? '-' : perLabel(summary.polls_per_label)],
     ['cost', `${number(summary.cost_sats)} sats`],
+    ...summary.changes.map(({ what, from, to }): [string, string] => [
+      'tuned',
+      `${what} ${from ?? 'none'} → ${to ?? 'none'}`,
+    ]),
   ];
 }
 

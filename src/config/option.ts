@@ -1,3 +1,5 @@
+import { formatHours, type Hours, parseHours } from './hours.js';
+import { formatRateWindows, parseRateWindows, type RateWindow } from './rate-windows.js';
 import {
   type CountOrShare,
   type DurationRange,
@@ -191,6 +193,32 @@ export function countOrShare(facts: OptionFacts<CountOrShare | null>): Option<Co
     show: formatCountOrShare,
   };
   return option<CountOrShare, null>(kind, facts);
+}
+
+/** Calls in stretches of time: `10`, `10/s`, `10/s,20000/d`. */
+export function rateWindows(
+  facts: OptionFacts<readonly RateWindow[] | null>,
+): Option<readonly RateWindow[] | null> {
+  const kind = {
+    type: 'rate',
+    placeholder: 'n|n/s,n/d',
+    expected:
+      'a number above 0 (calls per second), or calls in stretches of time like 10/s, 600/min or 10/s,20000/d, of which a longer one allows more',
+    parse: fromText(parseRateWindows),
+    show: formatRateWindows,
+  };
+  return option<readonly RateWindow[], null>(kind, facts);
+}
+
+export function hours(facts: OptionFacts<Hours | null>): Option<Hours | null> {
+  const kind = {
+    type: 'hours',
+    placeholder: 'hh:mm-hh:mm[Zone]',
+    expected: 'hours like 22:00-06:00 or 09:00-12:00,13:00-17:00[Europe/Paris]',
+    parse: fromText(parseHours),
+    show: formatHours,
+  };
+  return option<Hours, null>(kind, facts);
 }
 
 export function choice<const C extends string>(

@@ -1,5 +1,6 @@
 import { REDIS_PROTOCOLS, withOneHost } from '../redis/address.js';
 import { RUN_ID } from '../runs/keys.js';
+import { envelopes } from './envelope-options.js';
 import { gatewayCall } from './gateway-options.js';
 import {
   boolean,
@@ -10,6 +11,7 @@ import {
   integer,
   type Option,
   positive,
+  rateWindows,
   share,
   size,
   text,
@@ -110,10 +112,10 @@ export const options = {
 
   ...tasks,
 
-  rate: positive({
-    describe: 'Gateway calls per second allowed to this key, all processes together (default: found out)',
+  rate: rateWindows({
+    describe:
+      'Gateway calls allowed to this key, all processes together: per second, or as 10/s,20000/d (default: found out)',
     default: null,
-    max: 1_000_000,
     env: 'ASG_RATE',
   }),
   concurrency: integer({
@@ -167,6 +169,7 @@ export const options = {
     max: MANY,
     placeholder: 'n tasks',
   }),
+  ...envelopes,
   retryFor: duration({
     describe: 'how long a call is tried that keeps failing for reasons not its own',
     default: 3_600_000,
@@ -238,7 +241,7 @@ export const options = {
     only: 'flag',
   }),
   price: positive({
-    describe: 'what a label costs, where no run of this key and no bill tells (default: unknown)',
+    describe: 'what a label costs, where nothing else tells: no run of this key, and for `plan` no bill',
     default: null,
     max: 1_000_000_000,
     only: 'flag',

@@ -15,12 +15,14 @@ import { createAttendance } from '../runs/attendance.js';
 import { createCallLedger } from '../runs/calls.js';
 import { runKeys } from '../runs/keys.js';
 import { createLearn } from '../runs/learn.js';
+import { maySubmitAt, submitsForMs } from '../runs/own-limits.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import type { RunRecord } from '../runs/record.js';
 import { pausedQueues, transition } from '../runs/transition.js';
-import { createBudgetWatch } from './budget-spent.js';
+import { createBudgetWatch, spendIsSpent, spendMessage } from './budget-spent.js';
 import { CallHeldError, type ConsumedRun } from './gateway-call.js';
 import { pollProcessor } from './poll.js';
+import { createReach } from './reach.js';
 import { submitProcessor } from './submit.js';
 
 const TICK_MS = 1_000;
@@ -77,7 +79,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     polls: createPolls({
       policy: record.policy,
       learn: createLearn(redis, keys),
-      bringForward: (gaps) => bringForward(redis, keys, gaps),
+      bringForward: (times) => bringForward(redis, keys, times),
       concurrency: pipeline.concurrency,
     }),
     submitting: 0,
@@ -86,6 +88,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       left -= lines;
       if (left <= 0) endRest();
     }),
+    reach: createReach(),
     holdUntil(time) {
       holds.fleetUntil = Math.max(holds.fleetUntil, time);
       applyHolds();
@@ -128,6 +131,14 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   function setGate(name: 'submit' | 'poll', shut: boolean): void {
     if (shut) gates[name].abort(new CallHeldError());
     else if (gates[name].signal.aborted && !closing) gates[name] = openGate();
+  }
+
+  /** Between two looks `--hours` may end. */
+  let edge: NodeJS.Timeout | undefined;
+  function shutInTime({ record: { policy }, nowMs }: RunReading): void {
+    clearTimeout(edge);
+    const leftMs = submitsForMs(policy, nowMs);
+    if (leftMs <= 2 * TICK_MS) edge = setTimeout(() => setGate('submit', true), leftMs);
   }
 
   async function flushRun(): Promise<void> {
@@ -173,8 +184,11 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   async function act(reading: RunReading): Promise<void> {
     const { state: before } = run.record;
     run.record = { ...reading.record, manifest: record.manifest };
+    run.reach.read(reading);
     const { state, reason, policy } = reading.record;
     const want = pausedQueues(state, reason);
+    if (reading.ownWait !== null) want.submit = true;
+    shutInTime(reading);
     // Submissions that wait for a slot look anew whether they may still be made.
     if (state === 'cancelled' && before !== state) setGate('submit', true);
     for (const name of ['submit', 'poll'] as const) {
@@ -190,6 +204,8 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       const message = `${reading.bought} tasks have been bought, as many as --budget allows; run again with a larger one`;
       await transition(redis, keys, 'blocked', { reason: 'budget', message });
     }
+    if (spendIsSpent(reading))
+      await transition(redis, keys, 'blocked', { reason: 'spend', message: spendMessage(reading) });
     const seen = await sink.sees(record);
     if (seen === holds.flush) {
       holds.flush = !seen;
@@ -214,6 +230,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   }
 
   async function tick(): Promise<RunReading | null> {
+    ledger.held(pipeline.budget.heldMs());
     await ledger.flush();
     const reading = await readRun(redis, prefix, record.id);
     if (reading !== null) {
@@ -244,6 +261,8 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     },
     callsPerSecond: ledger.pace,
     async start() {
+      // Until the first look: the submissions that a job which waits there would make at once.
+      if (!maySubmitAt(record.policy, Date.now())) setGate('submit', true);
       // The sink's sight decides over flushes; until the first look this process takes none.
       flush.hold();
       await throughWeather(() => attendance.attend(false));
@@ -269,6 +288,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
         for (const name of ['submit', 'poll'] as const) setGate(name, true);
         clearTimeout(timer);
         clearTimeout(wake);
+        clearTimeout(edge);
         await Promise.all(workers.map((each) => each.close(CLOSE_DEADLINE_MS)));
         stopHearing();
         await run.polls

@@ -8,6 +8,7 @@ import type { CallLedger } from '../runs/calls.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import { transition } from '../runs/transition.js';
+import type { Reach } from './reach.js';
 import { backoffMs, type Trouble } from './trouble.js';
 
 const HELD_MS = 500;
@@ -22,6 +23,7 @@ export interface ConsumedRun {
   ledger: CallLedger;
   polls: Polls;
   recorder: Recorder;
+  reach: Reach;
   /** Epoch ms by Redis' clock: hosts' clocks may be apart, and a task may be polled by another one than submitted it. */
   now(): number;
   /** Lines of this process that may be bought and are not in the poll queue yet. */
@@ -63,6 +65,7 @@ export async function callGateway<T>(
           durationMs = call.durationMs;
           slot.report(call);
           run.ledger.record(call);
+          run.reach.called(call);
           pipeline.metrics.call(call);
         },
       });
@@ -76,7 +79,8 @@ export async function callGateway<T>(
 
 /**
  * The next wait of a line whose call failed for a reason not its own: a backoff, until `--retry-for` has been waited for
- * in all, pauses and open circuits not counted. Null when that time is over.
+ * in all, pauses and open circuits not counted. Null when that time is over; no line fails while the run has had no answer
+ * at all.
  */
 export async function nextBackoff(
   pipeline: Pipeline,
@@ -87,7 +91,8 @@ export async function nextBackoff(
   const { heldMs } = await pipeline.budget.snapshot();
   const at = Date.now();
   const waitedMs = before === undefined ? 0 : before.waitedMs + lastWait(before, at, heldMs);
-  if (waitedMs >= run.record.policy.retryForMs) return null;
+  const mayFail = run.reach.answered || run.record.state === 'cancelled';
+  if (waitedMs >= run.record.policy.retryForMs && mayFail) return null;
   const calls = (before?.calls ?? 0) + 1;
   const ms = Math.max(1, backoffMs(calls));
   run.ledger.backoff(ms);

@@ -7,6 +7,7 @@ import type { RunQueues } from '../queues/queues.js';
 import { failedEnding, settledEnding } from '../results/endings.js';
 import { endedBits } from '../runs/bits.js';
 import { runKeys } from '../runs/keys.js';
+import type { RunRecord } from '../runs/record.js';
 import { reserveAgain, unreserveAgain } from '../runs/scripts.js';
 import { resultFrom } from '../webhooks/delivery.js';
 import { forgetTasks, type Hint, hintsOf, wake } from '../webhooks/tasks.js';
@@ -58,9 +59,11 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
           const hint = line.awaitsDelivery ? (hints.get(line.task) ?? null) : null;
           let outcome: Outcome = { kind: 'gone' };
           if (!ended(line.line)) {
-            const early =
-              line.awaitsDelivery && hint === null && restMs > 0 && !run.polls.isOverdue(run.now() - line.at);
-            outcome = early ? { kind: 'later', line, delayMs: restMs } : await pollLine(source, line, hint);
+            const ageMs = run.now() - line.at;
+            const early = line.awaitsDelivery && hint === null && restMs > 0 && !run.polls.isOverdue(ageMs);
+            // Its safety net may have been drawn tighter since it went to sleep.
+            const delayMs = Math.min(restMs, run.polls.safetyMs(ageMs));
+            outcome = early ? { kind: 'later', line, delayMs } : await pollLine(source, line, hint);
           }
           if (line.awaitsDelivery && leavesTask(outcome, line)) done.push(line.task);
           return outcome;
@@ -91,7 +94,8 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
   }
 
   async function pollLine(source: number, line: PolledLine, hint: Hint | null): Promise<Outcome> {
-    if (hint) return settled(source, line, resultFrom(line.task, hint), 'webhook');
+    // What a delivery says without a call has no price in it.
+    if (hint && !needsPrice(run.record)) return settled(source, line, resultFrom(line.task, hint), 'webhook');
     for (;;) {
       try {
         const answer = await callGateway(pipeline, run, 'poll', (options) =>
@@ -195,10 +199,12 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
         status: 404,
         message: 'task not found; the run is cancelled',
       });
-    if (!(await reserveAgain(redis, keys, source, line.line))) {
-      const message =
-        'the Gateway has forgotten a task, and --budget does not allow another; run again with a larger one';
-      await blockRun(pipeline, run, { kind: 'run', reason: 'budget', message });
+    const lacks = await reserveAgain(redis, keys, source, line.line);
+    // Tomorrow there is room.
+    if (lacks === 'day') return waitRefused(line);
+    if (lacks !== null) {
+      const message = `the Gateway has forgotten a task, and --${lacks} does not allow another; run again with a larger one`;
+      await blockRun(pipeline, run, { kind: 'run', reason: lacks, message });
       return waitRefused(line);
     }
     try {
@@ -235,6 +241,8 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
     return { kind: 'ended', ending: failedEnding(run.record, source, line, why) };
   }
 }
+
+const needsPrice = ({ policy: { spend, spendPerDay } }: RunRecord) => (spend ?? spendPerDay ?? null) !== null;
 
 /** Whether this job waits for the line's task no more: the line has ended, or leaves for a job of its own. */
 const leavesTask = (outcome: Outcome, line: PolledLine): boolean =>

@@ -24,8 +24,8 @@ export function judgeFinish(
   soFar: SoFar | null,
   known: Known,
 ): FinishBy | null {
-  const { finishBy: time } = record.policy;
-  if (time === undefined) return null;
+  const { finishBy: time = null } = record.policy;
+  if (time === null) return null;
   const hasSeconds = (Date.parse(time) - nowMs) / 1000;
   const needsSeconds = expected.seconds_left?.expected ?? null;
   // A time that is over cannot be kept, whatever is known of the rest.

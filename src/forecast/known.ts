@@ -13,7 +13,7 @@ const PLAN_KEPT_S = 30 * 86_400;
 export async function readKnown(
   redis: RedisClient,
   keys: RunKeys,
-  budget: Pick<BudgetSnapshot, 'rate' | 'source' | 'mode'> | null,
+  budget: Pick<BudgetSnapshot, 'rate' | 'source' | 'mode' | 'quota'> | null,
 ): Promise<Known> {
   const [{ sum: _sum, ...fields }, planned] = await Promise.all([
     redis.hgetall(keys.settleTimes),
@@ -28,6 +28,7 @@ export async function readKnown(
     planned: planned === null ? null : (JSON.parse(planned) as Planned),
     settle,
     rate,
+    quota: budget?.quota ?? null,
     limitedBy: rate === null ? null : byUser ? 'user' : 'gateway',
   };
 }
@@ -37,7 +38,7 @@ export async function readForecast(
   redis: RedisClient,
   keys: RunKeys,
   reading: RunReading,
-  budget: Pick<BudgetSnapshot, 'rate' | 'source' | 'mode'> | null,
+  budget: Pick<BudgetSnapshot, 'rate' | 'source' | 'mode' | 'quota'> | null,
 ): Promise<RunForecast> {
   return forecastOf(reading, await readKnown(redis, keys, budget));
 }

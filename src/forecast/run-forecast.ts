@@ -46,11 +46,13 @@ export interface Known {
   settle: SettleTimes | null;
   /** Calls per second now allowed to the key; null: not limited, or not asked for. */
   rate: number | null;
+  /** The longer window of `--rate` that is next to be used up. */
+  quota: { calls: number; perMs: number } | null;
   /** Who set the limit. */
   limitedBy: 'user' | 'gateway' | null;
 }
 
-export const NOTHING_KNOWN: Known = { planned: null, settle: null, rate: null, limitedBy: null };
+export const NOTHING_KNOWN: Known = { planned: null, settle: null, rate: null, quota: null, limitedBy: null };
 
 /** Failures of lines that were never sent. */
 const REJECTIONS = ['invalid_json', 'invalid_line', 'line_too_long', 'key_conflict'];
@@ -166,7 +168,7 @@ function soFarOf(reading: RunReading, lines: Range): SoFar {
   };
 }
 
-function outlookOf(reading: RunReading, soFar: SoFar, { settle, rate }: Known) {
+function outlookOf(reading: RunReading, soFar: SoFar, { settle, rate, quota }: Known) {
   const { policy } = reading.record;
   const callsPerSecond = paceOf(reading, soFar, rate);
   return {
@@ -176,6 +178,7 @@ function outlookOf(reading: RunReading, soFar: SoFar, { settle, rate }: Known) {
       settle === null || policy.poll === 'fixed' ? null : steadyPolls(settle, policy, callsPerSecond ?? 1),
     settle,
     maxInFlight: policy.maxInFlight,
+    quota,
   };
 }
 

@@ -43,7 +43,7 @@ export async function openLocalGateway<Options extends object>(
   dataDir: string,
   { log, ...options }: Options & { log: Logger },
 ): Promise<LocalGateway> {
-  const dir = join(await prepareDataDir(dataDir), 'sandbox');
+  const dir = join(await prepareDataDir(dataDir, 'sandbox'), 'sandbox');
   await privateDir(dir, 'sandbox');
   const addressFile = join(dir, 'address.json');
   let port = await rememberedPort(addressFile);

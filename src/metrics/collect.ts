@@ -19,6 +19,7 @@ const REASONS: Record<BlockReason, true> = {
   key_refused: true,
   quota: true,
   budget: true,
+  spend: true,
   failures: true,
   sink: true,
   source_changed: true,

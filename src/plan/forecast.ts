@@ -32,6 +32,8 @@ export interface Outlook {
   pollsPerLabel: number | null;
   settle: SettleTimes | null;
   maxInFlight: number;
+  /** So many calls in a longer stretch of time; null: no limit of the kind. */
+  quota: { calls: number; perMs: number } | null;
 }
 
 /** How a run will end, counted from its beginning. Null: nothing tells yet. */
@@ -129,9 +131,12 @@ interface ToDo {
 function timeForecast(soFar: SoFar, outlook: Outlook, { left, calls, called, polls }: ToDo): Range | null {
   if (called < TELLING) return null;
   const own = soFar.elapsedSeconds > 0 && soFar.calls >= TELLING ? soFar.calls / soFar.elapsedSeconds : null;
-  const pace = outlook.callsPerSecond ?? own;
-  if (pace === null || pace <= 0) return null;
-  const { settle, maxInFlight } = outlook;
+  const made = outlook.callsPerSecond ?? own;
+  if (made === null || made <= 0) return null;
+  const { settle, maxInFlight, quota } = outlook;
+  // What does not fit into one such stretch goes at its pace.
+  const fits = quota === null || calls.expected - soFar.calls <= quota.calls;
+  const pace = fits ? made : Math.min(made, (quota.calls * 1000) / quota.perMs);
   const { inFlight } = soFar;
   const after = (
     lines: number,

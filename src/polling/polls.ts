@@ -67,7 +67,7 @@ export interface PollsParts {
   /** Adds to what all processes have seen, `settled` results among it; resolves to all of it. */
   learn(sightings: Sightings, settled: number): Promise<Sightings>;
   /** Wakes tasks that sleep longer than tasks of their age now do. Called when nothing is left to submit. */
-  bringForward(gaps: { nextMs(ageMs: number): number; safetyMs(ageMs: number): number }): Promise<void>;
+  bringForward(times: Pick<Polls, 'nextMs' | 'safetyMs' | 'isOverdue'>): Promise<void>;
   /** Most calls of this process in flight. */
   concurrency: number;
   /** Epoch ms. Default: the system's clock. */
@@ -89,7 +89,7 @@ export function createPolls({
   let planned: { price: Price; at: number } | null = null;
   let submitted = false;
   let oneIn = 1;
-  let broughtForwardFor = 'nothing';
+  let endSeen = false;
 
   const isSpare = () => planned?.price === 'spare' && submitted;
   const inTime = (gap: number, ageMs: number) => Math.min(gap, Math.max(1, policy.resultTimeoutMs - ageMs));
@@ -159,11 +159,10 @@ export function createPolls({
       oneIn = Math.min(Math.max(1, Math.ceil(present.callsPerSecond / CALLS_PER_SECOND)), ONE_IN);
       const room = { tasks: TIGHT * policy.maxInFlight, callsPerSecond: present.callsPerSecond };
       if (!stands) replan(await share(), price, room);
+      // Again with each plan: a task that was in hand the last time has gone back to sleep since.
       const ends = price === 'spare' && submitted;
-      // Once more when settle times have become known: then overdue deliveries are.
-      const known = !ends ? 'nothing' : settledMs > 0 ? 'settle times' : 'the end';
-      if (ends && known !== broughtForwardFor) await bringForward({ nextMs, safetyMs: polls.safetyMs });
-      broughtForwardFor = known;
+      if (ends && !(stands && endSeen)) await bringForward(polls);
+      endSeen = ends;
     },
     async end() {
       if (fresh.size > 0) await share();

@@ -88,9 +88,18 @@ export function quantile({ times, total }: SettleTimes, share: number): number {
  * poll that found it in progress and this one.
  */
 export function settleTimeMs(result: SettledResult, fromMs: number, ageMs: number): number {
-  const told = epochMs(result.settled_at) - epochMs(result.created_at);
-  if (told >= 0 && told <= ageMs + CLOCKS_APART_MS) return told;
+  const told = gatewayTimeMs(result, ageMs);
+  if (told !== null) return told;
   return fromMs + Math.random() * (ageMs - fromMs);
+}
+
+/** How long the Gateway itself took, by its own clock; null where its answer does not tell, or tells what cannot be. */
+export function gatewayTimeMs(
+  result: Pick<SettledResult, 'settled_at' | 'created_at'>,
+  ageMs: number,
+): number | null {
+  const told = epochMs(result.settled_at) - epochMs(result.created_at);
+  return told >= 0 && told <= ageMs + CLOCKS_APART_MS ? told : null;
 }
 
 /** Whole seconds, and the way there and back. */

@@ -106,13 +106,14 @@ function countsAreWrong({ record, status, jobs }: RunReading): boolean {
   return record.state === 'running' && status.produced && status.lines !== status.settled + status.failed;
 }
 
-/** Aborts when the run ends, is cancelled, or has too many failures: the lines that are read next may be more of them. */
+/** Keeps the record's policy as it stands. Aborts when the run ends, is cancelled, or has too many failures: the lines that are read next may be more of them. */
 function watchState(producer: Producer, record: RunRecord): { signal: AbortSignal; end(): void } {
   const over = new AbortController();
   const timer = setInterval(async () => {
-    const [state, reason] = await producer.redis
-      .hmget(runKeys(producer.prefix, record.id).record, 'state', 'reason')
-      .catch(() => [record.state, null]);
+    const [state, reason, policy] = await producer.redis
+      .hmget(runKeys(producer.prefix, record.id).record, 'state', 'reason', 'policy')
+      .catch(() => [record.state, null, null]);
+    if (policy) Object.assign(record.policy, JSON.parse(policy));
     if (state === record.state) return;
     if (state === 'cancelled' || state === 'completed' || state === null || reason === 'failures')
       over.abort(new Error(`the run is ${state ?? 'gone'}`));

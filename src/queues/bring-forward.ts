@@ -8,15 +8,21 @@ const SCORES_PER_MS = 0x1000;
 const PAGE = 100;
 const ONE_AT_A_TIME_MS = 10_000;
 
+/** How long tasks of an age sleep by now. */
+export interface SleepTimes {
+  nextMs(ageMs: number): number;
+  /** Of those that a delivery will tell of. */
+  safetyMs(ageMs: number): number;
+  /** Whether such a delivery should have come by now. */
+  isOverdue(ageMs: number): boolean;
+}
+
 /**
- * Wakes sleeping poll jobs earlier, where they would sleep longer than tasks of their age do by now. One process at a time does it, in pages from the one that would sleep longest. A job that
- * wakes meanwhile is left alone (`XX`), and none is put off (`LT`).
+ * Wakes sleeping poll jobs earlier, where they would sleep longer than tasks of their age do by now. One process at a
+ * time does it, in pages from the one that would sleep longest. A job that wakes meanwhile is left alone (`XX`), and
+ * none is put off (`LT`).
  */
-export async function bringForward(
-  redis: RedisClient,
-  keys: RunKeys,
-  gaps: { nextMs(ageMs: number): number; safetyMs(ageMs: number): number },
-): Promise<void> {
+export async function bringForward(redis: RedisClient, keys: RunKeys, times: SleepTimes): Promise<void> {
   if ((await redis.set(keys.bringingForward, 1, 'PX', ONE_AT_A_TIME_MS, 'NX')) === null) return;
   const delayed = queueKey(keys, 'poll', 'delayed');
   const now = Date.now();
@@ -26,10 +32,12 @@ export async function bringForward(
     const jobs = await readJobs(redis, keys, page);
     const moves = redis.pipeline();
     for (const { id, dueMs, data } of jobs) {
-      const gapMs = data.w ? gaps.safetyMs : gaps.nextMs;
-      const wanted = Math.ceil(now + gapMs(now - (data.at ?? now)));
+      const ageMs = now - (data.at ?? now);
+      const wanted = Math.ceil(now + (data.w ? times.safetyMs : times.nextMs)(ageMs));
+      // One that sleeps so long has not been polled since its delivery became overdue.
+      const at = data.w && times.isOverdue(ageMs) ? now : wanted;
       if (dueMs <= wanted) from += 1;
-      else moves.zadd(delayed, 'XX', 'LT', wanted * SCORES_PER_MS, id);
+      else moves.zadd(delayed, 'XX', 'LT', at * SCORES_PER_MS, id);
     }
     from += page.length / 2 - jobs.length;
     await moves.exec();

@@ -1,6 +1,8 @@
 import { type ConnectionOptions, type Job, type JobsOptions, Queue } from 'bullmq';
+import { askBullNowAndThen } from '../redis/sign-of-life.js';
 import type { RunKeys } from '../runs/keys.js';
 import type { ChunkData } from './chunk.js';
+import { closeWithin } from './close-within.js';
 
 /** The queues that each run has. */
 export const QUEUE_NAMES = ['submit', 'poll', 'flush'] as const;
@@ -27,13 +29,16 @@ export function openQueues(
   const flush = new Queue<Record<string, never>>('flush', options);
   const all = [submit, poll, flush];
   for (const queue of all) queue.on('error', onError);
+  const asking = all.map((queue) => askBullNowAndThen(queue));
   let closing: Promise<void> | undefined;
   return {
     submit,
     poll,
     flush,
     close() {
-      closing ??= Promise.all(all.map((queue) => queue.close())).then(() => undefined);
+      closing ??= Promise.all(all.map((queue) => closeWithin(queue))).then(() => {
+        for (const stop of asking) stop();
+      });
       return closing;
     },
   };

@@ -1,6 +1,8 @@
 import { type ConnectionOptions, DelayedError, type Job, type Processor, Worker } from 'bullmq';
 import type { Logger } from 'pino';
+import { askBullNowAndThen } from '../redis/sign-of-life.js';
 import type { RunKeys } from '../runs/keys.js';
+import { closeWithin } from './close-within.js';
 
 /** Measured: a killed process' jobs are back after lock + stalled check; a blocked event loop is forgiven for 7 s. */
 const LOCK_MS = 15_000;
@@ -53,6 +55,7 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
     removeOnComplete: { count: 0 },
     skipVersionCheck: true,
   });
+  const stopAsking = askBullNowAndThen(worker);
   let held = false;
   let resting = false;
   let closing: Promise<void> | undefined;
@@ -95,7 +98,7 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
       apply();
     },
     close(deadlineMs) {
-      closing ??= closeWithin(worker, deadlineMs);
+      closing ??= closeWithin(worker, { deadlineMs, isIdle: hand.isEmpty }).finally(stopAsking);
       return closing;
     },
   };
@@ -126,6 +129,7 @@ function keeping<T>({ name, process, log }: RunWorkerOptions<T>, hand: Hand<T>):
 
 interface Hand<T> {
   take(job: Job<T, void>): { release(lines: number): void; end(): void };
+  isEmpty(): boolean;
 }
 
 /**
@@ -147,6 +151,7 @@ function createHand<T>(
     if (most > before) lookAgain(worker());
   };
   return {
+    isEmpty: () => jobs === 0,
     take(job) {
       let left = linesOf(job.data);
       jobs += 1;
@@ -179,16 +184,4 @@ function lookAgain(worker: Worker): void {
     mainLoopQueue?: { add(entry: Promise<undefined>): void } | null;
   };
   mainLoopQueue?.add(Promise.resolve(undefined));
-}
-
-/** `close()` has no deadline of its own, never returns while Redis is away, and a second one with force only waits for it. */
-async function closeWithin(worker: Worker, deadlineMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => resolve('late'), deadlineMs);
-  });
-  const ended = await Promise.race([worker.close().then(() => 'closed' as const), deadline]);
-  clearTimeout(timer);
-  // Not waited for: while Redis is away this would have no end either.
-  if (ended === 'late') void worker.disconnect().catch(() => undefined);
 }

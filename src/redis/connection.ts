@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from 'bullmq';
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { addressOf, type RedisAddress, type RedisTarget } from './address.js';
+import { askNowAndThen } from './sign-of-life.js';
 
 export type { RedisTarget } from './address.js';
 
@@ -11,9 +12,7 @@ export type RedisClient = Redis | Cluster;
  * A connection that owes an answer for so long is dead, though nobody has closed it (a NAT that forgot it, a machine
  * that is gone), and another one is opened. No command blocks for longer: BullMQ's waits are 10 s at most.
  */
-const SILENT_MS = 15_000;
-/** A connection that asks nothing for so long is asked for a sign of life. */
-const ASKED_EVERY_MS = 10_000;
+export const SILENT_MS = 15_000;
 const MAX_RETRY_DELAY_MS = 2000;
 /** A cluster replaces a lost master after its `cluster-node-timeout`, 15 s by default: commands wait longer than that. */
 const FAILOVER_RETRY_MS = 300;
@@ -63,16 +62,12 @@ export function connectRedis(target: RedisTarget, onError: (error: Error) => voi
   return askedNowAndThen(redis);
 }
 
-/** Another connection to the same place; for subscriptions, which take a connection for themselves. */
+/** Another connection to the same place. */
 export const duplicateOf = (redis: RedisClient): RedisClient =>
   askedNowAndThen(redis instanceof Cluster ? redis.duplicate() : redis.duplicate());
 
-/** One that only listens would never learn that it is dead. */
 function askedNowAndThen<T extends RedisClient>(redis: T): T {
-  const timer = setInterval(() => {
-    if (redis.status === 'ready') redis.ping().catch(() => undefined);
-  }, ASKED_EVERY_MS).unref();
-  redis.once('end', () => clearInterval(timer));
+  redis.once('end', askNowAndThen(redis));
   return redis;
 }
 

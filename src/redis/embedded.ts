@@ -26,7 +26,7 @@ export async function openEmbeddedRedis(
   { log, onStarted }: { log: Logger; onStarted?: () => void },
 ): Promise<EmbeddedRedis> {
   const server = await findRedisServer({ log });
-  const dir = join(await prepareDataDir(dataDir), 'redis');
+  const dir = join(await prepareDataDir(dataDir, 'redis'), 'redis');
   const socketPath = await socketPathFor(dir, 'redis.sock');
   const shared = await openSharedProcess(
     {

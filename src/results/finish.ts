@@ -119,6 +119,8 @@ function summaryOf({ status }: RunReading): RunSummary {
     reason: _w,
     message: _m,
     waiting_for: _f,
+    waiting_until: _u,
+    envelope: _n,
     produced: _p,
     ...summary
   } = status;

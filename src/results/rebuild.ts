@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import { IngestError } from '../errors.js';
 import type { RedisClient } from '../redis/connection.js';
+import { costDayField } from '../runs/envelope.js';
 import { confidenceField, EXAMPLES, exampleField, exampleOf } from '../runs/history.js';
 import { lineKey } from '../runs/idempotency-key.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import type { PartRecord } from '../runs/status.js';
+import { labelersOf } from './endings.js';
 import { readRows } from './read-rows.js';
 import type { FailureRow, ResultRow } from './rows.js';
 import { parsePartName, type Sink } from './sink.js';
@@ -34,6 +36,7 @@ export async function rebuildFromParts(
   const shared = new Set<string>();
   const failed = new Map<string, number>();
   let lines = 0;
+  let [dearest, mostLabelers] = [0, 0];
   for (const name of await sink.listParts(record.id)) {
     signal?.throwIfAborted();
     const isResults = parsePartName(name)?.kind === 'results';
@@ -71,7 +74,13 @@ export async function rebuildFromParts(
       const counted = shared.has(row.task_id);
       if (!ownKey) shared.add(row.task_id);
       tally.add(keys.counts, 'settled');
-      tally.add(keys.counts, 'cost_sats', counted ? 0 : Math.round(row.cost_sats ?? 0));
+      const cost = counted ? 0 : Math.round(row.cost_sats ?? 0);
+      tally.add(keys.counts, 'cost_sats', cost);
+      tally.add(keys.counts, costDayField(settledMs(row)), cost);
+      if (row.cost_sats === null && !counted) tally.add(keys.counts, 'unpriced');
+      const { labelers } = labelersOf(row);
+      dearest = Math.max(dearest, labelers?.sats ?? 0);
+      mostLabelers = Math.max(mostLabelers, labelers?.count ?? 0);
       tally.add(keys.labels, row.consensus_label ?? '(none)');
       tally.add(keys.history, confidenceField(row.confidence));
     }
@@ -93,10 +102,16 @@ export async function rebuildFromParts(
       await redis.setrange(keys.ended(source), from, bytes.subarray(from, from + BITS_AT_ONCE));
   }
   if (lines > 0) {
-    await redis.hset(keys.counts, 'accepted', 1);
+    await redis.hset(keys.counts, { accepted: 1, labeler_sats: dearest, labelers: mostLabelers });
     log.warn({ run: record.id, lines }, 'Redis had lost this run; it goes on from the parts in --out');
   }
   return lines;
+}
+
+/** When a row's task was paid; now, where that cannot be told. */
+function settledMs({ settled_at: at }: ResultRow): number {
+  const ms = typeof at === 'number' ? (at < 1e11 ? at * 1000 : at) : Date.parse(at ?? '');
+  return Number.isFinite(ms) ? ms : Date.now();
 }
 
 /** A pipeline reports what Redis refused in its answers. */

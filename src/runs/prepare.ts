@@ -25,10 +25,10 @@ import {
   specDigestOf,
   type TaskOptions,
   updateKey,
-  updatePolicy,
 } from './record.js';
 import { hasBoughtNothing, refuseOtherPlace, refuseOtherRun, refuseOtherStream } from './refuse.js';
 import type { RunSummary } from './status.js';
+import { askPolicy } from './tune.js';
 
 const forgetProgress = defineScript(new URL('./scripts/forget-progress.lua', import.meta.url));
 
@@ -96,12 +96,12 @@ export async function prepareRun(
   // What `plan` foretold is kept as long as the run.
   await redis.persist(runKeys(prefix, id).planned);
   if (record.sinkId !== wanted.sinkId && known === null) await sink.claim(record, madeOf(record, manifest));
-  if (!(await updatePolicy(redis, prefix, id, request.policy)))
-    return prepareRun(redis, prefix, request, log);
+  const policy = await askPolicy(redis, prefix, id, request.policy);
+  if (policy === null) return prepareRun(redis, prefix, request, log);
   await makeReady(redis, prefix, record, sink, log);
   if (!isStream && pilot === undefined)
     await rememberManifest(redis, prefix, identity, { run: id, version: manifest.version });
-  return { kind: 'go', record: { ...record, keyFingerprint: wanted.keyFingerprint, policy: request.policy } };
+  return { kind: 'go', record: { ...record, keyFingerprint: wanted.keyFingerprint, policy } };
 }
 
 /** The run that was made of this manifest with these options, if it is still on record. */

@@ -35,13 +35,20 @@ export interface RunPolicy {
   maxFailures: { count: number } | { share: number } | null;
   /** Most tasks to buy. */
   budget: number | null;
+  /** Most sats to spend, on the run and on each day (UTC). Absent in runs of earlier versions, as are the next two. */
+  spend?: number | null;
+  spendPerDay?: number | null;
+  /** Sats that a label is expected to cost, before the run has seen a price. */
+  priceSats?: number | null;
+  /** When tasks are submitted, as `formatHours` writes it, with its zone. */
+  hours?: string | null;
   retryForMs: number;
   partSizeBytes: number;
   partAgeMs: number;
   compress: boolean;
   weight: number;
   /** When the run is to have ended, ISO 8601. */
-  finishBy?: string;
+  finishBy?: string | null;
 }
 
 export interface ManifestHead {
@@ -199,9 +206,6 @@ export async function createRun(
 async function update(redis: RedisClient, prefix: string, id: string, fields: Record<string, string>) {
   return (await updateScript.run(redis, [runKeys(prefix, id).record], Object.entries(fields).flat())) === 1;
 }
-
-export const updatePolicy = (redis: RedisClient, prefix: string, id: string, policy: RunPolicy) =>
-  update(redis, prefix, id, { policy: JSON.stringify(policy) });
 
 /** The run is another key's from now on. */
 export const updateKey = (redis: RedisClient, prefix: string, id: string, fingerprint: string) =>

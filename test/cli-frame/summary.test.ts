@@ -17,11 +17,13 @@ const summary: RunSummary = {
   gateway_calls: { submit: { '202': 1_000, '429': 10 }, result: { '200': 1_000, '202': 490 } },
   rate_limited: 10,
   backoff_seconds: 3.25,
+  stood_still_seconds: 8,
   polls_per_label: 1.49,
   cost_sats: 650_000,
   labels: { dog: 300, cat: 600, bird: 100 },
   parts: [],
   forecast: null,
+  changes: [],
 };
 const extra = { out: 'out/r1', elapsedMs: 61_400 };
 
@@ -42,7 +44,7 @@ Run r1 completed
     600  cat
     300  dog
     100  bird
-  429s            10, backoff 3.3 s
+  429s            10, all calls stood still for 8 s
   calls per label 2.50 (2,500 calls)
   polls per label 1.49
   cost            650,000 sats

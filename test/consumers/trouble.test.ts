@@ -6,7 +6,12 @@ import type { Backoff } from '../../src/queues/chunk.js';
 import { pipelineTo } from '../pipeline/harness.js';
 
 /** One line whose call fails for ever, and is made again after 10 ms, however long its backoff was to be. */
-async function failing(retryForMs: number, mostCalls: number, held: (sinceMs: number) => number) {
+async function failing(
+  retryForMs: number,
+  mostCalls: number,
+  held: (sinceMs: number) => number,
+  { state = 'running', answered = true } = {},
+) {
   const pipeline = await pipelineTo('http://127.0.0.1:1');
   vi.useFakeTimers({ toFake: ['Date'] });
   onTestFinished(() => void vi.useRealTimers());
@@ -16,7 +21,10 @@ async function failing(retryForMs: number, mostCalls: number, held: (sinceMs: nu
     heldMs: held(Date.now() - began),
   });
   const parts = { ...pipeline, budget: { ...pipeline.budget, snapshot } };
-  const run = { record: { policy: { retryForMs } }, ledger: { backoff: () => undefined } };
+  const run = {
+    ...{ record: { state, policy: { retryForMs } }, reach: { answered } },
+    ledger: { backoff: () => undefined },
+  };
   const trouble = { kind: 'again', metric: 'server_error', message: '500' } as const;
   let backoff: Backoff | undefined;
   for (let calls = 1; calls <= mostCalls; calls += 1) {
@@ -37,6 +45,14 @@ test('a backoff that was cut short counts as long as it was waited for', async (
 test('while the circuit is open, no time counts', async () => {
   const { overAfter } = await failing(2_000, 20, (sinceMs) => sinceMs);
   expect(overAfter).toBeUndefined();
+});
+
+test('no line fails while its run has had no answer at all, unless it is cancelled', async () => {
+  const never = { answered: false };
+  expect((await failing(50, 50, () => 0, never)).overAfter).toBeUndefined();
+  expect((await failing(50, 50, () => 0, { ...never, state: 'cancelled' })).overAfter).toBeGreaterThanOrEqual(
+    50,
+  );
 });
 
 test.each([

@@ -45,7 +45,8 @@ export function testStores(): Record<'s3' | 'gs', TestStore> {
       ['gs', gsProxy],
     ] as const)
       Object.assign(found, { [scheme]: await testStore(scheme, stores, proxy) });
-  }, 180_000);
+    // The first time, the server is downloaded.
+  }, 600_000);
   beforeEach(() => {
     for (const each of Object.values(found)) {
       each.proxy.fault = () => null;

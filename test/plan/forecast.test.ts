@@ -13,6 +13,7 @@ const NOTHING: Outlook = {
   pollsPerLabel: null,
   settle: null,
   maxInFlight: 100_000,
+  quota: null,
 };
 const soFar = (changes: Partial<SoFar> = {}): SoFar => ({
   lines: exactly(1_000),

@@ -32,7 +32,7 @@ test('tasks that sleep too long for their age wake earlier, no other does', asyn
 
   const nextMs = (ageMs: number) => (ageMs < 600_000 ? 600_000 - ageMs : ageMs * 0.2);
   const began = Date.now();
-  await bringForward(redis, keys, { nextMs, safetyMs: () => 9_000_000 });
+  await bringForward(redis, keys, { nextMs, safetyMs: () => 9_000_000, isOverdue: () => false });
   const ended = Date.now();
   /** Whether it now wakes when the plan has it, looked at some time between the two. */
   const expectPlanned = async (name: string, ageMs: number) => {
@@ -46,7 +46,39 @@ test('tasks that sleep too long for their age wake earlier, no other does', asyn
   for (const name of sleeping) expect(await due(name), name).toBe(before.get(name));
 
   // Another process that finds the same leaves it to the first one.
-  await bringForward(redis, keys, { nextMs: () => 1_000, safetyMs: () => 1_000 });
+  await bringForward(redis, keys, { nextMs: () => 1_000, safetyMs: () => 1_000, isOverdue: () => false });
   expect(await due('old')).toBeGreaterThan(began + 590_000);
+  await queues.close();
+});
+
+test('a task whose delivery is overdue is polled now, once: one that sleeps as the plan has it is left alone', async () => {
+  const { redis, prefix, connection } = await pipelineTo('http://127.0.0.1:1');
+  const keys = runKeys(prefix, 'r');
+  const queues = openQueues(keys, connection, () => undefined);
+  const now = Date.now();
+  const add = (name: string, ageMs: number, delay: number) =>
+    queues.poll.add(
+      'poll',
+      encodeChunk<PolledLine>(0, [
+        { line: 1, text: '{}', task: name, at: now - ageMs, awaitsDelivery: true },
+      ]),
+      { jobId: name, delay },
+    );
+  // Put to sleep by the loose safety net, two minutes long; and by a poll that found it in progress.
+  await add('never polled', 30_000, 90_000);
+  await add('polled', 30_000, 4_000);
+  await add('not due yet', 2_000, 90_000);
+  const due = async (name: string) =>
+    Number(await redis.zscore(queueKey(keys, 'poll', 'delayed'), name)) / 0x1000;
+  const polled = await due('polled');
+  await bringForward(redis, keys, {
+    nextMs: () => 1,
+    safetyMs: (ageMs) => (ageMs < 6_000 ? 6_000 - ageMs : 5_000),
+    isOverdue: (ageMs) => ageMs >= 6_000,
+  });
+  expect(await due('never polled')).toBeLessThanOrEqual(Date.now());
+  expect(await due('polled')).toBe(polled);
+  expect((await due('not due yet')) - now).toBeGreaterThan(3_000);
+  expect((await due('not due yet')) - now).toBeLessThan(6_001);
   await queues.close();
 });

@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { RedisClient } from '../../src/redis/connection.js';
 import { defineScript, type ScriptArgument } from '../../src/redis/scripts.js';
+import { costDayField } from '../../src/runs/envelope.js';
 import { type RunKeys, runKeys } from '../../src/runs/keys.js';
 import { admit } from '../../src/runs/scripts.js';
 import { pipelineTo } from '../pipeline/harness.js';
@@ -68,7 +69,7 @@ const ending = (bit: number, kind: string, name: string, cost: number, history: 
   ...[bit, kind, name, cost, `{"line":${bit + 1}}`, history, example],
 ];
 const ENDS = [
-  3,
+  ...[3, 4, 3],
   ...ending(0, 'settled', 'cat', 7, 's3 c18'),
   ...ending(1, 'settled', 'cat', 5, 's3 c9'),
   ...ending(2, 'failed', 'rejected', 0, 'f3', '{"line":3}'),
@@ -83,6 +84,13 @@ const CASES: Record<string, Case> = {
     effect: { seen: { sender: '1' }, calls: { 'submit:202': '8', polls: '2' }, history: { u0: '3' } },
     answers: [1, 0],
   },
+  'note-held': {
+    before: (redis, keys) => redis.hset(keys.calls, { held_from: 100, held_to: 400 }),
+    keys: (keys) => [keys.calls],
+    args: [900],
+    effect: { calls: { held_from: '100', held_to: '900' } },
+    answers: [1],
+  },
   // A second call finds the lines admitted, by whom it cannot know: it says so, and notes that they are contested, so
   // that neither caller takes the admission back. Nothing is counted twice.
   admit: {
@@ -94,9 +102,13 @@ const CASES: Record<string, Case> = {
     },
     keys: (keys) => [
       ...[keys.record, keys.ended(0), keys.admitted(0), keys.contested(0), keys.counts, keys.givenBack(0)],
+      ...[keys.shared(0), keys.failures],
     ],
-    args: [0, 1, 2, 3],
-    effect: { 'admitted:0': bits(1, 2), 'given-back:0': '00', counts: { bought: '3', in_flight: '2' } },
+    args: [5, 0, 1, 2, 3],
+    effect: {
+      ...{ 'admitted:0': bits(1, 2), 'given-back:0': '00', 'shared:0': '00' },
+      counts: { bought: '3', in_flight: '2', labelers: '5' },
+    },
     answers: [
       ['running', 'effb'],
       ['running', 'eaab'],
@@ -176,17 +188,20 @@ const CASES: Record<string, Case> = {
   'end-lines': {
     async before(redis, keys) {
       await setBits(redis, keys.admitted(0), 0, 1, 2, 3, 4);
-      await redis.hset(keys.counts, { in_flight: 5, bought: 5 });
+      await setBits(redis, keys.shared(0), 1);
+      await redis.hset(keys.counts, { in_flight: 5, bought: 5, shared: 1 });
     },
     keys: (keys) => [
       ...[keys.ended(0), keys.admitted(0), keys.contested(0), keys.counts, keys.results, keys.failures],
-      ...[keys.labels, keys.history, keys.examples],
+      ...[keys.labels, keys.history, keys.examples, keys.shared(0)],
     ],
     args: ENDS,
     effect: {
       'ended:0': bits(0, 1, 2, 3),
       'admitted:0': bits(4),
+      'shared:0': '00',
       counts: {
+        ...{ shared: '0', labeler_sats: '4', labelers: '3', [costDayField(Date.now())]: '12' },
         ...{ in_flight: '1', bought: '4', settled: '2', failed: '2', cost_sats: '12' },
         ...{ unflushed_rows: '4', unflushed_bytes: '44' },
       },
@@ -229,9 +244,9 @@ const CASES: Record<string, Case> = {
       await redis.hset(keys.counts, 'bought', 5);
       await setBits(redis, keys.contested(0), 1);
     },
-    keys: (keys) => [keys.givenBack(0), keys.contested(0), keys.counts],
-    args: [0, 1, 2],
-    effect: { 'given-back:0': bits(0, 2), counts: { bought: '3' } },
+    keys: (keys) => [keys.givenBack(0), keys.contested(0), keys.counts, keys.shared(0)],
+    args: [1, 0, 1, 2],
+    effect: { 'given-back:0': bits(0, 2), 'shared:0': bits(0, 2), counts: { bought: '3', shared: '2' } },
     answers: [2, 0],
   },
   'hint-task': {
@@ -333,9 +348,19 @@ const CASES: Record<string, Case> = {
       await redis.hset(keys.record, running({ budget: 3 }));
       await redis.hset(keys.counts, 'bought', 2);
     },
-    keys: (keys) => [keys.record, keys.boughtAgain(0), keys.counts],
+    keys: (keys) => [keys.record, keys.boughtAgain(0), keys.counts, keys.failures],
     args: [4],
-    effect: { 'bought-again:0': bits(4), counts: { bought: '3' } },
+    effect: { 'bought-again:0': bits(4), counts: { bought: '3', bought_again: '1' } },
+    answers: ['f'],
+  },
+  'set-policy': {
+    before: (redis, keys) => redis.hset(keys.record, { state: 'running', policy: '{"spend":1}' }),
+    keys: (keys) => [keys.record, keys.changes],
+    args: ['{"spend":1}', '{"spend":2}', '{"spend":{}}', 'this call', '{"what":"spend"}'],
+    effect: {
+      run: { state: 'running', policy: '{"spend":2}', tuned: '{"spend":{}}', policy_set_by: 'this call' },
+      changes: ['{"what":"spend"}'],
+    },
     answers: [1],
   },
   transition: {
@@ -384,11 +409,11 @@ const CASES: Record<string, Case> = {
   'unreserve-again': {
     async before(redis, keys) {
       await setBits(redis, keys.boughtAgain(0), 4);
-      await redis.hset(keys.counts, 'bought', 3);
+      await redis.hset(keys.counts, { bought: 3, bought_again: 1 });
     },
     keys: (keys) => [keys.boughtAgain(0), keys.counts],
     args: [4],
-    effect: { 'bought-again:0': '00', counts: { bought: '2' } },
+    effect: { 'bought-again:0': '00', counts: { bought: '2', bought_again: '0' } },
     answers: [1],
   },
   update: {
@@ -406,7 +431,7 @@ async function open() {
 }
 
 /** Files that other scripts take in, and no client sends. */
-const PARTS = ['once'];
+const PARTS = ['once', 'day', 'labels-left'];
 
 test('every script of a run has its case here', () => {
   const files = readdirSync(DIRECTORY).map((name) => name.replace(/\.lua$/, ''));

@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { pathToFileURL } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, onTestFinished, type TestContext, test } from 'vitest';
+import { report as reportCommand } from '../../src/cli/commands/report.js';
 import { Secret } from '../../src/config/secret.js';
 import { serveHttp } from '../../src/http/serve.js';
 import { encodeChunk } from '../../src/queues/chunk.js';
@@ -10,10 +12,12 @@ import { openQueues } from '../../src/queues/queues.js';
 import { eventField, exampleOf } from '../../src/runs/history.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { createRun, type RunRecord } from '../../src/runs/record.js';
+import { callMain } from '../cli-frame/harness.js';
 import { shownRun } from '../pages/runs.js';
 import { endLine, failedRow, settledRow } from '../pipeline/endings.js';
-import { pipelineTo } from '../pipeline/harness.js';
+import { pipelineTo, tempDir } from '../pipeline/harness.js';
 import { DOWNLOAD_MS, findChromium, startChromium } from '../setup/chromium.js';
+import { testRedis } from '../setup/redis-target.js';
 
 const VIEWER = 'a-viewer-token';
 const OPERATOR = 'an-operator-token';
@@ -99,12 +103,21 @@ async function hostileRun() {
     new AbortController().signal,
   );
   onTestFinished(() => server?.close());
-  return { url: server?.url ?? '', queues };
+  const report = async () => {
+    const env = { REDIS_URL: `unix://${testRedis().socketPath}`, ASG_PREFIX: prefix };
+    const { stdout } = await callMain(
+      ['report', 'evil'],
+      { report: reportCommand },
+      { env, cwd: await tempDir() },
+    );
+    return pathToFileURL(stdout.trim()).href;
+  };
+  return { url: server?.url ?? '', queues, report };
 }
 
-test('hostile text in a run, its pages, the login and the board: shown, never run, and no policy had to refuse it', async (context) => {
+test('hostile text in a run, its pages, its report, the login and the board: shown, never run, and no policy had to refuse it', async (context) => {
   const { page, refused, unharmed } = await openPage(context);
-  const { url } = await hostileRun();
+  const { url, report } = await hostileRun();
   const asked = `/runs/evil?${encodeURIComponent(EVIL)}`;
   const answer = await page.goto(url + asked);
   expect(answer?.status()).toBe(401);
@@ -123,6 +136,11 @@ test('hostile text in a run, its pages, the login and the board: shown, never ru
   expect(await refused()).toEqual([]);
   await page.goto(url);
   await unharmed('the first page');
+  expect(await refused()).toEqual([]);
+
+  await page.goto(await report());
+  expect(await page.getByText('<script>window.hacked=1</script>').count()).toBeGreaterThan(4);
+  await unharmed('the report');
   expect(await refused()).toEqual([]);
 
   await page.goto(`${url}/queues/queue/evil%3Asubmit?status=latest`);

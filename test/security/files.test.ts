@@ -1,13 +1,21 @@
-import { chmod, chown, lstat, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { chmod, chown, lchown, lstat, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
+import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
+import { report } from '../../src/cli/commands/report.js';
 import { openLocalGateway } from '../../src/local/gateway.js';
 import { openManifest, readLines } from '../../src/manifest/index.js';
 import { openEmbeddedRedis } from '../../src/redis/embedded.js';
 import { openSink } from '../../src/results/sink.js';
+import { createRun } from '../../src/runs/record.js';
+import { callMain } from '../cli-frame/harness.js';
+import { shownRun } from '../pages/runs.js';
+import { pipelineTo } from '../pipeline/harness.js';
 import { start, task, tempDir, until } from '../sandbox/client.js';
+import { testRedis } from '../setup/redis-target.js';
 
 const log = pino({ level: 'silent' });
 const permissions = async (file: string) => ((await lstat(file)).mode & 0o777).toString(8);
@@ -74,12 +82,67 @@ test('a folder that somebody else has made, or may write to, is not joined', asy
   }
 });
 
+test('a data directory that somebody else may change is not used; a link of somebody else is not followed', async () => {
+  const openers = {
+    redis: (dataDir: string) => openEmbeddedRedis(dataDir, { log }),
+    sandbox: (dataDir: string) => openLocalGateway(dataDir, { log }),
+  };
+  for (const [name, open] of Object.entries(openers)) {
+    const refused = (dataDir: string) =>
+      expect(open(dataDir), name).rejects.toMatchObject({
+        code: name,
+        message: expect.stringContaining('others may write'),
+      });
+    const dataDir = await tempDir();
+    await chmod(dataDir, 0o777);
+    await refused(dataDir);
+    // As the system's temporary folder: nobody moves what is another's, but anybody may have put a link there before.
+    await chmod(dataDir, 0o1777);
+    if (process.getuid?.() !== 0) continue;
+    const elsewhere = await tempDir();
+    await symlink(elsewhere, path.join(dataDir, name));
+    await lchown(path.join(dataDir, name), 12_345, 12_345);
+    await refused(dataDir);
+    expect(await readdir(elsewhere)).toEqual([]);
+  }
+});
+
+test('a link with the name that a report has by itself is not followed', async () => {
+  const cwd = await tempDir();
+  const { redis, prefix } = await pipelineTo('http://127.0.0.1:1');
+  const { record } = shownRun();
+  await createRun(redis, prefix, { ...record, id: 'r', manifest: { ...record.manifest, sources: ['a'] } });
+  const victim = path.join(await tempDir(), 'victim');
+  await writeFile(victim, 'untouched');
+  await symlink(victim, path.join(cwd, 'report-r.html'));
+  const env = { REDIS_URL: `unix://${testRedis().socketPath}`, ASG_PREFIX: prefix };
+  expect(await callMain(['report', 'r'], { report }, { env, cwd })).toMatchObject({ status: 2 });
+  expect(await readFile(victim, 'utf8')).toBe('untouched');
+});
+
 test("another user of the machine does not reach the embedded Redis' socket", async () => {
   const dataDir = await tempDir();
   const redis = await openEmbeddedRedis(dataDir, { log });
   onTestFinished(() => redis.close());
   expect(await permissions(path.dirname(redis.socketPath))).toBe('700');
   expect(await permissions(redis.socketPath)).toBe('700');
+  if (process.getuid?.() !== 0) return;
+  // Really another user, who may enter the data directory itself.
+  await chmod(dataDir, 0o755);
+  const tried = (uid: number) =>
+    promisify(execFile)(
+      process.execPath,
+      [
+        '-e',
+        `require('node:net').connect(process.argv[1])
+          .on('connect', () => { console.log('connected'); process.exit(); })
+          .on('error', ({ code }) => { console.log(code); process.exit(); });`,
+        redis.socketPath,
+      ],
+      { uid, gid: uid, cwd: '/' },
+    ).then(({ stdout }) => stdout.trim());
+  expect(await tried(0)).toBe('connected');
+  expect(await tried(65_534)).toBe('EACCES');
 });
 
 test('links that were put in the way of a part, the summary and the marker are replaced, not followed', async () => {

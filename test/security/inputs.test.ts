@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createRawServer } from 'node:net';
 import path from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { task } from '../../src/cli/commands/gateway/task.js';
@@ -10,6 +10,7 @@ import { openHttpServer } from '../../src/http/server.js';
 import { createDeliverer } from '../../src/webhooks/deliver.js';
 import { receiver } from '../../src/webhooks/receiver.js';
 import { callMain } from '../cli-frame/harness.js';
+import { serve } from '../manifest/helpers.js';
 import {
   API_KEY,
   line,
@@ -20,6 +21,8 @@ import {
   tempDir,
   writeManifest,
 } from '../pipeline/harness.js';
+import { front } from '../world/servers.js';
+import { world } from '../world/world.js';
 
 const SECRET = 'whsec';
 
@@ -139,6 +142,66 @@ test("a Gateway's answer that is nested without end is an error of one call", as
     expect(stderr).not.toMatch(/^\s+at /m);
   }
 });
+
+test('a label of 50 MB is an error of its line alone, whose record stays small', async () => {
+  const { call, dir, gateway, out } = await world();
+  await writeManifest(dir, [line(1), line(2), line(3)]);
+  const label = 'x'.repeat(50 << 20);
+  let its: string | null = null;
+  const url = await serve(
+    front(gateway.url, (body) => {
+      const answer = JSON.parse(body.toString()) as { task_id?: string; consensus_label?: string };
+      if (answer.consensus_label === undefined || answer.task_id === undefined) return body;
+      its ??= answer.task_id;
+      return answer.task_id === its
+        ? Buffer.from(JSON.stringify({ ...answer, consensus_label: label }))
+        : body;
+    }),
+  );
+  const args = ['--out', 'out', '--retry-for', '1s'];
+  const { status, stderr } = await call('manifest.jsonl', { args, env: { ASG_BASE_URL: url } });
+  expect(status, stderr).toBe(3);
+  const { results, failures } = await readOut(out());
+  expect(results).toHaveLength(2);
+  expect(failures).toMatchObject([
+    {
+      task_id: its,
+      error: { code: 'retries_exhausted', message: expect.stringContaining('more than 1 MiB') },
+    },
+  ]);
+  expect(JSON.stringify(failures).length).toBeLessThan(5_000);
+}, 120_000);
+
+test("a flood of headers in a Gateway's or a source's answer is refused before it is kept", async () => {
+  let sent = 0;
+  const server = createRawServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', async () => {
+      socket.write('HTTP/1.1 200 OK\r\n');
+      const some = `x-flood: ${'a'.repeat(50)}\r\n`.repeat(1_000);
+      let mine = 0;
+      while (!socket.destroyed && mine < 100 << 20) {
+        mine += some.length;
+        if (!socket.write(some))
+          await Promise.race([once(socket, 'drain'), once(socket, 'close')]).catch(() => undefined);
+      }
+      sent = Math.max(sent, mine);
+      socket.destroy();
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const env = { ASG_API_KEY: API_KEY, ASG_BASE_URL: url };
+  expect(await callMain(['task', 'get', 'tsk_1'], { task }, { env })).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(/[Hh]eader/),
+  });
+  const { call } = await world();
+  expect((await call(`${url}/m.jsonl`)).status).not.toBe(0);
+  expect(sent).toBeGreaterThan(0);
+  expect(sent).toBeLessThan(20 << 20);
+}, 120_000);
 
 test.each(['a}b', 'a{b', 'a:b', 'a b', "a'b", '../a', 'a\n', 'a\0b', 'a/b', '-'.repeat(65), ''])(
   'a run named %j is refused: no key, file name or script is made of it',

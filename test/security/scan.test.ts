@@ -28,6 +28,8 @@ const SECRETS = {
   jobKeyId: 'AKIAMARKED0009',
   jobSecret: 'MARKEDjob/secret+0010',
   encryptionKey: 'abcd0011'.repeat(8),
+  query: 'MARKEDquery0012',
+  signature: 'MARKEDsignature0013',
 } as const;
 
 /** As it is, and as JSON, URLs, base64 and headers write it. */
@@ -118,7 +120,7 @@ async function manifestServer(lines: string[]) {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => void server.close().closeAllConnections());
-  return `http://user:${SECRETS.login}@127.0.0.1:${(server.address() as AddressInfo).port}/items.jsonl`;
+  return `http://user:${SECRETS.login}@127.0.0.1:${(server.address() as AddressInfo).port}/items.jsonl?api_key=${SECRETS.query}&Policy=${SECRETS.query}&X-Amz-Signature=${SECRETS.signature}`;
 }
 
 test('no secret is anywhere: Redis and all that went through it, logs at trace, files, pages, metrics, arguments', async () => {

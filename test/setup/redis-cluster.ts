@@ -17,6 +17,8 @@ export interface RedisCluster {
   masters: Redis[];
   /** Makes the replica of the key's master the master; returns what kills the old one, which knows by then. */
   handOver(key: string): Promise<() => void>;
+  /** From now on clients are told of, and led to, these ports: of each node its own. */
+  announce(portOf: (port: number) => Promise<number>): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -57,6 +59,16 @@ export async function startRedisCluster(replicated: string[] = []): Promise<Redi
   await allSay('cluster_state:ok');
   return {
     url: `redis+cluster://127.0.0.1:${masters[0]?.port}?addr=127.0.0.1:${masters[1]?.port}`,
+    async announce(portOf) {
+      const ports = await Promise.all(nodes.map(({ port }) => portOf(port)));
+      for (const [i, { redis }] of nodes.entries())
+        await redis.call('CONFIG', 'SET', 'cluster-announce-port', `${ports[i]}`);
+      await tries(STARTUP_MS, async () => {
+        const told = await Promise.all(nodes.map(({ redis }) => redis.call('CLUSTER', 'SLOTS')));
+        return told.every((slots) => ports.every((port) => JSON.stringify(slots).includes(`${port}`)));
+      });
+      return `redis+cluster://127.0.0.1:${ports[0]}?addr=127.0.0.1:${ports[1]}`;
+    },
     masters: masters.map(({ redis }) => redis),
     async handOver(key) {
       const owner = await ownerOf(key);

@@ -4,8 +4,13 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 export interface TcpProxy {
   port: number;
   connections(): number;
-  /** From now on the present connections pass nothing, in neither direction, and are not closed; new ones work. */
-  fallSilent(): void;
+  /** Of those that have fallen silent, the ones that the client has not given up. */
+  silent(): number;
+  /**
+   * From now on the present connections pass nothing, in neither direction, and are not closed; new ones work. `only`
+   * some of them: by the port that the server sees them come from.
+   */
+  fallSilent(only?: (upstreamPort: number | undefined) => boolean): void;
   close(): Promise<void>;
 }
 
@@ -32,8 +37,9 @@ export async function startTcpProxy(port: number, host = '127.0.0.1'): Promise<T
   return {
     port: (server.address() as AddressInfo).port,
     connections: () => pairs.size,
-    fallSilent() {
-      for (const pair of pairs) pair.silent = true;
+    silent: () => [...pairs].filter(({ silent }) => silent).length,
+    fallSilent(only = () => true) {
+      for (const pair of pairs) if (only(pair.ends[1].localPort)) pair.silent = true;
     },
     close: () =>
       new Promise((resolve) => {

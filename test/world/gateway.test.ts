@@ -10,7 +10,9 @@ import { ASGGatewayClient } from '../../src/gateway/client.js';
 import { parseRateLimitHeaders } from '../../src/gateway/rate-limit-headers.js';
 import { callMain } from '../cli-frame/harness.js';
 import { serve } from '../manifest/helpers.js';
-import { API_KEY, boughtTasks, until } from '../pipeline/harness.js';
+import { API_KEY, boughtTasks, readOut, sandbox, until } from '../pipeline/harness.js';
+import { startBreakingProxy } from '../setup/breaking-proxy.js';
+import { freePort } from '../setup/ports.js';
 import { front, overTls } from './servers.js';
 import { jsonl, world } from './world.js';
 
@@ -59,6 +61,49 @@ describe('a Gateway that was never reached', () => {
     process.kill('SIGINT');
     process.kill('SIGINT');
     await process.exit;
+  });
+
+  test.each(['an unknown host', 'a refused connection'])(
+    '%s blocks the run when --retry-for is over, and no line has failed; it goes on once there is an answer',
+    async (what) => {
+      const { start, dir, out } = await world();
+      await writeFile(path.join(dir, 'm.jsonl'), jsonl(5));
+      const port = await freePort();
+      const host = what === 'an unknown host' ? 'gateway.invalid' : '127.0.0.1';
+      const command = ['run', 'm.jsonl', '--out', 'out', '--quiet', '--retry-for', '2s', ...ASKED];
+      const env = { ASG_BASE_URL: `http://${host}:${port}` };
+      for (const again of [false, true]) {
+        const exit = await start(command, { env }).exit;
+        expect(exit, `${again}`).toMatchObject({
+          status: 4,
+          stderr: expect.stringMatching(
+            /blocked \(unreachable\): cannot reach the Gateway, which has never answered: .*(ENOTFOUND|EAI_AGAIN|ECONNREFUSED)/,
+          ),
+        });
+      }
+      expect((await readOut(out())).failures).toEqual([]);
+      if (host === 'gateway.invalid') return;
+      const gateway = await sandbox({ port });
+      const exit = await start(command, { env }).exit;
+      expect(exit, exit.stderr).toMatchObject({ status: 0 });
+      expect(gateway.stats().tasks).toBe(5);
+    },
+  );
+
+  test('one that has answered before is waited for: its lines are tried for --retry-for each', async () => {
+    const { start, dir, gateway, out } = await world({ settle: { minMs: 60_000, maxMs: 60_000 } });
+    await writeFile(path.join(dir, 'm.jsonl'), jsonl(2));
+    const front = await startBreakingProxy(gateway.url);
+    onTestFinished(front.close);
+    // One submission is answered, and nothing after it.
+    front.fault = () => (gateway.stats().tasks === 0 ? null : { resetAt: 0 });
+    const exit = await start(
+      ['run', 'm.jsonl', '--out', 'out', '--quiet', '--retry-for', '1s', '--concurrency', '1', ...ASKED],
+      { env: { ASG_BASE_URL: front.url } },
+    ).exit;
+    expect(exit, exit.stderr).toMatchObject({ status: 3 });
+    const codes = (await readOut(out())).failures.map(({ error }) => (error as { code: string }).code);
+    expect(new Set(codes)).toEqual(new Set(['retries_exhausted']));
   });
 });
 
@@ -206,6 +251,33 @@ describe('too few file descriptors', () => {
     expect(gateway_calls.submit).toEqual({ 202: 400 });
     expect(gateway_calls.result.network_error).toBeUndefined();
     expect(gateway.stats().tasks).toBe(400);
+  });
+
+  test('a call for which this machine has no file left is not told as one of the Gateway', async () => {
+    const { gateway, dir } = await world();
+    const client = new URL('../../dist/gateway/index.js', import.meta.url).href;
+    await writeFile(
+      path.join(dir, 'full.mjs'),
+      `import { openSync } from 'node:fs';
+       import { ASGGatewayClient } from ${JSON.stringify(client)};
+       const told = [];
+       const make = () => new ASGGatewayClient({
+         apiKey: ${JSON.stringify(API_KEY)}, baseUrl: ${JSON.stringify(gateway.url)}, retry: false,
+         onCall: ({ status }) => void told.push(status),
+       });
+       await make().getCustomer();
+       try { for (;;) openSync('/dev/null'); } catch {}
+       const error = await make().getCustomer().catch((error) => error);
+       process.stdout.write(JSON.stringify({ told, name: error.name, code: error.cause?.code }));
+       process.exit();`,
+    );
+    const child = spawn('sh', ['-c', `ulimit -n 100; exec "$0" full.mjs`, process.execPath], { cwd: dir });
+    let stdout = '';
+    child.stdout.on('data', (chunk) => {
+      stdout += chunk;
+    });
+    await once(child, 'close');
+    expect(JSON.parse(stdout)).toEqual({ told: [200], name: 'ASGNetworkError', code: 'EMFILE' });
   });
 
   test('far too few: exit 2 with what to do', async () => {

@@ -40,16 +40,22 @@ test('HTTP_PROXY: the Gateway and an http manifest are asked by it; an empty var
   expect(doctor.stdout).not.toContain('secret');
 });
 
-test('HTTPS_PROXY: a tunnel to the Gateway, whose certificate is checked', async () => {
+test('HTTPS_PROXY: a tunnel to the Gateway, whose certificate is checked, and one for notices', async () => {
   const { start, gateway, dir } = await world();
   const { url, ca } = await overTls(gateway.url);
-  const proxy = await startProxy({ 'gateway.invalid': url.replace('localhost', '127.0.0.1') });
+  const target = url.replace('localhost', '127.0.0.1');
+  const proxy = await startProxy({ 'gateway.invalid': target, 'notices.invalid': target });
   await writeFile(path.join(dir, 'm.jsonl'), jsonl(4));
-  const env = { ASG_BASE_URL: 'https://gateway.invalid', https_proxy: proxy.url, NODE_EXTRA_CA_CERTS: ca };
+  const env = {
+    ...{ ASG_BASE_URL: 'https://gateway.invalid', https_proxy: proxy.url, NODE_EXTRA_CA_CERTS: ca },
+    ...{ ASG_NOTIFY_URL: 'https://notices.invalid/hook', ASG_NOTIFY_SECRET: 's' },
+  };
   const exit = await start(['run', 'm.jsonl', ...ASKED], { env }).exit;
   expect(exit, exit.stderr).toMatchObject({ status: 0 });
   expect(proxy.asked.length).toBeGreaterThan(0);
-  expect(new Set(proxy.asked)).toEqual(new Set(['CONNECT gateway.invalid:443']));
+  expect(new Set(proxy.asked)).toEqual(
+    new Set(['CONNECT gateway.invalid:443', 'CONNECT notices.invalid:443']),
+  );
 });
 
 test('a local Gateway is never asked by a proxy', async () => {

@@ -1,11 +1,19 @@
 import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { pino } from 'pino';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { openQueues } from '../../src/queues/queues.js';
+import { createWorker } from '../../src/queues/worker.js';
+import { bullConnection, connectRedis } from '../../src/redis/connection.js';
+import { subscribe } from '../../src/redis/subscribe.js';
+import { runKeys } from '../../src/runs/keys.js';
 import { boughtTasks, readOut, tempDir, until } from '../pipeline/harness.js';
 import { freePort } from '../setup/ports.js';
+import { startRedisCluster } from '../setup/redis-cluster.js';
 import { startRedisServer } from '../setup/redis-server.js';
-import { startTcpProxy } from '../setup/tcp-proxy.js';
+import { uniquePrefix } from '../setup/redis-target.js';
+import { startTcpProxy, type TcpProxy } from '../setup/tcp-proxy.js';
 import { jsonl, world } from './world.js';
 
 async function redisServer(more: Record<string, string> = {}) {
@@ -17,30 +25,121 @@ async function redisServer(more: Record<string, string> = {}) {
   return started;
 }
 
-test('a Redis connection that goes half-open is replaced within 30 s, the display says so, and nothing is lost', async () => {
-  const { port } = await redisServer();
-  const proxy = await startTcpProxy(port);
-  onTestFinished(proxy.close);
-  const { start, dir, gateway, out } = await world({ settle: { minMs: 500, maxMs: 1_500 } });
-  const file = path.join(dir, 'm.jsonl');
-  await writeFile(file, jsonl(400));
-  const process = start(
-    ['run', file, '--out', 'out', '--question', 'Which?', '--options', 'a,b', '--rate', '60'],
-    { args: ['--poll-delay', '100ms'], env: { REDIS_URL: `redis://127.0.0.1:${proxy.port}` } },
-  );
-  await until(() => gateway.stats().tasks >= 60, 'tasks', 60_000);
-  proxy.fallSilent();
-  const silentAt = Date.now();
-  const before = gateway.stats().tasks;
-  await until(() => gateway.stats().tasks > before + 60, 'calls again', 60_000);
-  expect(Date.now() - silentAt).toBeLessThan(30_000);
-  const { status, stderr } = await process.exit;
-  expect(status, stderr).toBe(0);
-  expect(stderr).toMatch(/waiting for redis: Redis has not answered for \d+ s/);
-  expect(stderr).toContain('Redis does not answer');
-  const { results } = await readOut(out());
-  expect(new Set(results.map(({ line }) => line)).size).toBe(400);
-  expect((await boughtTasks(gateway.url)).length).toBe(400);
+describe('connections that go half-open', () => {
+  async function halfOpen() {
+    const { port } = await redisServer();
+    const proxy = await startTcpProxy(port);
+    onTestFinished(proxy.close);
+    return { proxy, url: `redis://127.0.0.1:${proxy.port}` };
+  }
+
+  test('in the middle of a run: calls are made again within 30 s, the display says so, nothing is lost; the process does not outlive the run', async () => {
+    const { proxy, url } = await halfOpen();
+    const { start, dir, gateway, out } = await world({ settle: { minMs: 500, maxMs: 1_500 } });
+    const file = path.join(dir, 'm.jsonl');
+    await writeFile(file, jsonl(400));
+    const process = start(
+      ['run', file, '--out', 'out', '--question', 'Which?', '--options', 'a,b', '--rate', '60'],
+      { args: ['--poll-delay', '100ms'], env: { REDIS_URL: url } },
+    );
+    await until(() => gateway.stats().tasks >= 60, 'tasks', 60_000);
+    proxy.fallSilent();
+    const silentAt = Date.now();
+    const before = gateway.stats().tasks;
+    await until(() => gateway.stats().tasks > before + 60, 'calls again', 60_000);
+    expect(Date.now() - silentAt).toBeLessThan(30_000);
+    let completedAt = 0;
+    process.child.stderr?.on('data', (chunk) => {
+      if (String(chunk).includes('completed:')) completedAt ||= Date.now();
+    });
+    const { status, stderr } = await process.exit;
+    expect(status, stderr).toBe(0);
+    expect(Date.now() - completedAt).toBeLessThan(10_000);
+    expect(stderr).toMatch(/waiting for redis: Redis has not answered for \d+ s/);
+    expect(stderr).toContain('Redis does not answer');
+    const { results } = await readOut(out());
+    expect(new Set(results.map(({ line }) => line)).size).toBe(400);
+    expect((await boughtTasks(gateway.url)).length).toBe(400);
+  });
+
+  test('those that ask nothing are replaced within 30 s too, so that none is found dead when it is needed', async () => {
+    const { proxy, url } = await halfOpen();
+    const keys = runKeys(uniquePrefix(), 'r');
+    const { connection } = bullConnection({ url });
+    const queues = openQueues(keys, connection, () => undefined);
+    const workers = (['submit', 'poll', 'flush'] as const).map((name) =>
+      createWorker({
+        ...{ name, keys, connection, concurrency: 1, mostLines: null, log: pino({ level: 'silent' }) },
+        process: async () => undefined,
+      }),
+    );
+    workers[0]?.start();
+    // Two each: one of a worker waits for jobs.
+    await until(() => proxy.connections() === 3 + 2 * 3, 'all connections');
+    proxy.fallSilent();
+    const silentAt = Date.now();
+    await until(() => proxy.silent() === 0, 'the last one to be given up', 60_000);
+    expect(Date.now() - silentAt).toBeLessThan(30_000);
+    await until(() => proxy.connections() === 3 + 2 * 3, 'all connections again');
+    // Whatever is closed while it is dead takes a moment.
+    proxy.fallSilent();
+    const closingAt = Date.now();
+    await Promise.all([queues.close(), ...workers.map((each) => each.close(10_000))]);
+    expect(Date.now() - closingAt).toBeLessThan(8_000);
+  });
+
+  async function halfOpenCluster() {
+    const cluster = await startRedisCluster();
+    onTestFinished(cluster.close);
+    const proxies: TcpProxy[] = [];
+    const url = await cluster.announce(async (port) => {
+      const proxy = await startTcpProxy(port);
+      proxies.push(proxy);
+      onTestFinished(proxy.close);
+      return proxy.port;
+    });
+    return { masters: cluster.masters, proxies, url };
+  }
+
+  test('of a cluster: a run goes on, and nothing is lost', async () => {
+    const { proxies, url } = await halfOpenCluster();
+    const { start, dir, gateway, out } = await world({ settle: { minMs: 500, maxMs: 1_500 } });
+    await writeFile(path.join(dir, 'm.jsonl'), jsonl(300));
+    const process = start(
+      ['run', 'm.jsonl', '--out', 'out', '--question', 'Which?', '--options', 'a,b', '--rate', '40'],
+      { args: ['--poll-delay', '100ms'], env: { REDIS_URL: url } },
+    );
+    await until(() => gateway.stats().tasks >= 60, 'tasks', 60_000);
+    for (const proxy of proxies) proxy.fallSilent();
+    const { status, stderr } = await process.exit;
+    expect(status, stderr).toBe(0);
+    const { results } = await readOut(out());
+    expect(new Set(results.map(({ line }) => line)).size).toBe(300);
+    expect((await boughtTasks(gateway.url)).length).toBe(300);
+  });
+
+  test('the one of a cluster that only listens: news are heard again within 30 s', async () => {
+    const { masters, proxies, url } = await halfOpenCluster();
+    const redis = connectRedis({ url });
+    onTestFinished(() => redis.disconnect());
+    const heard: string[] = [];
+    onTestFinished(await subscribe(redis, 'news', (message) => void heard.push(message)));
+    const said = async (what: string) => {
+      await masters[0]?.publish('news', what);
+      return heard.includes(what);
+    };
+    await until(() => said('before'), 'news');
+    const clients = await Promise.all(masters.map((master) => master.client('LIST')));
+    const listening = [...`${clients}`.matchAll(/ addr=127\.0\.0\.1:(\d+) .* sub=1 /g)].map(([, port]) =>
+      Number(port),
+    );
+    expect(listening).toHaveLength(1);
+    for (const proxy of proxies) proxy.fallSilent((port) => listening.includes(port ?? 0));
+    expect(await said('lost')).toBe(false);
+    const silentAt = Date.now();
+    await until(() => said('after'), 'news again', 60_000);
+    expect(Date.now() - silentAt).toBeLessThan(30_000);
+  });
 });
 
 describe('a Redis that refuses for good is exit 2 with what to do', () => {

@@ -38,7 +38,12 @@ export async function overTls(target: string): Promise<{ url: string; ca: string
     'openssl',
     [
       ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'server.key', '-out', 'server.crt'],
-      ...['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,DNS:gateway.invalid'],
+      ...[
+        '-subj',
+        '/CN=localhost',
+        '-addext',
+        'subjectAltName=DNS:localhost,DNS:gateway.invalid,DNS:notices.invalid',
+      ],
     ],
     { cwd: dir, stdio: 'ignore' },
   );

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { usageError } from '../../errors.js';
@@ -7,6 +8,9 @@ import { runPage } from '../../pages/run-page.js';
 import { storeOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
 import { findRun, withStore } from '../session.js';
+
+/** A name that can be guessed may be a link that somebody has put there; one that the user gives is the user's. */
+const OWN_NAME = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 
 export const report: CommandDefinition = {
   name: 'report',
@@ -25,7 +29,8 @@ export const report: CommandDefinition = {
       if (settings.outFile === '-') io.stdout.write(text);
       else {
         const file = path.resolve(io.cwd, settings.outFile ?? `report-${id}.html`);
-        await writeFile(file, text).catch((error: Error) => {
+        const flag = settings.outFile === null ? OWN_NAME : 'w';
+        await writeFile(file, text, { flag }).catch((error: Error) => {
           throw usageError('--out-file', `${file} cannot be written: ${error.message}`, {
             hint: 'name another file, or - for standard output',
             cause: error,

@@ -1,0 +1,36 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Queue, Worker } from 'bullmq';
+
+/** How long a connection with nothing left to do is given to say goodbye: a dead one never would. */
+const GOODBYE_MS = 2_000;
+const LOOK_MS = 100;
+
+export interface Limits {
+  /** Most that its jobs are waited for, ms. */
+  deadlineMs: number;
+  /** Whether none of its jobs is in hand. */
+  isIdle(): boolean;
+}
+
+/**
+ * Closes a worker or a queue: BullMQ's `close()` has no deadline of its own, does not return while Redis is away, and a
+ * second one with force only waits for it.
+ */
+export async function closeWithin(bull: Queue | Worker, limits: Limits = QUEUE): Promise<void> {
+  const over = new AbortController();
+  const closed = bull.close().then(() => 'closed' as const);
+  const ended = await Promise.race([closed, tooLong(limits, over.signal)]).finally(() => over.abort());
+  // Not waited for: while Redis is away this would have no end either.
+  if (ended === 'late') void bull.disconnect().catch(() => undefined);
+}
+
+const QUEUE: Limits = { deadlineMs: GOODBYE_MS, isIdle: () => true };
+
+async function tooLong({ deadlineMs, isIdle }: Limits, signal: AbortSignal): Promise<'late'> {
+  const end = performance.now() + deadlineMs;
+  for (let idleMs = 0; idleMs < GOODBYE_MS && performance.now() < end && !signal.aborted; ) {
+    await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+    idleMs = isIdle() ? idleMs + LOOK_MS : 0;
+  }
+  return 'late';
+}

@@ -1,0 +1,42 @@
+import type { Queue, Worker } from 'bullmq';
+import { Cluster, type Redis } from 'ioredis';
+
+/** A connection that asks nothing for so long is asked for a sign of life. */
+const ASKED_EVERY_MS = 10_000;
+
+interface Asked {
+  readonly status: string;
+  ping(): Promise<unknown>;
+}
+
+/**
+ * Asks a client's connections for an answer every 10 s. Those that owe one are closed by their `socketTimeout`; without
+ * a question, one that is idle or only listens would learn that it is dead when it is needed.
+ *
+ * @returns ends it
+ */
+export function askNowAndThen(client: Redis | Cluster): () => void {
+  const ends = client instanceof Cluster ? () => client.nodes() : () => [client];
+  return every(() => ends().forEach(ask));
+}
+
+/** The same for the connections that BullMQ opens by itself. */
+export function askBullNowAndThen(bull: Queue | Worker): () => void {
+  const backend = bull.getBackend();
+  const clients: Asked[] = [];
+  for (const opened of [backend.client, backend.blockingClient])
+    opened?.then(
+      (client) => void clients.push(client as unknown as Asked),
+      () => undefined,
+    );
+  return every(() => clients.forEach(ask));
+}
+
+const ask = (client: Asked) => {
+  if (client.status === 'ready') client.ping().catch(() => undefined);
+};
+
+function every(look: () => void): () => void {
+  const timer = setInterval(look, ASKED_EVERY_MS).unref();
+  return () => clearInterval(timer);
+}

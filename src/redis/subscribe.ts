@@ -1,0 +1,48 @@
+import { Cluster } from 'ioredis';
+import { duplicateOf, type RedisClient, SILENT_MS } from './connection.js';
+
+const LOOK_MS = 5_000;
+
+/**
+ * Hears what is published on a channel, over a connection of its own, which is opened again whenever it is lost: what
+ * was said meanwhile has to be learned in another way.
+ *
+ * @returns ends it
+ */
+export async function subscribe(
+  redis: RedisClient,
+  channel: string,
+  hear: (message: string) => void,
+): Promise<() => void> {
+  const subscriber: RedisClient = duplicateOf(redis);
+  subscriber.on('error', () => undefined);
+  subscriber.on('message', (_channel, message) => hear(message));
+  await subscriber.subscribe(channel);
+  const stop = subscriber instanceof Cluster ? subscribeAgain(subscriber, channel) : () => undefined;
+  return () => {
+    stop();
+    subscriber.disconnect();
+  };
+}
+
+/**
+ * A cluster's client listens on a connection that takes no `socketTimeout` and that no PING reaches. To subscribe once
+ * more changes nothing, and wants an answer by that connection.
+ */
+function subscribeAgain(cluster: Cluster, channel: string): () => void {
+  let askedAt: number | null = null;
+  const answered = () => {
+    askedAt = null;
+  };
+  const timer = setInterval(() => {
+    if (cluster.status !== 'ready') return;
+    if (askedAt === null) {
+      askedAt = performance.now();
+      cluster.subscribe(channel).then(answered, answered);
+    } else if (performance.now() - askedAt >= SILENT_MS) {
+      askedAt = null;
+      cluster.disconnect(true);
+    }
+  }, LOOK_MS).unref();
+  return () => clearInterval(timer);
+}
