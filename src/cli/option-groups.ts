@@ -69,6 +69,7 @@ export const manifestOptions = [
   'until',
   'maxFailures',
   'budget',
+  'finishBy',
   'spend',
   'spendPerDay',
   'price',

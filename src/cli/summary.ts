@@ -2,6 +2,7 @@ import pc from 'picocolors';
 import { number, span } from '../format.js';
 import type { RunSummary } from '../runs/status.js';
 import { plain } from '../terminal.js';
+import { overPlan } from './forecast-text.js';
 
 const LABELS_SHOWN = 20;
 
@@ -41,6 +42,7 @@ export function formatSummary(summary: RunSummary, { out, elapsedMs, color = fal
     ...(more > 0 ? [`    and ${number(more)} more`] : []),
     ...effort(summary).map(([name, value]) => fact(name, value)),
     fact('elapsed', span(elapsedMs / 1000)),
+    ...(summary.forecast ? overPlan(summary.forecast) : []).map((text) => fact('against plan', text)),
     fact('results', plain(out)),
     ...nextStep(summary).map((step) => `  ${paint.cyan(`→ ${step}`)}`),
   ].join('\n');
