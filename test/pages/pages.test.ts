@@ -189,7 +189,7 @@ test("a run's forecast: what was planned, what is expected or was; a time that w
     'planned expected Cost (sats) 600,000 580,000 to 620,000 650,000 640,000 to 660,000 Calls – unknown yet',
     'Time 1 min 30 s 1 min 20 s to 1 min 40 s unknown yet',
     'Ends: unknown yet, too few lines have settled to tell.',
-    'Planned by a pilot, 2026-11-25 09:00:00 UTC.',
+    'Planned by a pilot, 2026-11-25 09:00:00 UTC .',
   ])
     expect(going).toContain(words);
   expect(textOf(runs(shownRun({ forecast })))).toContain('will not have ended by &lt;b&gt;');
