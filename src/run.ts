@@ -4,6 +4,7 @@ import { createConsumer } from './consumers/consume.js';
 import { usageError } from './errors.js';
 import { watchForecast } from './forecast/watch.js';
 import { openManifest, removeOrphanSpools, removeSpools, spoolDirOf } from './manifest/index.js';
+import { oddNames } from './manifest/odd-names.js';
 import { wouldReadOwnResults } from './manifest/own-results.js';
 import { chooseLines } from './pilot/choose.js';
 import { pilotOut, refuseStream } from './pilot/chosen.js';
@@ -40,8 +41,11 @@ export interface RunOutcome {
 }
 
 export interface RunWatch {
-  /** Called several times a second. `callsPerSecond` is this process' own. */
-  onStatus?: (status: RunStatus & { calls_per_second: number; read: number }) => void;
+  /**
+   * Called several times a second. `calls_per_second` is this process' own; `processes` are at work on the run, this
+   * one included.
+   */
+  onStatus?: (status: RunStatus & { calls_per_second: number; read: number; processes: number }) => void;
   onStart?: (record: RunRecord) => void;
   /** How long lines in flight may settle after the quota has run out, ms. Default 60,000. */
   quotaGraceMs?: number;
@@ -116,6 +120,11 @@ export async function prepare(
           hint: 'give another --out; a directory of its own within this one will do',
         },
       );
+    const odd = oddNames(
+      spec,
+      manifest.sources.map(({ name }) => name),
+    );
+    if (odd !== null) log.warn(`${spec}: ${odd}`);
     await checkFirstLines(manifest, taskOptions(settings), { objectStores, signal });
     const request = {
       manifest,
@@ -275,16 +284,16 @@ async function watch(
   let blockedSince: number | null = null;
   const forecast = watchForecast(pipeline, consumer.record.id);
   let last: RunReading | null = null;
-  let shown: { status: RunStatus; read: number } | null = null;
-  const show = (status: RunStatus, read: number) => {
-    shown = { status, read };
+  let shown: { status: RunStatus; read: number; processes: number } | null = null;
+  const show = (status: RunStatus, read: number, processes: number) => {
+    shown = { status, read, processes };
     const wait = pipeline.waits?.current();
     const waiting = wait && status.state === 'running' ? { waiting_for: wait.for, message: wait.why } : {};
-    onStatus?.({ ...status, ...waiting, calls_per_second: consumer.callsPerSecond(), read });
+    onStatus?.({ ...status, ...waiting, calls_per_second: consumer.callsPerSecond(), read, processes });
   };
   // What the run waits for may be Redis: then no look at it comes back.
   const timer = setInterval(() => {
-    if (pipeline.waits?.current() && shown) show(shown.status, shown.read);
+    if (pipeline.waits?.current() && shown) show(shown.status, shown.read, shown.processes);
   }, WAIT_SHOWN_MS);
   try {
     return await looking();
@@ -301,6 +310,7 @@ async function watch(
             show(
               { ...last.status, waiting_for: 'redis', message: `Redis refuses: ${message}` },
               last.read.lines,
+              last.present.consumers,
             );
         },
       });
@@ -310,7 +320,7 @@ async function watch(
       reading.status.rate = budget.rate;
       Object.assign(reading.status, waitOf(reading, budget));
       await forecast.look(reading);
-      show(reading.status, reading.read.lines);
+      show(reading.status, reading.read.lines, reading.present.consumers);
       if (signal.aborted) return reading;
       if (reading.summedUp) return reading;
       if (consumer.failure !== null) throw consumer.failure;

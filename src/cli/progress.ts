@@ -2,6 +2,7 @@ import { number, span } from '../format.js';
 import type { RunStatus } from '../runs/status.js';
 import { plain } from '../terminal.js';
 import { openLiveFrame, writeBeside } from './live-frame.js';
+import { quietWaits } from './quiet-waits.js';
 
 export type ProgressStatus = RunStatus & {
   /** Gateway calls of this process. */
@@ -20,7 +21,7 @@ export interface Progress {
 }
 
 export interface ProgressOptions {
-  /** `live` redraws on a terminal, `lines` and `json` add lines, `quiet` shows nothing, notes neither. */
+  /** `live` redraws on a terminal, `lines` and `json` add lines, `quiet` shows nothing but a long wait, notes neither. */
   mode: 'live' | 'lines' | 'json' | 'quiet';
   stderr: NodeJS.WritableStream;
   /** Milliseconds; default the process' monotonic clock. */
@@ -36,7 +37,8 @@ interface Display {
 }
 
 export function createProgress({ mode, stderr, now = () => performance.now() }: ProgressOptions): Progress {
-  if (mode === 'quiet') return { update: () => undefined, note: () => undefined, stop: () => undefined };
+  if (mode === 'quiet')
+    return { update: quietWaits(stderr, now), note: () => undefined, stop: () => undefined };
   const display = DISPLAYS[mode](stderr);
   let [shownAt, shownAs] = [Number.NEGATIVE_INFINITY, ''];
   let pending: ProgressStatus | null = null;
@@ -111,7 +113,9 @@ const percent = (fraction: number | null) => (fraction === null ? '' : ` ${Math.
 const reach = (status: ProgressStatus) =>
   status.produced
     ? `${number(ended(status))} of ${number(status.lines)} lines`
-    : `${number(ended(status))} of ${number(status.read ?? status.lines)} lines read so far`;
+    : (status.read ?? status.lines) === 0
+      ? 'no line read yet'
+      : `${number(ended(status))} of ${number(status.read ?? status.lines)} lines read so far`;
 
 const whereabouts = (status: ProgressStatus) => [
   `queued ${number(status.queued)}`,

@@ -24,6 +24,8 @@ import { tasks } from './task-options.js';
 const HTTP = ['http:', 'https:'];
 const port = { min: 0, max: 65_535, placeholder: 'port' };
 const MANY = 1_000_000_000;
+const KEY = /^(?!["'])[\x21-\x7e]+$/;
+const KEY_EXPECTED = 'a key of printable characters, without spaces and without quotes around it';
 
 /** Every setting there is, by its key; its flag and its name in settings files are the key in kebab-case. */
 export const options = {
@@ -52,8 +54,8 @@ export const options = {
     env: 'ASG_API_KEY',
     only: 'env',
     secret: true,
-    pattern: /^[\x21-\x7e]+$/,
-    expected: 'a key of printable characters without spaces',
+    pattern: KEY,
+    expected: KEY_EXPECTED,
   }),
   oldApiKey: text({
     describe: 'the key that a run began with, for `rekey`, where it still works',
@@ -61,8 +63,8 @@ export const options = {
     env: 'ASG_OLD_API_KEY',
     only: 'env',
     secret: true,
-    pattern: /^[\x21-\x7e]+$/,
-    expected: 'a key of printable characters without spaces',
+    pattern: KEY,
+    expected: KEY_EXPECTED,
   }),
   notifySecret: text({
     describe: 'signs the notices of --notify',

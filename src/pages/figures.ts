@@ -62,7 +62,7 @@ ${figure('Cost', html`${count(status.cost_sats)} <i>sats</i>`)}
 </dl>`;
 }
 
-export const stoodStill = (seconds: number): string =>
+const stoodStill = (seconds: number): string =>
   seconds < 0.5 ? 'the fleet never stood still' : `the fleet stood still for ${span(seconds)}`;
 
 const processes = ({ present: { consumers } }: ShownRun) =>

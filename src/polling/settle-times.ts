@@ -6,8 +6,7 @@ import type { SettledResult } from '../gateway/types.js';
  */
 const GROWTH = 1.05;
 
-export const binOf = (ms: number): number =>
-  Math.max(0, Math.round(Math.log(Math.max(1, ms)) / Math.log(GROWTH)));
+const binOf = (ms: number): number => Math.max(0, Math.round(Math.log(Math.max(1, ms)) / Math.log(GROWTH)));
 const timeOf = (bin: number): number => GROWTH ** bin;
 
 /**

@@ -15,7 +15,7 @@ import type { Ending } from '../runs/scripts.js';
 import { type FailureRow, type FailureStage, failureRowText, resultRowText } from './rows.js';
 
 /** The `source` of a row: null for a manifest of one source. */
-export const sourceName = (record: RunRecord, source: number): string | null =>
+const sourceName = (record: RunRecord, source: number): string | null =>
   record.manifest.sources.length > 1 ? (record.manifest.sources[source] ?? null) : null;
 
 export const idempotencyKey = (record: RunRecord, source: number, { key, line }: QueuedLine): string =>

@@ -6,7 +6,7 @@ import type { RunRecord } from './record.js';
  */
 
 /** Events of a column of time: tasks submitted, lines settled and failed, 429s. */
-export const EVENTS = { submitted: 'u', settled: 's', failed: 'f', limited: 'l' } as const;
+const EVENTS = { submitted: 'u', settled: 's', failed: 'f', limited: 'l' } as const;
 export type Event = keyof typeof EVENTS;
 
 const CONFIDENCE = 'c';

@@ -86,7 +86,7 @@ test.each([
   [['rnu', 'x'], "unknown command 'rnu'\n  → did you mean run?"],
   [['run', 'x', '--rat', '5'], "unknown option '--rat'\n  → did you mean --rate?"],
   [['run', 'x', '--rate'], "option '--rate <n|n/s,n/d>' argument missing"],
-  [['run', 'x', 'y'], 'too many arguments'],
+  [['run', 'x', 'y'], 'was given "y" as well'],
   [['run', 'x', '--rate', 'fast'], '--rate: "fast" is not a number'],
   [['run', 'x', '--api-key', KEY], "unknown option '--api-key'"],
 ])('%j is bad usage: exit 2 and the reason on stderr', async (argv, message) => {

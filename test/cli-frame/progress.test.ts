@@ -85,6 +85,12 @@ describe('lines', () => {
     expect(text()).not.toMatch(/%|left| of 50/);
   });
 
+  test('before the first line there is no "0 of 0 lines"', () => {
+    const { progress, text } = start('lines');
+    progress.update(status({ produced: false, read: 0, lines: 0, settled: 0, failed: 0 }));
+    expect(text()).toMatch(/^running: no line read yet, queued/);
+  });
+
   test('99.9% is not 100%', () => {
     const { progress, text } = start('lines');
     progress.update(status({ settled: 1_899 }));

@@ -50,8 +50,25 @@ Run r1 completed
   cost            650,000 sats
   elapsed         1 min 1 s
   results         out/r1
-  → asg-ingest retry r1  submits what failed once more; failures-*.jsonl says why each did`.trim(),
+  → failures-*.jsonl says why each failed; mend its inputs and run it as a manifest`.trim(),
   );
+});
+
+test('what failed for a passing reason is retried; what was refused is not, beside it neither', () => {
+  const steps = (failures: Record<string, number>, failed: number) =>
+    [...formatSummary({ ...summary, failures, failed }, extra).matchAll(/→ (.*)/g)].map(([, step]) => step);
+  const retry = 'asg-ingest retry r1  submits what failed once more; failures-*.jsonl says why each did';
+  expect(steps({ retries_exhausted: 3, cancelled: 2 }, 5)).toEqual([retry]);
+  expect(steps({ rejected: 2, retries_exhausted: 3 }, 5)).toEqual([
+    retry,
+    '2 lines are refused again as they stand: mend their inputs and run those as a manifest',
+  ]);
+});
+
+test('of each code the first line that failed, and why', () => {
+  const example = { line: 7, source: null, stage: 'submit', message: 'data_url:\ntoo long' };
+  const text = formatSummary(summary, { ...extra, examples: { rejected: [example] } });
+  expect(text).toContain('    15  rejected: line 7: data_url:\\ntoo long\n     5  invalid_json\n');
 });
 
 test('lines that were refused as they stand are not to be retried', () => {

@@ -14,7 +14,7 @@ const asked = {
   seed: 7,
 };
 export const url = (n: number) => `https://images.example.org/${n}.jpg`;
-export const METADATA = '{"id":9007199254740993, "big": 1e400,"same":1,"same":2}';
+const METADATA = '{"id":9007199254740993, "big": 1e400,"same":1,"same":2}';
 export const LINES = [
   ...[1, 2, 3, 4, 5].map((n) => `{"data_url":"${url(n)}", "metadata": ${METADATA}}`),
   '',

@@ -7,7 +7,7 @@ import { readRun } from '../../runs/read-status.js';
 import { listRuns, type RunHead } from '../../runs/record.js';
 import { storeOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
-import { withStore } from '../session.js';
+import { FIRST_RUN, NO_RUN, withStore } from '../session.js';
 import { formatTable } from '../table.js';
 
 export const runs: CommandDefinition = {
@@ -23,6 +23,7 @@ export const runs: CommandDefinition = {
         io.stderr.write(`${pruned.length} ended runs forgotten; their results stay where they are\n`);
       }
       const records = await listRuns(store.redis, prefix);
+      if (records.length === 0) io.stderr.write(`asg-ingest: ${NO_RUN}\n  → ${FIRST_RUN}\n`);
       const readings = await Promise.all(records.map(({ id }) => readRun(store.redis, prefix, id)));
       const statuses = readings.flatMap((reading) =>
         reading ? [{ ...reading.status, out: reading.record.out }] : [],
