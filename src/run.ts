@@ -2,9 +2,12 @@ import path from 'node:path';
 import { formatHours, inNamedZone, type Settings } from './config/index.js';
 import { createConsumer } from './consumers/consume.js';
 import { usageError } from './errors.js';
+import { watchForecast } from './forecast/watch.js';
 import { openManifest, removeOrphanSpools, removeSpools, spoolDirOf } from './manifest/index.js';
 import { oddNames } from './manifest/odd-names.js';
 import { wouldReadOwnResults } from './manifest/own-results.js';
+import { chooseLines } from './pilot/choose.js';
+import { pilotOut, refuseStream } from './pilot/chosen.js';
 import type { Pipeline } from './pipeline.js';
 import { checkFirstLines } from './producers/first-lines.js';
 import { keepProducing } from './producers/keep-producing.js';
@@ -76,6 +79,7 @@ export const runPolicy = (settings: Settings): RunPolicy => ({
   partAgeMs: settings.partAgeMs,
   compress: settings.compress,
   weight: settings.weight,
+  finishBy: settings.finishBy,
 });
 
 /** Where sats are limited, the price that past runs of this key tell outranks `--price`. */
@@ -105,7 +109,9 @@ export async function prepare(
   const spoolDir = spoolDirOf(settings.dataDir);
   await removeOrphanSpools(spoolDir);
   const manifest = await openManifest(spec, { cwd, spoolDir, objectStores });
+  const { pilot: lines } = settings;
   try {
+    if (lines !== null) refuseStream(manifest);
     if (settings.out !== null && (await wouldReadOwnResults(spec, resolveOut(settings.out, cwd), cwd)))
       throw usageError(
         '--out',
@@ -127,9 +133,20 @@ export async function prepare(
       gateway: pipeline.origin,
       keyFingerprint: pipeline.keyFingerprint,
       runId: settings.runId,
-      out: (id: string) => resolveOut(settings.out ?? path.join('out', id), cwd),
+      out: (id: string) => {
+        const out = resolveOut(settings.out ?? path.join('out', id), cwd);
+        return lines === null || settings.out === null ? out : pilotOut(out, lines);
+      },
       openSink: pipeline.openSink ?? ((out: string) => openSink(out, objectStores)),
       ...(signal === undefined ? {} : { signal }),
+      ...(lines === null
+        ? {}
+        : {
+            pilot: {
+              lines,
+              choose: () => chooseLines(manifest, lines, { objectStores, ...(signal && { signal }) }),
+            },
+          }),
     };
     const prepared = await throughWeather(() => prepareRun(pipeline.redis, pipeline.prefix, request, log), {
       signal,
@@ -265,6 +282,7 @@ async function watch(
   { onStatus, quotaGraceMs = QUOTA_GRACE_MS }: RunWatch,
 ): Promise<RunReading> {
   let blockedSince: number | null = null;
+  const forecast = watchForecast(pipeline, consumer.record.id);
   let last: RunReading | null = null;
   let shown: { status: RunStatus; read: number; processes: number } | null = null;
   const show = (status: RunStatus, read: number, processes: number) => {
@@ -301,6 +319,7 @@ async function watch(
       const budget = await throughWeather(() => pipeline.budget.snapshot(), { signal });
       reading.status.rate = budget.rate;
       Object.assign(reading.status, waitOf(reading, budget));
+      await forecast.look(reading);
       show(reading.status, reading.read.lines, reading.present.consumers);
       if (signal.aborted) return reading;
       if (reading.summedUp) return reading;

@@ -71,6 +71,7 @@ export const manifestOptions = [
   'until',
   'maxFailures',
   'budget',
+  'finishBy',
   'spend',
   'spendPerDay',
   'price',

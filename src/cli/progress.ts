@@ -131,11 +131,25 @@ const pace = (status: ProgressStatus) => [
         `${number(status.calls_per_second)} calls/s${status.rate === null ? '' : ` of ${number(status.rate)}`}`,
       ]),
   `429s ${number(status.rate_limited)}`,
-  `${number(status.cost_sats)} ${status.envelope?.spend ? `of ${number(status.envelope.spend)} ` : ''}sats spent`,
-  ...(status.eta_seconds === null || status.eta_seconds <= 0
-    ? []
-    : [`about ${span(status.eta_seconds)} left`]),
+  `${number(status.cost_sats)} ${status.envelope?.spend ? `of ${number(status.envelope.spend)} ` : ''}sats spent${ofAbout(status)}`,
+  ...timeLeft(status),
 ];
+
+function ofAbout({ forecast }: ProgressStatus): string {
+  const cost = forecast?.expected?.cost_sats ?? null;
+  return cost === null ? '' : ` of about ${number(cost.expected)}`;
+}
+
+function timeLeft({ state, eta_seconds: left, forecast }: ProgressStatus): string[] {
+  if (left !== null) return left > 0 ? [`about ${span(left)} left`] : [];
+  return state === 'running' && forecast?.expected ? ['time left unknown yet'] : [];
+}
+
+/** A `--finish-by` that will not be kept. */
+const lateness = ({ forecast }: ProgressStatus): string[] => {
+  const message = forecast?.finish_by?.message ?? null;
+  return message === null ? [] : [message];
+};
 
 function liveText(status: ProgressStatus): string {
   const fraction = fractionOf(status);
@@ -144,11 +158,17 @@ function liveText(status: ProgressStatus): string {
     `${bar(fraction)}${percent(fraction)}  ${reach(status)}`,
     whereabouts(status).join('   '),
     pace(status).join('   '),
+    ...lateness(status),
   ].join('\n');
 }
 
 function lineText(status: ProgressStatus): string {
-  const facts = [`${reach(status)}${percent(fractionOf(status))}`, ...whereabouts(status), ...pace(status)];
+  const facts = [
+    `${reach(status)}${percent(fractionOf(status))}`,
+    ...whereabouts(status),
+    ...pace(status),
+    ...lateness(status),
+  ];
   const waiting = status.waiting_for && status.message ? `: ${plain(status.message)}` : '';
   return `${standing(status)}${waiting}: ${facts.join(', ')}`;
 }

@@ -1,8 +1,6 @@
 import type { RunStatus } from '../runs/status.js';
 import { plain } from '../terminal.js';
-
-const seconds = (n: number) =>
-  n < 90 ? `${n} s` : n < 5_400 ? `${Math.round(n / 60)} min` : `${(n / 3600).toFixed(1)} h`;
+import { forecastFacts } from './forecast-text.js';
 
 const standing = ({ state, reason, waiting_for }: RunStatus) =>
   reason !== null
@@ -42,8 +40,8 @@ export function formatStatus(status: RunStatus, out: string): string {
     ['polls per label', status.polls_per_label],
     ['rate', status.rate === null ? 'no limit in force' : `${status.rate.toFixed(1)} calls/s`],
     ['cost', `${status.cost_sats} sats`],
+    ...forecastFacts(status.forecast),
     ...envelopeFacts(status),
-    ['time left', status.eta_seconds === null ? null : `about ${seconds(status.eta_seconds)}`],
     ['ended', status.ended_at],
     ['results', out],
     ...status.changes.map(({ what, from, to, at }): [string, string] => [

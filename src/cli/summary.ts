@@ -3,6 +3,7 @@ import { number, span } from '../format.js';
 import type { FailureExample } from '../runs/history.js';
 import type { RunSummary } from '../runs/status.js';
 import { plain } from '../terminal.js';
+import { overPlan } from './forecast-text.js';
 import { nextStep } from './next-step.js';
 
 const LABELS_SHOWN = 20;
@@ -48,6 +49,7 @@ export function formatSummary(
     ...(more > 0 ? [`    and ${number(more)} more`] : []),
     ...effort(summary).map(([name, value]) => fact(name, value)),
     fact('elapsed', span(elapsedMs / 1000)),
+    ...(summary.forecast ? overPlan(summary.forecast) : []).map((text) => fact('against plan', text)),
     fact('results', plain(out)),
     ...nextStep(summary).map((step) => `  ${paint.cyan(`→ ${step}`)}`),
   ].join('\n');

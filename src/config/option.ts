@@ -153,6 +153,16 @@ export function duration(facts: OptionFacts<number> & { default: number; min?: n
   return option<number, number>(kind, facts);
 }
 
+/** A moment, as ISO 8601 in UTC. Without a zone it is in that of the process. */
+export function instant(facts: OptionFacts<string | null> & { default: null }): Option<string | null> {
+  const read = (value: string) => {
+    const ms = /^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(value) ? Date.parse(value) : Number.NaN;
+    return Number.isNaN(ms) ? undefined : new Date(ms).toISOString();
+  };
+  const expected = 'a time like 2026-11-30T06:00Z, 2026-11-30T06:00+01:00 or 2026-11-30T06:00';
+  return option({ type: 'time', placeholder: 'ISO time', expected, parse: fromText(read) }, facts);
+}
+
 export function durationRange(facts: OptionFacts<DurationRange>): Option<DurationRange> {
   const kind = {
     type: 'range',

@@ -7,6 +7,7 @@ import {
   choice,
   countOrShare,
   duration,
+  instant,
   integer,
   type Option,
   positive,
@@ -150,6 +151,19 @@ export const options = {
   resultTimeout: duration({ describe: 'how long a result is waited for', default: 86_400_000, min: 1 }),
   until: choice(['verified', 'settled'], { describe: 'when a line counts as ended', default: 'settled' }),
   maxFailures: countOrShare({ describe: 'block the run past this many failures', default: null }),
+  pilot: integer({
+    describe: 'take so many lines, spread over all of the manifest, and forecast the rest of it',
+    default: null,
+    min: 1,
+    max: 100_000,
+    only: 'flag',
+    placeholder: 'n lines',
+  }),
+  finishBy: instant({
+    describe: 'say early when the run will not have ended by then, and what would make it',
+    default: null,
+    only: 'flag',
+  }),
   budget: integer({
     describe: 'never buy more than this many new tasks in this run',
     default: null,

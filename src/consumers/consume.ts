@@ -296,6 +296,9 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
         clearTimeout(edge);
         await Promise.all(workers.map((each) => each.close(CLOSE_DEADLINE_MS)));
         stopHearing();
+        await run.polls
+          .end()
+          .catch((error: unknown) => log.debug({ err: error }, 'the last settle times are lost'));
         await ledger
           .flush()
           .then(attendance.leave)

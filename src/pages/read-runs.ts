@@ -1,5 +1,6 @@
 import type { ChainableCommander } from 'ioredis';
 import type { BudgetSnapshot } from '../budget/index.js';
+import { readForecast, tellForecast } from '../forecast/known.js';
 import type { RedisClient } from '../redis/connection.js';
 import { readTogether, redisNow } from '../redis/together.js';
 import { readBudget } from '../runs/allowed-rate.js';
@@ -46,8 +47,19 @@ export async function readNewest(redis: RedisClient, prefix: string, most: numbe
     budgets.set(key, asked);
     return asked;
   };
-  const runs = readings.map(async (reading) => withBudget(reading, await budgetOf(reading)));
+  const runs = readings.map(async (reading) => foretold(redis, prefix, reading, await budgetOf(reading)));
   return { runs: await Promise.all(runs), total };
+}
+
+async function foretold(
+  redis: RedisClient,
+  prefix: string,
+  reading: RunReading,
+  budget: BudgetSnapshot | null,
+): Promise<ShownRun> {
+  tellForecast(reading, await readForecast(redis, runKeys(prefix, reading.record.id), reading, budget));
+  if (budget !== null) Object.assign(reading.status, waitOf(reading, budget));
+  return { ...reading, allowed: budget?.rate ?? null };
 }
 
 /** One run with its history, in one round trip; null when it is not on record. */
@@ -71,15 +83,10 @@ export async function readShown(
   const reading = readingOf(answers, nowMs);
   if (reading === null) return null;
   const live = reading.record.endedAt === null;
+  const budget = live ? await readBudget(redis, prefix, reading.record) : null;
   return {
-    ...withBudget(reading, live ? await readBudget(redis, prefix, reading.record) : null),
+    ...(await foretold(redis, prefix, reading, budget)),
     history: historyOf(history),
     examples: examplesOf(examples),
   };
 }
-
-const withBudget = (reading: RunReading, budget: BudgetSnapshot | null): ShownRun => ({
-  ...reading,
-  status: { ...reading.status, ...(budget === null ? null : waitOf(reading, budget)) },
-  allowed: budget === null ? null : budget.rate,
-});

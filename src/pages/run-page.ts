@@ -14,6 +14,7 @@ import {
   time,
   why,
 } from './figures.js';
+import { forecastCard, lateness } from './forecast.js';
 import { type Html, html, user } from './html.js';
 import type { ShownHistory } from './read-runs.js';
 import { confidences, overTime, settleTimes } from './run-charts.js';
@@ -33,12 +34,13 @@ export function runPage(run: ShownHistory, now: string, { alone = false } = {}):
 <p id="state">${state(run)}</p>
 <p id="as-of" class="muted">as of ${time(now)}</p>
 ${!alone && html`<nav id="nav"><a id="to-runs" href="../">All runs</a> <a id="to-queues" href="../queues">Queues</a></nav>`}`,
-    main: html`<section class="card" id="progress">${why(run)}${progress(run)}${figures(run)}</section>
+    main: html`<section class="card" id="progress">${why(run)}${lateness(run)}${progress(run)}${figures(run)}</section>
 ${overTime(history, seconds)}
 <div class="halves" id="shapes">${settleTimes(history, backlog(run))}${confidences(history)}</div>
 <div class="halves" id="tables">
 <section class="card"><h2>Labels</h2>${labels ?? html`<p class="muted">None yet.</p>`}</section>
 <section class="card"><h2>Failures</h2>${failures(run)}</section>
+${forecastCard(run)}
 <section class="card"><h2>Cost and calls</h2>${cost(run)}</section>
 <section class="card"><h2>The run</h2>${facts(run)}</section>
 </div>`,

@@ -15,6 +15,13 @@ const MOST_SIMULATED = 20_000;
 /** The share of the in-flight window that a poll plan may fill (`polls.ts`). */
 const WINDOW = 0.8;
 
+/** Polls of a label in the middle of a run, where calls are scarce. */
+export function steadyPolls(seen: SettleTimes, policy: RunPolicy, callsPerSecond: number): number {
+  const gaps = { leastMs: policy.pollDelayMs, greatestMs: policy.pollMaxDelayMs };
+  const room = { tasks: WINDOW * policy.maxInFlight, callsPerSecond };
+  return costOf(choosePlan(seen, 'scarce', gaps, room), seen, gaps).pollsPerLabel;
+}
+
 /**
  * What the polls of `tasks` tasks come to that settle like those seen, and when the last is collected. A run of few tasks is
  * simulated whole, of a longer one its beginning and its end: what lies between costs what the poll plan says.

@@ -58,6 +58,8 @@ export interface Polls {
   pending(task: PolledTask, ageMs: number): boolean;
   /** Once a second. Where the plan is old, shares what was learned here, takes what others learned, and plans anew. */
   look(reading: RunReading): Promise<void>;
+  /** Shares what was learned here last: forecasts of other runs are made of it. */
+  end(): Promise<void>;
 }
 
 export interface PollsParts {
@@ -163,6 +165,9 @@ export function createPolls({
       const ends = price === 'spare' && submitted;
       if (ends && !(stands && endSeen)) await bringForward(polls);
       endSeen = ends;
+    },
+    async end() {
+      if (fresh.size > 0) await share();
     },
   };
   return polls;

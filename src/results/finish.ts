@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { IngestError } from '../errors.js';
+import { readForecast } from '../forecast/known.js';
 import { defineScript } from '../redis/scripts.js';
 import { type RunKeys, runKeys } from '../runs/keys.js';
 import { takeLease } from '../runs/lease.js';
@@ -89,11 +90,13 @@ async function sumUp(flusher: Flusher, reading: RunReading, keys: RunKeys, log: 
   const endedAt = new Date().toISOString();
   const noted = (await noteEnd.run(redis, [keys.record], [endedAt])) as string | null;
   if (noted === null) return;
+  reading.record.endedAt = noted;
   const summary: RunSummary = {
     ...summaryOf(reading),
     lines: ended,
     state: reading.record.state === 'cancelled' ? 'cancelled' : 'completed',
     ended_at: noted,
+    forecast: await readForecast(redis, keys, reading, null),
   };
   await sink.writeSummary(`${JSON.stringify(summary, null, 2)}\n`);
   // In this order: a run that was cut off in between is summed up again.
@@ -106,7 +109,9 @@ export async function summaryNow(
   { redis, prefix }: Pick<Flusher, 'redis' | 'prefix'>,
   before: RunReading,
 ): Promise<RunSummary> {
-  return summaryOf((await readRun(redis, prefix, before.record.id, { withParts: true })) ?? before);
+  const reading = (await readRun(redis, prefix, before.record.id, { withParts: true })) ?? before;
+  const forecast = await readForecast(redis, runKeys(prefix, before.record.id), reading, null);
+  return { ...summaryOf(reading), forecast };
 }
 
 /** The summary so far, in the order of `summary.json`. */

@@ -5,6 +5,10 @@ export interface RunKeys {
   record: string;
   /** Names of the sources, apart from the record: it is read often, and there may be 100,000. */
   sources: string;
+  /** JSON: the lines that a pilot takes. */
+  chosen: string;
+  /** JSON: the forecast that the run is held to, made by `plan`, a pilot, or the run itself. */
+  planned: string;
   counts: string;
   failures: string;
   labels: string;
@@ -63,6 +67,8 @@ export function runKeys(prefix: string, runId: string): RunKeys {
     queuePrefix: tag,
     record: key('run'),
     sources: key('sources'),
+    chosen: key('chosen'),
+    planned: key('planned'),
     counts: key('counts'),
     failures: key('failures'),
     labels: key('labels'),

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { IngestError } from '../errors.js';
 import type { Manifest } from '../manifest/index.js';
+import { type Chosen, pilotId } from '../pilot/chosen.js';
 import type { RedisClient } from '../redis/connection.js';
 import { defineScript } from '../redis/scripts.js';
 import { rebuildFromParts } from '../results/rebuild.js';
@@ -42,6 +43,8 @@ export interface RunRequest {
   runId: string | null;
   out: (runId: string) => string;
   openSink: (out: string) => Sink;
+  /** A run of so many lines only. */
+  pilot?: { lines: number; choose: () => Promise<Chosen> };
   /** Ends the reading of standard input up to where the run had read it. */
   signal?: AbortSignal;
 }
@@ -65,9 +68,15 @@ export async function prepareRun(
   const isStream = manifest.uri === '-';
   const identity = manifestIdentity(manifest.identity, task, gateway);
   const onRecord = isStream ? null : await knownRun(redis, prefix, identity);
-  const id = request.runId ?? idOf(request, onRecord, isStream);
-  const wanted = recordOf(id, request, isStream);
+  const whole = request.runId ?? idOf(request, onRecord, isStream);
+  const { pilot } = request;
+  const id = pilot === undefined ? whole : pilotId(whole, pilot.lines);
   const known = await loadRun(redis, prefix, id);
+  const wanted = recordOf(id, request, isStream);
+  if (pilot !== undefined) {
+    wanted.pilot = { of: whole, lines: pilot.lines };
+    wanted.manifest.chosen = known?.manifest.chosen ?? (await pilot.choose());
+  }
   if (known !== null) {
     const rekeyed = known.keyFingerprint !== wanted.keyFingerprint;
     const mayRekey = rekeyed && (await hasBoughtNothing(redis, runKeys(prefix, id)));
@@ -85,12 +94,15 @@ export async function prepareRun(
   // Claimed before anything is on record: a sink that cannot be written costs nothing.
   if (mayClaim(known, marker)) await sink.claim(known ?? wanted, madeOf(wanted, manifest));
   const { record } = await createRun(redis, prefix, wanted);
+  // What `plan` foretold is kept as long as the run.
+  await redis.persist(runKeys(prefix, id).planned);
   if (record.sinkId !== wanted.sinkId && known === null) await sink.claim(record, madeOf(record, manifest));
   // `runs --prune` may take an ended run away at any step.
   const policy = await askPolicy(redis, prefix, id, request.policy);
   if (policy === null || !(await makeReady(redis, prefix, record, sink, log)))
     return prepareRun(redis, prefix, request, log);
-  if (!isStream) await rememberManifest(redis, prefix, identity, { run: id, version: manifest.version });
+  if (!isStream && pilot === undefined)
+    await rememberManifest(redis, prefix, identity, { run: id, version: manifest.version });
   return { kind: 'go', record: { ...record, keyFingerprint: wanted.keyFingerprint, policy } };
 }
 
@@ -131,6 +143,7 @@ function recordOf(id: string, request: RunRequest, isStream: boolean): RunRecord
       sources: manifest.sources.map((source) => source.name),
       digest: manifestDigestOf(manifest.sources, isStream),
       count: manifest.sources.length,
+      bytes: unpackedBytes(manifest),
     },
     task,
     policy: request.policy,
@@ -148,6 +161,15 @@ function recordOf(id: string, request: RunRequest, isStream: boolean): RunRecord
     endedAt: null,
   };
 }
+
+/** Of sources that only a list has told of, the name says whether they are packed. */
+const unpackedBytes = ({ sources, bytes }: Manifest): number | null =>
+  sources.every(
+    ({ compression, spool, listed, name }) =>
+      compression === null && spool === undefined && !(listed && /\.(gz|zst)$/i.test(name)),
+  )
+    ? bytes
+    : null;
 
 /** A place that cannot be looked into is told when it is claimed. */
 const readMarker = async (sink: Sink): Promise<Marker | null> =>

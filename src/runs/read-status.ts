@@ -124,11 +124,13 @@ export function readingOf(answers: unknown[], nowMs: number): RunReading | null 
     cost_sats: count('cost_sats'),
     labels: numbers(labels),
     parts,
+    forecast: null,
     changes: changed.map(changeOf),
     queued,
     in_flight: inFlight,
     rate: null,
-    eta_seconds: etaSeconds(record, lines, ended, nowMs),
+    // The rest is told by a forecast (`src/forecast`).
+    eta_seconds: record.state === 'completed' ? 0 : null,
     reason: record.reason,
     message: waits === null ? record.message : waits.why,
     waiting_for: waits?.for ?? null,
@@ -171,13 +173,6 @@ function envelopeStatus(
     reserved: envelope.reserved,
     label_sats: envelope.price,
   };
-}
-
-/** What is left of the lines known so far, at the pace of the run up to now. */
-function etaSeconds(record: RunHead, lines: number, ended: number, nowMs: number): number | null {
-  if (record.state !== 'running' || ended === 0) return record.state === 'completed' ? 0 : null;
-  const elapsed = (nowMs - Date.parse(record.startedAt)) / 1000;
-  return Math.max(0, Math.round((Math.max(0, lines - ended) * elapsed) / ended));
 }
 
 const numbers = (fields: Record<string, string> = {}) =>

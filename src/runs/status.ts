@@ -1,3 +1,5 @@
+import type { RunForecast } from '../forecast/run-forecast.js';
+
 /** Why a run is blocked. */
 export type BlockReason =
   | 'key_refused'
@@ -75,6 +77,8 @@ export interface RunSummary {
   parts: PartRecord[];
   /** By `tune`, the earliest first. */
   changes: Change[];
+  /** As planned, against what is expected or was. Null: not looked at. */
+  forecast: RunForecast | null;
 }
 
 /** What `status` and the progress display show: the summary so far, and the present moment. */

@@ -16,6 +16,7 @@ export const TUNABLE = [
   'maxInFlight',
   'maxQueued',
   'maxFailures',
+  'finishBy',
 ] as const satisfies readonly (keyof RunPolicy)[];
 type Tunable = (typeof TUNABLE)[number];
 export type TunedPolicy = Partial<Pick<RunPolicy, Tunable>>;

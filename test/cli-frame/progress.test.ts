@@ -21,6 +21,7 @@ const status = (changes: Partial<ProgressStatus> = {}): ProgressStatus => ({
   cost_sats: 650_000,
   labels: {},
   parts: [],
+  forecast: null,
   queued: 300,
   in_flight: 700,
   rate: 50,

@@ -22,6 +22,7 @@ const summary: RunSummary = {
   cost_sats: 650_000,
   labels: { dog: 300, cat: 600, bird: 100 },
   parts: [],
+  forecast: null,
   changes: [],
 };
 const extra = { out: 'out/r1', elapsedMs: 61_400 };

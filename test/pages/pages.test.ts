@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { RunForecast } from '../../src/forecast/run-forecast.js';
 import { niceTop } from '../../src/pages/charts.js';
 import { documentOf } from '../../src/pages/document.js';
 import { html, user } from '../../src/pages/html.js';
@@ -151,4 +152,56 @@ test('429s: how long the fleet stood still, not the waits of all its calls added
     '32 the fleet stood still for 3 s',
   );
   expect(text({ stood_still_seconds: 0 })).toContain('the fleet never stood still');
+});
+
+test("a run's forecast: what was planned, what is expected or was; a time that will not be kept is told on both pages", () => {
+  const planned = {
+    by: 'pilot',
+    at: '2026-11-25T09:00:00.000Z',
+    cost_sats: { expected: 600_000, low: 580_000, high: 620_000 },
+    calls: null,
+    seconds: { expected: 90, low: 80, high: 100 },
+  } as const;
+  const forecast: RunForecast = {
+    planned,
+    expected: {
+      lines: null,
+      cost_sats: { expected: 650_000, low: 640_000, high: 660_000 },
+      calls: null,
+      seconds: null,
+      seconds_left: null,
+      calls_per_second: null,
+      ends_at: null,
+    },
+    actual: null,
+    off: null,
+    unknown: 'too few lines have settled to tell',
+    finish_by: {
+      time: '2026-11-25T10:01:00.000Z',
+      kept: false,
+      late_seconds: 60,
+      message: 'the run will not have ended by <b>',
+    },
+  };
+  const going = textOf(documentOf(runPage(shownHistory({ forecast }), NOW)));
+  for (const words of [
+    'the run will not have ended by &lt;b&gt;',
+    'planned expected Cost (sats) 600,000 580,000 to 620,000 650,000 640,000 to 660,000 Calls – unknown yet',
+    'Time 1 min 30 s 1 min 20 s to 1 min 40 s unknown yet',
+    'Ends: unknown yet, too few lines have settled to tell.',
+    'Planned by a pilot, 2026-11-25 09:00:00 UTC .',
+  ])
+    expect(going).toContain(words);
+  expect(textOf(runs(shownRun({ forecast })))).toContain('will not have ended by &lt;b&gt;');
+  const over = {
+    ...forecast,
+    expected: null,
+    actual: { cost_sats: 612_000, calls: 2_100, seconds: 81 },
+    off: { cost_sats: 0.02, calls: null, seconds: -0.1 },
+    unknown: null,
+    finish_by: null,
+  };
+  const ended = textOf(documentOf(runPage(shownHistory({ state: 'completed', forecast: over }), NOW)));
+  expect(ended).toContain('planned was Cost (sats) 600,000 580,000 to 620,000 612,000 +2%');
+  expect(ended).toContain('Time 1 min 30 s 1 min 20 s to 1 min 40 s 1 min 21 s −10%');
 });

@@ -22,6 +22,7 @@ export function shownRun(status: Partial<RunStatus> = {}, more: Partial<ShownRun
     cost_sats: 123_456,
     labels: { cat: 450, dog: 150 },
     parts: [],
+    forecast: null,
     queued: 280,
     in_flight: 100,
     rate: null,

@@ -1,3 +1,4 @@
+import type { PilotReport } from '../../pilot/report.js';
 import type { Pipeline } from '../../pipeline.js';
 import { isWeather } from '../../redis/weather.js';
 import type { followRun, RunOutcome, RunWatch } from '../../run.js';
@@ -7,6 +8,7 @@ import type { RunSummary } from '../../runs/status.js';
 import { plain } from '../../terminal.js';
 import { openNotices } from '../notices.js';
 import { manifestOptions, pipelineOptions, taskOptionNames } from '../option-groups.js';
+import { formatPilot } from '../pilot-text.js';
 import type { CommandContext, CommandDefinition } from '../program.js';
 import { createProgress } from '../progress.js';
 import { servePorts } from '../serve-ports.js';
@@ -24,18 +26,20 @@ export const run: CommandDefinition = {
       required: true,
     },
   ],
-  options: [...pipelineOptions, ...taskOptionNames, ...manifestOptions, 'json', 'quiet'],
+  options: [...pipelineOptions, ...taskOptionNames, ...manifestOptions, 'pilot', 'json', 'quiet'],
   examples: [
     'asg-ingest run examples/animals.jsonl --sandbox --question "Which animal?" --options cat,dog,bird',
     'ASG_API_KEY=sk_live_… asg-ingest run items.jsonl --label-spec spec.json --out results/',
+    'asg-ingest run items.jsonl --label-spec spec.json --pilot 300',
   ],
   run: (context) =>
     runAndReport(context, async (pipeline, watch) => {
+      const { settings, args, io } = context;
       const { runManifest } = await import('../../run.js');
-      return runManifest(pipeline, context.settings, context.args[0] ?? '', {
-        cwd: context.io.cwd,
-        ...watch,
-      });
+      const outcome = await runManifest(pipeline, settings, args[0] ?? '', { cwd: io.cwd, ...watch });
+      if (settings.pilot === null) return outcome;
+      const { reportPilot } = await import('../../pilot/report.js');
+      return { ...outcome, pilot: await reportPilot(pipeline, settings, outcome.summary) };
     }),
 };
 
@@ -48,7 +52,7 @@ function interruptedText({ commandLine, args, flags }: CommandContext, run: stri
 type Follow = (
   pipeline: Parameters<typeof followRun>[0],
   watch: RunWatch & { signal: AbortSignal },
-) => Promise<RunOutcome>;
+) => Promise<RunOutcome & { pilot?: PilotReport | null }>;
 
 /** Shows progress while a run is followed, prints its summary, and gives its exit status. */
 export async function runAndReport(context: CommandContext, follow: Follow): Promise<number> {
@@ -105,13 +109,15 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
 
 function report(
   { settings, io }: CommandContext,
-  { summary, out, blocked }: RunOutcome,
+  { summary, out, blocked, pilot }: Awaited<ReturnType<Follow>>,
   extra: Pick<SummaryExtra, 'elapsedMs' | 'examples'>,
 ): void {
+  const color = io.stdout.isTTY === true;
   const text = settings.json
-    ? JSON.stringify(summary, null, 2)
-    : formatSummary(summary, { out, color: io.stdout.isTTY === true, ...extra });
+    ? JSON.stringify(pilot === undefined ? summary : { ...summary, pilot }, null, 2)
+    : formatSummary(summary, { out, color, ...extra });
   io.stdout.write(`${text}\n`);
+  if (pilot && !settings.json) io.stdout.write(`${formatPilot(pilot, { color })}\n`);
   if (blocked) io.stderr.write(`asg-ingest: blocked (${blocked.reason}): ${plain(blocked.message)}\n`);
 }
 

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readForecast, tellForecast } from '../../forecast/known.js';
 import type { Store } from '../../open-pipeline.js';
 import { readBudget } from '../../runs/allowed-rate.js';
+import { runKeys } from '../../runs/keys.js';
 import { readRun } from '../../runs/read-status.js';
 import type { RunRecord } from '../../runs/record.js';
 import type { RunStatus } from '../../runs/status.js';
@@ -33,5 +35,7 @@ async function statusOf(store: Store, prefix: string, record: RunRecord): Promis
   const reading = await readRun(store.redis, prefix, record.id, { withParts: true });
   if (reading === null) throw new Error(`run ${record.id} is gone`);
   const budget = await readBudget(store.redis, prefix, record);
-  return { ...reading.status, ...waitOf(reading, budget), rate: budget.rate };
+  Object.assign(reading.status, waitOf(reading, budget));
+  tellForecast(reading, await readForecast(store.redis, runKeys(prefix, record.id), reading, budget));
+  return { ...reading.status, rate: budget.rate };
 }
