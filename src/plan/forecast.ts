@@ -1,4 +1,5 @@
 import { quantile, type SettleTimes } from '../polling/settle-times.js';
+import { longestMs, seenShare } from './polling-forecast.js';
 import { costOfLabels, type Price } from './price.js';
 import { exactly, type Range } from './range.js';
 
@@ -50,8 +51,6 @@ export const TELLING = 20;
 const PACE_ERROR = 0.1;
 /** A result is collected by so much later than it is there. */
 const LATE = 1.1;
-/** Settle times beyond what was seen are supposed to be so much longer at most. */
-const BEYOND_SEEN = 1.5;
 
 /** Pure: the same counts give the same forecast. */
 export function forecastRun(soFar: SoFar, outlook: Outlook): Forecast {
@@ -158,7 +157,7 @@ function timeForecast(soFar: SoFar, outlook: Outlook, { left, calls, called, pol
     return Math.max(0, submitting) + Math.max(longest, last / perSecond);
   };
   const clamped = (share: number) =>
-    settle === null ? 0 : (LATE * Math.min(quantile(settle, share), BEYOND_SEEN * settle.seenToMs)) / 1000;
+    settle === null ? 0 : (LATE * Math.min(quantile(settle, share), longestMs(settle))) / 1000;
   const unclamped = (share: number) => (settle === null ? 0 : (LATE * quantile(settle, share)) / 1000);
   const more = after(left.expected, calls.expected, pace, clamped);
   if (settle !== null && seenShare(settle) < 0.5 && clamped(0.9) > 0.3 * more) return null;
@@ -172,9 +171,9 @@ function timeForecast(soFar: SoFar, outlook: Outlook, { left, calls, called, pol
   };
 }
 
-const meanSeconds = ({ times, total, seenToMs }: SettleTimes): number =>
-  times.reduce((sum, { ms, count }) => sum + Math.min(ms, BEYOND_SEEN * seenToMs) * count, 0) / total / 1000;
-
-/** What of the tasks has been seen to settle; the rest is supposed. */
-const seenShare = ({ times, total, seenToMs }: SettleTimes): number =>
-  times.reduce((sum, { ms, count }) => sum + (ms <= seenToMs ? count : 0), 0) / total;
+function meanSeconds(settle: SettleTimes): number {
+  const longest = longestMs(settle);
+  return (
+    settle.times.reduce((sum, { ms, count }) => sum + Math.min(ms, longest) * count, 0) / settle.total / 1000
+  );
+}
