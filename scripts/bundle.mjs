@@ -1,6 +1,5 @@
 // Bundles the commands. Node needs most of a second to find and load the thousand small files that `run` is made of; as
-// a few files they take a third of it. The library's modules stay as tsc writes them. What is heavy and seldom wanted
-// stays outside, and is loaded from node_modules when it is asked for.
+// a few files they take a third of it. The library's modules stay as tsc writes them.
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
@@ -19,6 +18,16 @@ const ownPlaces = {
   },
 };
 
+/** What a module imports only when it is wanted (the stores' SDKs, the web server) is loaded from node_modules then. */
+const loadedWhenAsked = {
+  name: 'loaded-when-asked',
+  setup({ onResolve }) {
+    onResolve({ filter: /^[^./]/ }, ({ kind, path: name }) =>
+      kind === 'dynamic-import' ? { path: name, external: true } : null,
+    );
+  },
+};
+
 rmSync(path.join(root, 'dist/cli'), { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: root,
@@ -31,16 +40,9 @@ const { metafile } = await build({
   format: 'esm',
   platform: 'node',
   target: 'node20',
-  external: [
-    '@aws-sdk/*',
-    '@bull-board/*',
-    '@google-cloud/*',
-    'fastify',
-    'hyparquet-writer',
-    // Native and optional.
-    'msgpackr-extract',
-  ],
-  plugins: [ownPlaces],
+  // Native and optional.
+  external: ['msgpackr-extract'],
+  plugins: [ownPlaces, loadedWhenAsked],
   // The CommonJS packages within ask for Node's own modules by `require`.
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",

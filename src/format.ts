@@ -11,3 +11,6 @@ export function span(seconds: number): string {
   const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];
   return rest === 0 ? `${hours} h` : `${hours} h ${rest} min`;
 }
+
+/** By how much something is over: 0.031 as `+3.1%`. */
+export const signed = (share: number): string => `${share < 0 ? '−' : '+'}${number(Math.abs(share) * 100)}%`;

@@ -1,5 +1,5 @@
 import pino, { type DestinationStream, type Logger } from 'pino';
-import pretty from 'pino-pretty';
+import { prettyFactory } from 'pino-pretty';
 import { maskerOf } from './mask.js';
 import { plainLines } from './terminal.js';
 
@@ -53,8 +53,14 @@ export function createLogger({ level, pretty: forPeople, secrets = [], destinati
       serializers: { err: (error: unknown) => errorFields(error, withStack) },
       hooks: { streamWrite: (line) => plainLines(mask(line)) },
     },
-    forPeople ? pretty({ destination: stderr as NodeJS.WritableStream, sync: true }) : stderr,
+    forPeople ? prettied(stderr) : stderr,
   );
+}
+
+function prettied(destination: DestinationStream): DestinationStream {
+  const format = prettyFactory({ colorize: false, singleLine: true, translateTime: 'SYS:HH:MM:ss' });
+  // What a value brings along of line ends must not look like a log line of its own.
+  return { write: (line) => destination.write(format(line).replace(/\n(?=.)/g, '\n    ')) };
 }
 
 /** What is logged of an error: never its other fields, as a request's headers may be among them. */

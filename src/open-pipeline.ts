@@ -16,6 +16,7 @@ import { bullConnection, connectRedis, type RedisClient, type RedisTarget } from
 import { firstAnswer } from './redis/first-answer.js';
 import { openRedisTarget } from './redis/target.js';
 import { watchRedis } from './redis/watch.js';
+import { throughWeather } from './redis/weather.js';
 import type { Releasers } from './releasers.js';
 import { budgetKey } from './runs/keys.js';
 import { keyFingerprint } from './runs/record.js';
@@ -121,12 +122,13 @@ export async function openPipeline(
     redis,
     key: budgetKey(settings.prefix, fingerprint, gateway.origin),
     ...(settings.rate === null ? {} : { rate: settings.rate }),
+    quotas: settings.rateQuotas,
     log,
   });
   budget.onPause(({ ms, reason }) => {
     if (reason === 'rate_limited') metrics.backoffSeconds.inc({ reason }, ms / 1000);
   });
-  await budget.start();
+  await throughWeather(() => budget.start());
   releasers.add(() => budget.close());
   return {
     redis,

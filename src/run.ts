@@ -1,9 +1,13 @@
 import path from 'node:path';
-import type { Settings } from './config/index.js';
+import { formatHours, inNamedZone, type Settings } from './config/index.js';
 import { createConsumer } from './consumers/consume.js';
 import { usageError } from './errors.js';
+import { watchForecast } from './forecast/watch.js';
 import { openManifest, removeOrphanSpools, removeSpools, spoolDirOf } from './manifest/index.js';
+import { oddNames } from './manifest/odd-names.js';
 import { wouldReadOwnResults } from './manifest/own-results.js';
+import { chooseLines } from './pilot/choose.js';
+import { pilotOut, refuseStream } from './pilot/chosen.js';
 import type { Pipeline } from './pipeline.js';
 import { checkFirstLines } from './producers/first-lines.js';
 import { keepProducing } from './producers/keep-producing.js';
@@ -20,6 +24,7 @@ import { runKeys } from './runs/keys.js';
 import { type Prepared, prepareRun } from './runs/prepare.js';
 import { type RunReading, readRun } from './runs/read-status.js';
 import type { RunPolicy, RunRecord, TaskOptions } from './runs/record.js';
+import { COMMANDS } from './runs/states.js';
 import type { BlockReason, RunStatus, RunSummary } from './runs/status.js';
 import { transition } from './runs/transition.js';
 import { waitOf } from './runs/wait-of.js';
@@ -36,8 +41,11 @@ export interface RunOutcome {
 }
 
 export interface RunWatch {
-  /** Called several times a second. `callsPerSecond` is this process' own. */
-  onStatus?: (status: RunStatus & { calls_per_second: number; read: number }) => void;
+  /**
+   * Called several times a second. `calls_per_second` is this process' own; `processes` are at work on the run, this
+   * one included.
+   */
+  onStatus?: (status: RunStatus & { calls_per_second: number; read: number; processes: number }) => void;
   onStart?: (record: RunRecord) => void;
   /** How long lines in flight may settle after the quota has run out, ms. Default 60,000. */
   quotaGraceMs?: number;
@@ -62,12 +70,32 @@ export const runPolicy = (settings: Settings): RunPolicy => ({
   until: settings.until,
   maxFailures: settings.maxFailures,
   budget: settings.budget,
+  spend: settings.spend,
+  spendPerDay: settings.spendPerDay,
+  priceSats: settings.price,
+  hours: settings.hours === null ? null : formatHours(inNamedZone(settings.hours)),
   retryForMs: settings.retryForMs,
   partSizeBytes: settings.partSizeBytes,
   partAgeMs: settings.partAgeMs,
   compress: settings.compress,
   weight: settings.weight,
+  finishBy: settings.finishBy,
 });
+
+/** Where sats are limited, the price that past runs of this key tell outranks `--price`. */
+async function withPrice(pipeline: Pipeline, settings: Settings): Promise<RunPolicy> {
+  const policy = runPolicy(settings);
+  if (settings.spend === null && settings.spendPerDay === null) return policy;
+  const { readHistory } = await import('./plan/outlook.js');
+  const whose = {
+    gateway: pipeline.origin,
+    keyFingerprint: pipeline.keyFingerprint,
+    task: taskOptions(settings),
+    runId: settings.runId ?? '',
+  };
+  const { price } = await readHistory(pipeline.redis, pipeline.prefix, whose);
+  return price === null ? policy : { ...policy, priceSats: Math.ceil(price.value) };
+}
 
 /** The manifest opened and the run on record: the part of `run` that sends nothing. */
 export async function prepare(
@@ -81,7 +109,9 @@ export async function prepare(
   const spoolDir = spoolDirOf(settings.dataDir);
   await removeOrphanSpools(spoolDir);
   const manifest = await openManifest(spec, { cwd, spoolDir, objectStores });
+  const { pilot: lines } = settings;
   try {
+    if (lines !== null) refuseStream(manifest);
     if (settings.out !== null && (await wouldReadOwnResults(spec, resolveOut(settings.out, cwd), cwd)))
       throw usageError(
         '--out',
@@ -90,17 +120,33 @@ export async function prepare(
           hint: 'give another --out; a directory of its own within this one will do',
         },
       );
+    const odd = oddNames(
+      spec,
+      manifest.sources.map(({ name }) => name),
+    );
+    if (odd !== null) log.warn(`${spec}: ${odd}`);
     await checkFirstLines(manifest, taskOptions(settings), { objectStores, signal });
     const request = {
       manifest,
       task: taskOptions(settings),
-      policy: runPolicy(settings),
+      policy: await withPrice(pipeline, settings),
       gateway: pipeline.origin,
       keyFingerprint: pipeline.keyFingerprint,
       runId: settings.runId,
-      out: (id: string) => resolveOut(settings.out ?? path.join('out', id), cwd),
+      out: (id: string) => {
+        const out = resolveOut(settings.out ?? path.join('out', id), cwd);
+        return lines === null || settings.out === null ? out : pilotOut(out, lines);
+      },
       openSink: pipeline.openSink ?? ((out: string) => openSink(out, objectStores)),
       ...(signal === undefined ? {} : { signal }),
+      ...(lines === null
+        ? {}
+        : {
+            pilot: {
+              lines,
+              choose: () => chooseLines(manifest, lines, { objectStores, ...(signal && { signal }) }),
+            },
+          }),
     };
     const prepared = await throughWeather(() => prepareRun(pipeline.redis, pipeline.prefix, request, log), {
       signal,
@@ -198,8 +244,7 @@ export async function followRun(
   const keys = runKeys(pipeline.prefix, record.id);
   const before = await throughWeather(() => readRun(pipeline.redis, pipeline.prefix, record.id), options);
   if (before?.summedUp) return outcomeOf(pipeline, before);
-  // The same command again is how a blocked run goes on.
-  if (record.state === 'blocked')
+  if (COMMANDS.run[record.state] === 'running')
     await throughWeather(() => transition(pipeline.redis, keys, 'running'), options);
   options.onStart?.(record);
   const consumer = createConsumer(pipeline, record);
@@ -237,17 +282,18 @@ async function watch(
   { onStatus, quotaGraceMs = QUOTA_GRACE_MS }: RunWatch,
 ): Promise<RunReading> {
   let blockedSince: number | null = null;
+  const forecast = watchForecast(pipeline, consumer.record.id);
   let last: RunReading | null = null;
-  let shown: { status: RunStatus; read: number } | null = null;
-  const show = (status: RunStatus, read: number) => {
-    shown = { status, read };
+  let shown: { status: RunStatus; read: number; processes: number } | null = null;
+  const show = (status: RunStatus, read: number, processes: number) => {
+    shown = { status, read, processes };
     const wait = pipeline.waits?.current();
     const waiting = wait && status.state === 'running' ? { waiting_for: wait.for, message: wait.why } : {};
-    onStatus?.({ ...status, ...waiting, calls_per_second: consumer.callsPerSecond(), read });
+    onStatus?.({ ...status, ...waiting, calls_per_second: consumer.callsPerSecond(), read, processes });
   };
   // What the run waits for may be Redis: then no look at it comes back.
   const timer = setInterval(() => {
-    if (pipeline.waits?.current() && shown) show(shown.status, shown.read);
+    if (pipeline.waits?.current() && shown) show(shown.status, shown.read, shown.processes);
   }, WAIT_SHOWN_MS);
   try {
     return await looking();
@@ -264,15 +310,17 @@ async function watch(
             show(
               { ...last.status, waiting_for: 'redis', message: `Redis refuses: ${message}` },
               last.read.lines,
+              last.present.consumers,
             );
         },
       });
       if (reading === null) throw new Error('the run is gone from Redis');
       last = reading;
-      const budget = await pipeline.budget.snapshot();
+      const budget = await throughWeather(() => pipeline.budget.snapshot(), { signal });
       reading.status.rate = budget.rate;
       Object.assign(reading.status, waitOf(reading, budget));
-      show(reading.status, reading.read.lines);
+      await forecast.look(reading);
+      show(reading.status, reading.read.lines, reading.present.consumers);
       if (signal.aborted) return reading;
       if (reading.summedUp) return reading;
       if (consumer.failure !== null) throw consumer.failure;
@@ -294,5 +342,6 @@ async function outcomeOf(pipeline: Pipeline, reading: RunReading): Promise<RunOu
     record.state === 'blocked' && record.reason !== null
       ? { reason: record.reason, message: record.message ?? record.reason }
       : null;
-  return { summary: await summaryNow(pipeline, reading), out: record.out, blocked };
+  const summary = await throughWeather(() => summaryNow(pipeline, reading));
+  return { summary, out: record.out, blocked };
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Consumer, createConsumer } from './consumers/consume.js';
+import { watchForecast } from './forecast/watch.js';
 import type { GatewayCall } from './gateway/types.js';
 import type { Pipeline } from './pipeline.js';
 import { keepProducing } from './producers/keep-producing.js';
@@ -7,12 +8,14 @@ import { reopenManifest } from './producers/reopen-manifest.js';
 import { openProducer } from './run.js';
 import { runKeys } from './runs/keys.js';
 import { liveRuns } from './runs/live.js';
+import { readRun } from './runs/read-status.js';
 import { loadRun, type RunRecord } from './runs/record.js';
 import { transition } from './runs/transition.js';
 
 const LOOK_MS = 1_000;
 const QUOTA_LOOK_MS = 60_000;
 const SWEEP_AGAIN_MS = 60_000;
+const FORETELL_MS = 5_000;
 
 export interface WorkOptions {
   /** How often it is looked whether there is quota again, while a run waits for some, ms. Default 60,000. */
@@ -67,16 +70,31 @@ async function workOne(pipeline: Pipeline, record: RunRecord, sweepAgainMs: numb
   const producer = openProducer(pipeline, record);
   const stop = new AbortController();
   await consumer.start();
+  const foretelling = foretellWhileOpen(pipeline, record, stop.signal);
   const sweeping = sweepWhileOpen(pipeline, record, producer, sweepAgainMs, stop.signal);
   return {
     consumer,
     async close() {
       stop.abort();
-      await sweeping;
+      await Promise.all([sweeping, foretelling]);
       await consumer.close();
       await producer.close();
     },
   };
+}
+
+/** A run that `work` alone consumes is held to its forecast too, and told to be late. */
+async function foretellWhileOpen(pipeline: Pipeline, { id }: RunRecord, signal: AbortSignal): Promise<void> {
+  const forecast = watchForecast(pipeline, id);
+  while (!signal.aborted) {
+    try {
+      const reading = await readRun(pipeline.redis, pipeline.prefix, id);
+      if (reading !== null) await forecast.look(reading);
+    } catch (error) {
+      pipeline.log.debug({ run: id, err: error }, 'no forecast was made');
+    }
+    await sleep(FORETELL_MS, undefined, { signal }).catch(() => undefined);
+  }
 }
 
 /** Lines that went missing are queued again, if this process can read the manifest. */

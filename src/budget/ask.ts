@@ -27,6 +27,11 @@ export interface Ask {
   /** Calls per second: set by this process' `--rate`; by the `rate` command (0 = auto); read from a header. */
   flag?: number;
   command?: number;
+  /** Windows longer than a minute, `[ms, calls]`: of this process' `--rate`; with `command`, of the `rate` command. */
+  quotas?: [number, number][];
+  commandQuotas?: [number, number][];
+  /** Slots that were given and not used: their calls are left to be made. */
+  unused?: number;
   policy?: number;
   /** Calls per second to begin the search with: headers suggest it, and do not promise it. */
   guess?: number;
@@ -66,6 +71,8 @@ export interface Answer {
   circuit: boolean;
   /** How long pauses and open circuits have held calls back in all, up to now. */
   heldMs: number;
+  /** A window in which no call is left: `calls` in each `perMs`, and one more in `wait` ms. */
+  quota?: { perMs: number; calls: number; wait: number };
   mode: 'free' | 'ramp' | 'regain' | 'cruise' | 'climb';
 }
 

@@ -6,7 +6,7 @@ import { createDesk } from './desk.js';
 import { type Flow, lacking } from './flow.js';
 import { createReports } from './reports.js';
 import type { RunScript } from './script.js';
-import { type Budget, BudgetPausedError, type Pause, type Slot } from './types.js';
+import { type Budget, BudgetPausedError, type Pause, type Quota, type Slot } from './types.js';
 
 export interface BudgetParts {
   run: RunScript;
@@ -14,6 +14,8 @@ export interface BudgetParts {
   subscribe(listener: (news: News) => void): Promise<() => Promise<void>>;
   clock: Clock;
   rate?: number | undefined;
+  /** Windows longer than a minute: so many calls in each stretch of so many ms. */
+  quotas?: readonly Quota[] | undefined;
   maxHoldMs?: number | undefined;
   log?: Logger | undefined;
 }
@@ -34,12 +36,14 @@ export function createBudgetOf(parts: BudgetParts): Budget {
   const { run, clock, log } = parts;
   const maxHoldMs = parts.maxHoldMs ?? 2000;
   const reports = createReports();
+  const quotas = pairsOf(parts.quotas);
   const toLocal = clockOffset();
   const pauseListeners = new Set<(pause: Pause) => void>();
   const from = randomBytes(6).toString('base64url');
   let seq = 0;
   /** This process has asked for its first slots. */
   let joined = false;
+  let heldMs = 0;
   let pausedUntil = 0;
   let reportBy = Number.POSITIVE_INFINITY;
   let outstanding = 0;
@@ -52,15 +56,19 @@ export function createBudgetOf(parts: BudgetParts): Budget {
   let wakeAt = Number.POSITIVE_INFINITY;
   let cancelWake = () => {};
 
-  const desk = createDesk(clock.now, (outcome) => {
-    reports.add(outcome);
-    const due = reports.due();
-    if (!due) return;
-    const by = clock.now() + (due === 'now' ? 0 : REPORT_WITHIN_MS);
-    if (by >= reportBy) return;
-    reportBy = by;
-    queueTurn();
-  });
+  const desk = createDesk(
+    clock.now,
+    (outcome) => {
+      reports.add(outcome);
+      const due = reports.due();
+      if (!due) return;
+      const by = clock.now() + (due === 'now' ? 0 : REPORT_WITHIN_MS);
+      if (by >= reportBy) return;
+      reportBy = by;
+      queueTurn();
+    },
+    reports.unused,
+  );
 
   function notePause(ms: number): void {
     pausedUntil = ms > 0 ? clock.now() + ms : 0;
@@ -120,10 +128,16 @@ export function createBudgetOf(parts: BudgetParts): Budget {
       });
   }
 
-  function tell(what: Ask): Promise<Answer> {
+  async function tell(what: Ask): Promise<Answer> {
     seq += 1;
     const lead = Math.ceil(answerMs + LEAD_MS);
-    return run({ ...what, from, seq, lead, ...(parts.rate !== undefined && { flag: parts.rate }) });
+    const flags = {
+      ...(parts.rate !== undefined && { flag: parts.rate }),
+      ...(quotas.length > 0 && { quotas }),
+    };
+    const answer = await run({ ...what, from, seq, lead, ...flags });
+    heldMs = answer.heldMs;
+    return answer;
   }
 
   function turn(): void {
@@ -180,13 +194,23 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     },
 
     async snapshot() {
-      const { rate, source, mode, pausedFor, circuit, heldMs } = await tell({});
+      const { rate, source, mode, pausedFor, circuit, quota, ...rest } = await tell({});
       const allowed = rate > 0 ? rate : null;
-      return { rate: allowed, source, mode, pausedForMs: pausedFor, circuitOpen: circuit, heldMs };
+      return {
+        rate: allowed,
+        source,
+        mode,
+        pausedForMs: pausedFor,
+        circuitOpen: circuit,
+        heldMs: rest.heldMs,
+        quota: quota ?? null,
+      };
     },
 
-    async setRate(rate) {
-      await tell({ command: rate ?? 0 });
+    heldMs: () => heldMs,
+
+    async setRate(rate, windows = []) {
+      await tell({ command: rate ?? 0, commandQuotas: pairsOf(windows) });
     },
 
     onPause(listener) {
@@ -208,6 +232,9 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     },
   };
 }
+
+const pairsOf = (windows: readonly Quota[] = []) =>
+  windows.map(({ perMs, calls }): [number, number] => [perMs, calls]);
 
 const PAUSES = {
   rate_limited: 'rate limited: the fleet pauses',

@@ -44,7 +44,11 @@ export interface Desk {
   tidy(): void;
 }
 
-export function createDesk(now: () => number, ended: (outcome: Outcome) => void): Desk {
+export function createDesk(
+  now: () => number,
+  ended: (outcome: Outcome) => void,
+  unused: (slots: number) => void,
+): Desk {
   const flows = new Map<string, Flow>();
   const grants: Grant[] = [];
   const signals = abortable();
@@ -127,13 +131,14 @@ export function createDesk(now: () => number, ended: (outcome: Outcome) => void)
     },
     fire() {
       const time = now();
-      let count = 0;
+      let [count, wasted] = [0, 0];
       for (const grant of grants) {
         if (grant.due > time + TIMER_GRAIN_MS) break;
         count += 1;
         grant.flow.granted -= 1;
-        use(grant.flow, grant.epoch, grant.canary, time - grant.due <= grant.late);
+        if (!use(grant.flow, grant.epoch, grant.canary, time - grant.due <= grant.late)) wasted += 1;
       }
+      if (wasted > 0) unused(wasted);
       if (count > 0) grants.splice(0, count);
     },
     wanted(flow) {
@@ -167,6 +172,7 @@ export function createDesk(now: () => number, ended: (outcome: Outcome) => void)
         if (grant.epoch >= valid) grants[kept++] = grant;
         else grant.flow.granted -= 1;
       }
+      if (kept < grants.length) unused(grants.length - kept);
       grants.length = kept;
     },
     nextDue: () => grants[0]?.due ?? Number.POSITIVE_INFINITY,

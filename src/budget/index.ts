@@ -5,7 +5,7 @@ import type { News } from './ask.js';
 import { createBudgetOf } from './budget.js';
 import { systemClock } from './clock.js';
 import { budgetScript, newsChannel } from './script.js';
-import type { Budget } from './types.js';
+import type { Budget, Quota } from './types.js';
 
 export {
   type AcquireOptions,
@@ -14,6 +14,7 @@ export {
   type BudgetSnapshot,
   type CallKind,
   type Pause,
+  type Quota,
   type Slot,
 } from './types.js';
 
@@ -24,6 +25,8 @@ export interface BudgetOptions {
   key: string;
   /** Calls per second, when the limit is known (`--rate`). Default: found out. */
   rate?: number | undefined;
+  /** Windows longer than a minute (`--rate 10/s,20000/d`). */
+  quotas?: readonly Quota[] | undefined;
   /** How long `acquire` holds a caller through a pause, ms. Default 2000. */
   maxHoldMs?: number | undefined;
   log?: Logger | undefined;

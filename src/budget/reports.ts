@@ -9,11 +9,16 @@ export interface Outcome {
   call: GatewayCall | undefined;
 }
 
-type News = Pick<Ask, 'ok' | 'good' | 'failed' | 'throttled' | 'canary' | 'policy' | 'guess' | 'exhausted'>;
+type News = Pick<
+  Ask,
+  'ok' | 'good' | 'failed' | 'unused' | 'throttled' | 'canary' | 'policy' | 'guess' | 'exhausted'
+>;
 
 /** What this process' calls met and Redis has not been told yet. */
 export interface Reports {
   add(outcome: Outcome): void;
+  /** Slots that nobody could use in time. Told with whatever is told next. */
+  unused(slots: number): void;
   /** 'now' when the fleet waits to hear it, 'soon' when it may wait for company. */
   due(): 'now' | 'soon' | undefined;
   /** Takes all of it, to be told in one ask; `putBack` when that failed. */
@@ -25,7 +30,7 @@ export interface Reports {
 const EXHAUSTED_FROM_MS = 2000;
 
 export function createReports(): Reports {
-  let [ok, good, failed] = [0, 0, 0];
+  let [ok, good, failed, unused] = [0, 0, 0, 0];
   let throttled: NonNullable<Ask['throttled']> = [];
   let canary: Ask['canary'];
   let policy: number | undefined;
@@ -43,6 +48,7 @@ export function createReports(): Reports {
 
   return {
     add({ epoch, canary: isCanary, call }) {
+      if (call === undefined) unused += 1;
       const answered = typeof call?.status === 'number';
       const limits = call && answered ? readLimitNews(call.headers, Date.now()) : {};
       if (limits.policy !== undefined && limits.policy !== told) policy = limits.policy;
@@ -64,6 +70,9 @@ export function createReports(): Reports {
         exhausted = Math.max(exhausted, limits.exhaustedMs ?? 0);
       if (isCanary) canary = { epoch, ok: answered, failed: isFailure };
     },
+    unused(slots) {
+      unused += slots;
+    },
     due() {
       if (canary || throttled.length > 0 || policy !== undefined) return 'now';
       if (guess !== undefined || exhausted > 0) return 'now';
@@ -74,6 +83,7 @@ export function createReports(): Reports {
         ...(ok > 0 && { ok }),
         ...(good > 0 && { good }),
         ...(failed > 0 && { failed }),
+        ...(unused > 0 && { unused }),
         ...(throttled.length > 0 && { throttled }),
         ...(canary && { canary }),
         ...(policy !== undefined && { policy }),
@@ -81,7 +91,7 @@ export function createReports(): Reports {
         ...(exhausted > 0 && { exhausted }),
       };
       told = policy ?? told;
-      [ok, good, failed] = [0, 0, 0];
+      [ok, good, failed, unused] = [0, 0, 0, 0];
       throttled = [];
       canary = undefined;
       policy = undefined;
@@ -93,6 +103,7 @@ export function createReports(): Reports {
       ok += news.ok ?? 0;
       good += news.good ?? 0;
       failed += news.failed ?? 0;
+      unused += news.unused ?? 0;
       news.throttled?.forEach(addThrottled);
       canary ??= news.canary;
       policy ??= news.policy;

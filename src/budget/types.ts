@@ -18,6 +18,12 @@ export interface AcquireOptions {
   weight?: number;
 }
 
+/** So many calls in each stretch of so many ms. */
+export interface Quota {
+  calls: number;
+  perMs: number;
+}
+
 export interface BudgetSnapshot {
   /** Calls per second allowed now; null = no limit in force. */
   rate: number | null;
@@ -28,6 +34,8 @@ export interface BudgetSnapshot {
   circuitOpen: boolean;
   /** How long pauses and open circuits have held calls back, all of them together; what lies between two looks counts. */
   heldMs: number;
+  /** A window longer than a minute in which no call is left; one more in `wait` ms. */
+  quota: (Quota & { wait: number }) | null;
 }
 
 export interface Pause {
@@ -46,8 +54,13 @@ export interface Budget {
    */
   acquire(kind: CallKind, options?: AcquireOptions): Promise<Slot>;
   snapshot(): Promise<BudgetSnapshot>;
-  /** Calls per second for the whole fleet, above any flag or header; null = those, or the search, again. */
-  setRate(rate: number | null): Promise<void>;
+  /** The snapshot's `heldMs` as it was last heard of. */
+  heldMs(): number;
+  /**
+   * Calls per second for the whole fleet, and longer windows, above any flag or header; null = those, or the search,
+   * again.
+   */
+  setRate(rate: number | null, quotas?: readonly Quota[]): Promise<void>;
   /** Tells pauses that this process' reports opened; returns how to hear of no more. */
   onPause(listener: (pause: Pause) => void): () => void;
   close(): Promise<void>;

@@ -1,29 +1,40 @@
 import { Option } from 'commander';
-import { flagOf, kebab, type OptionKey, optionOf, sandboxKeys, settingOf } from '../config/index.js';
+import { flagOf, kebab, type OptionKey, optionOf, settingOf } from '../config/index.js';
+import { HELP_GROUPS } from './option-groups.js';
+
+/** A command with more options than this shows them in groups. */
+const FEW = 16;
 
 /** Commander's options for keys of the option table. Values stay text: `resolveSettings` reads them. */
 export function commandOptions(keys: readonly string[]): Option[] {
-  return [...new Set(keys)].flatMap((key) => {
+  return inHelpOrder(keys).flatMap(([key, heading]) => {
     const setting = settingOf(key);
     if (setting === undefined) throw new Error(`no option ${key} in the table`);
     if (optionOf(setting).only === 'env') throw new Error(`${key} is a secret: it has no flag`);
-    if (setting === 'options') return listOptions();
-    return setting === 'map' ? repeated(setting) : optionsOf(key, setting);
+    const made =
+      setting === 'options' ? listOptions() : setting === 'map' ? repeated(setting) : optionsOf(key, setting);
+    return heading === null ? made : made.map((option) => option.helpGroup(heading));
   });
+}
+
+/** The keys group by group, each with its group's heading: Commander shows groups in the order of their first option. */
+function inHelpOrder(keys: readonly string[]): [key: string, heading: string | null][] {
+  const rest = new Set(keys);
+  const grouped = HELP_GROUPS.flatMap(([heading, members]) =>
+    members.filter((key) => rest.delete(key)).map((key): [string, string | null] => [key, heading]),
+  );
+  // A few options need no headings.
+  if (keys.length <= FEW) return [...new Set(keys)].map((key) => [key, null]);
+  return [...grouped, ...[...rest].map((key): [string, null] => [key, null])];
 }
 
 function optionsOf(key: string, setting: OptionKey): Option[] {
   const { type, placeholder, only } = optionOf(setting);
   const [flag, text] = [flagOf(key), describe(setting)];
-  if (type !== 'boolean') return [grouped(new Option(`${flag} <${placeholder}>`, text), key)];
+  if (type !== 'boolean') return [new Option(`${flag} <${placeholder}>`, text)];
   const off = new Option(`--no-${kebab(key)}`).hideHelp();
   return [new Option(flag, text), ...(only === 'flag' ? [] : [off])];
 }
-
-const grouped = (option: Option, key: string) =>
-  (sandboxKeys as readonly string[]).includes(key)
-    ? option.helpGroup('Local Gateway (with --sandbox):')
-    : option;
 
 /** `--options a,b,c` splits at commas, `--option a` takes one label as it is; both may be repeated. */
 function listOptions(): Option[] {

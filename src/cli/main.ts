@@ -16,6 +16,7 @@ const commands: Record<string, () => Promise<CommandDefinition>> = {
   resume: async () => (await import('./commands/control.js')).resume,
   cancel: async () => (await import('./commands/control.js')).cancel,
   retry: async () => (await import('./commands/retry.js')).retry,
+  tune: async () => (await import('./commands/tune.js')).tune,
   rekey: async () => (await import('./commands/rekey.js')).rekey,
   rate: async () => (await import('./commands/rate.js')).rate,
   parts: async () => (await import('./commands/parts.js')).parts,

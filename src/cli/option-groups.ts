@@ -1,3 +1,5 @@
+import { sandboxKeys } from '../config/index.js';
+
 /** Which options a command takes, by what it does. Keys of the option table. */
 const common = ['config', 'logLevel', 'debug', 'printConfig', 'ca'];
 
@@ -69,9 +71,31 @@ export const manifestOptions = [
   'until',
   'maxFailures',
   'budget',
+  'finishBy',
+  'spend',
+  'spendPerDay',
+  'price',
+  'hours',
   'retryFor',
   'partSize',
   'partAge',
   'compress',
   'weight',
+];
+
+/** The groups of a command's help, in order. What is in none of them stands last, under `Options:`. */
+export const HELP_GROUPS: readonly (readonly [heading: string, keys: readonly string[]])[] = [
+  ['What is asked:', taskOptionNames],
+  ['The run:', ['out', 'runId', 'sandbox', 'gatewayUrl', 'json', 'quiet']],
+  ['Pace:', ['rate', 'concurrency', 'maxQueued', 'maxInFlight', 'weight', 'hours']],
+  ['Limits:', ['budget', 'spend', 'spendPerDay', 'price', 'maxFailures', 'retryFor']],
+  ['When a line has ended:', ['until', 'poll', 'pollDelay', 'pollMaxDelay', 'resultTimeout']],
+  ['Parts of results:', ['partSize', 'partAge', 'compress']],
+  ['Redis and stores:', ['redisUrl', 'dataDir', 'prefix', 's3Endpoint', 'gcsEndpoint', 'requesterPays']],
+  [
+    'Ports, webhooks, notices:',
+    pipelineOptions.filter((key) => /^(metrics|queueBoard|webhook|notify)/.test(key)),
+  ],
+  ['Settings, log:', ['config', 'printConfig', 'logLevel', 'debug', 'ca']],
+  ['Local Gateway (with --sandbox):', sandboxKeys],
 ];

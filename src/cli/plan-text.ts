@@ -3,6 +3,7 @@ import { formatSize } from '../config/units.js';
 import { number, span } from '../format.js';
 import type { Plan } from '../plan/plan.js';
 import type { Range } from '../plan/range.js';
+import { between, ranged } from './range-text.js';
 
 /** A plan for people: what the manifest holds, what a run of it would take, and what else there is to know. */
 export function formatPlan(plan: Plan, { color = false } = {}): string {
@@ -36,16 +37,16 @@ export function formatPlan(plan: Plan, { color = false } = {}): string {
     '',
     fact('tasks', `${about}${number(plan.tasks)}${bounds(plan.sample?.tasks)}`),
     fact('price', price(plan)),
-    fact('cost', plan.cost_sats === null ? 'unknown' : `${range(plan.cost_sats, number)} sats`),
+    fact('cost', plan.cost_sats === null ? 'unknown' : `${ranged(plan.cost_sats, number)} sats`),
     fact('rate', rate(plan)),
     fact(
       'polls per label',
-      plan.polls_per_label === null ? 'unknown' : range(plan.polls_per_label, (n) => n.toFixed(2)),
+      plan.polls_per_label === null ? 'unknown' : ranged(plan.polls_per_label, (n) => n.toFixed(2)),
     ),
-    fact('calls', plan.calls === null ? 'unknown' : range(plan.calls, number)),
-    fact('time', plan.seconds === null ? 'unknown' : range(plan.seconds, span)),
-    fact('Redis at its peak', range(plan.redis_bytes, readable)),
-    fact('parts', range(plan.parts, number)),
+    fact('calls', plan.calls === null ? 'unknown' : ranged(plan.calls, number)),
+    fact('time', plan.seconds === null ? 'unknown' : ranged(plan.seconds, span)),
+    fact('Redis at its peak', ranged(plan.redis_bytes, readable)),
+    fact('parts', ranged(plan.parts, number)),
     fact('quota left', plan.quota_left === null ? 'unknown' : number(plan.quota_left)),
     ...plan.remarks.map((remark) => `  ${paint.cyan(`→ ${remark}`)}`),
   ].join('\n');
@@ -70,16 +71,12 @@ const SOURCES: Readonly<Record<string, string>> = {
   search: 'found out while running',
 };
 
-const sourced = (value: number, source: string | null, unit: string) =>
+export const sourced = (value: number, source: string | null, unit: string) =>
   `${number(value)} ${unit} (${SOURCES[source ?? ''] ?? source})`;
 const price = ({ price_sats: { value, source } }: Plan) =>
   value === null ? 'unknown: run a pilot, or give --price' : sourced(value, source, 'sats per label');
 const rate = ({ rate: { value, source } }: Plan) =>
   value === null ? 'unknown: run a pilot, or give --rate' : sourced(value, source, 'calls/s');
-
-const between = ({ low, high }: Range, show: (n: number) => string) => `${show(low)} to ${show(high)}`;
-const range = (value: Range, show: (n: number) => string) =>
-  value.low === value.high ? show(value.expected) : `${show(value.expected)} (${between(value, show)})`;
 
 /** In the unit that leaves few digits. */
 function readable(bytes: number): string {

@@ -3,11 +3,13 @@ import path from 'node:path';
 import { Command } from 'commander';
 import type { Logger } from 'pino';
 import { printSettings, resolveSettings, type Settings, secretsOf } from '../config/index.js';
-import { createLogger } from '../logging.js';
+import { IngestError } from '../errors.js';
+import { createLogger, type LoggerOptions } from '../logging.js';
 import { maskerOf } from '../mask.js';
 import { trustAlso } from '../net/trust.js';
 import { plainStream, streamBeneath } from '../terminal.js';
 import { commandOptions, flagsOf } from './command-options.js';
+import { commandText } from './command-text.js';
 import { formatError } from './error-text.js';
 import { exitStatusOf } from './exit-status.js';
 import { writeBeside } from './live-frame.js';
@@ -30,6 +32,8 @@ export interface CommandContext {
   flags: Record<string, unknown>;
   log: Logger;
   io: CommandIo;
+  /** The command as it was given, for a shell to take again; secrets are masked. */
+  commandLine: string;
 }
 
 export interface CommandArgument {
@@ -89,13 +93,31 @@ export function buildProgram(
         `\nExamples:\n${definition.examples.map((line) => `  ${line}`).join('\n')}`,
       );
     for (const subcommand of Object.values(definition.subcommands ?? {})) add(command, subcommand);
+    // Of its own check Commander does not say which argument is too many.
+    command.allowExcessArguments();
     if (definition.run)
-      command.action(() => onCall({ definition, args: command.args, flags: flagsOf(command.opts()) }));
+      command.action(() => {
+        refuseExcess(definition, command.args);
+        onCall({ definition, args: command.args, flags: flagsOf(command.opts()) });
+      });
   };
   for (const definition of Object.values(commands)) add(program, definition);
   return program.addHelpText(
     'after',
     '\nThe Gateway key comes from ASG_API_KEY or ASG_API_KEY_FILE. `asg-ingest <command> --help` lists its options.',
+  );
+}
+
+/** What a shell makes of blanks and of `*` is the usual reason of one argument too many. */
+function refuseExcess({ name, args = [] }: CommandDefinition, given: readonly string[]): void {
+  const excess = given.slice(args.length);
+  if (excess.length === 0 || args.at(-1)?.name.endsWith('...')) return;
+  const takes = args.length === 0 ? 'no argument' : args.map((each) => `<${each.name}>`).join(' ');
+  const shown = excess.slice(0, 3).map((text) => JSON.stringify(text));
+  throw new IngestError(
+    'usage',
+    `${name} takes ${takes}, and was given ${shown.join(' ')}${excess.length > 3 ? ' …' : ''} as well`,
+    { hint: 'a list is one word with commas (--options cat,dog); put quotes around blanks and *' },
   );
 }
 
@@ -122,7 +144,8 @@ export async function main(
       return 0;
     }
     const log = createLogger({ level: settings.logLevel, secrets, ...logDestination(io.stderr) });
-    return (await definition.run?.({ settings, args, flags, log, io })) ?? 0;
+    const commandLine = mask(commandText(argv));
+    return (await definition.run?.({ settings, args, flags, log, io, commandLine })) ?? 0;
   } catch (error) {
     const status = exitStatusOf(error);
     if (status !== 0) io.stderr.write(`${mask(formatError(error, argv.includes('--debug')))}\n`);
@@ -157,8 +180,11 @@ function eachCommand(command: Command, use: (command: Command) => void): void {
   for (const subcommand of command.commands) eachCommand(subcommand, use);
 }
 
-/** On a terminal the log goes round the live display; else straight to stderr's descriptor. */
-function logDestination(stderr: Output): { destination?: { write(line: string): void } } {
+/** On a terminal the log is for people, and goes round the live display; else straight to stderr's descriptor. */
+function logDestination(stderr: Output): Pick<LoggerOptions, 'pretty' | 'destination'> {
   if (streamBeneath(stderr) === process.stderr && !stderr.isTTY) return {};
-  return { destination: { write: (line) => writeBeside(stderr, line) } };
+  return {
+    pretty: stderr.isTTY === true,
+    destination: { write: (line) => writeBeside(stderr, line) },
+  };
 }

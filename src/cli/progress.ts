@@ -2,6 +2,7 @@ import { number, span } from '../format.js';
 import type { RunStatus } from '../runs/status.js';
 import { plain } from '../terminal.js';
 import { openLiveFrame, writeBeside } from './live-frame.js';
+import { quietWaits } from './quiet-waits.js';
 
 export type ProgressStatus = RunStatus & {
   /** Gateway calls of this process. */
@@ -20,7 +21,7 @@ export interface Progress {
 }
 
 export interface ProgressOptions {
-  /** `live` redraws on a terminal, `lines` and `json` add lines, `quiet` shows nothing, notes neither. */
+  /** `live` redraws on a terminal, `lines` and `json` add lines, `quiet` shows nothing but a long wait, notes neither. */
   mode: 'live' | 'lines' | 'json' | 'quiet';
   stderr: NodeJS.WritableStream;
   /** Milliseconds; default the process' monotonic clock. */
@@ -36,7 +37,8 @@ interface Display {
 }
 
 export function createProgress({ mode, stderr, now = () => performance.now() }: ProgressOptions): Progress {
-  if (mode === 'quiet') return { update: () => undefined, note: () => undefined, stop: () => undefined };
+  if (mode === 'quiet')
+    return { update: quietWaits(stderr, now), note: () => undefined, stop: () => undefined };
   const display = DISPLAYS[mode](stderr);
   let [shownAt, shownAs] = [Number.NEGATIVE_INFINITY, ''];
   let pending: ProgressStatus | null = null;
@@ -111,7 +113,9 @@ const percent = (fraction: number | null) => (fraction === null ? '' : ` ${Math.
 const reach = (status: ProgressStatus) =>
   status.produced
     ? `${number(ended(status))} of ${number(status.lines)} lines`
-    : `${number(ended(status))} of ${number(status.read ?? status.lines)} lines read so far`;
+    : (status.read ?? status.lines) === 0
+      ? 'no line read yet'
+      : `${number(ended(status))} of ${number(status.read ?? status.lines)} lines read so far`;
 
 const whereabouts = (status: ProgressStatus) => [
   `queued ${number(status.queued)}`,
@@ -127,11 +131,25 @@ const pace = (status: ProgressStatus) => [
         `${number(status.calls_per_second)} calls/s${status.rate === null ? '' : ` of ${number(status.rate)}`}`,
       ]),
   `429s ${number(status.rate_limited)}`,
-  `${number(status.cost_sats)} sats spent`,
-  ...(status.eta_seconds === null || status.eta_seconds <= 0
-    ? []
-    : [`about ${span(status.eta_seconds)} left`]),
+  `${number(status.cost_sats)} ${status.envelope?.spend ? `of ${number(status.envelope.spend)} ` : ''}sats spent${ofAbout(status)}`,
+  ...timeLeft(status),
 ];
+
+function ofAbout({ forecast }: ProgressStatus): string {
+  const cost = forecast?.expected?.cost_sats ?? null;
+  return cost === null ? '' : ` of about ${number(cost.expected)}`;
+}
+
+function timeLeft({ state, eta_seconds: left, forecast }: ProgressStatus): string[] {
+  if (left !== null) return left > 0 ? [`about ${span(left)} left`] : [];
+  return state === 'running' && forecast?.expected ? ['time left unknown yet'] : [];
+}
+
+/** A `--finish-by` that will not be kept. */
+const lateness = ({ forecast }: ProgressStatus): string[] => {
+  const message = forecast?.finish_by?.message ?? null;
+  return message === null ? [] : [message];
+};
 
 function liveText(status: ProgressStatus): string {
   const fraction = fractionOf(status);
@@ -140,11 +158,17 @@ function liveText(status: ProgressStatus): string {
     `${bar(fraction)}${percent(fraction)}  ${reach(status)}`,
     whereabouts(status).join('   '),
     pace(status).join('   '),
+    ...lateness(status),
   ].join('\n');
 }
 
 function lineText(status: ProgressStatus): string {
-  const facts = [`${reach(status)}${percent(fractionOf(status))}`, ...whereabouts(status), ...pace(status)];
+  const facts = [
+    `${reach(status)}${percent(fractionOf(status))}`,
+    ...whereabouts(status),
+    ...pace(status),
+    ...lateness(status),
+  ];
   const waiting = status.waiting_for && status.message ? `: ${plain(status.message)}` : '';
   return `${standing(status)}${waiting}: ${facts.join(', ')}`;
 }

@@ -41,15 +41,31 @@ export const withStore = <T>(
     return use(await openStore(settings, log, releasers, target));
   });
 
+export const NO_RUN = 'no run is on record here';
+export const FIRST_RUN =
+  '`asg-ingest run <manifest>` begins one; for runs of another place give --data-dir, --redis-url or --prefix';
+
 /** The run of this name; without a name the latest one. */
 export async function findRun({ redis }: Store, prefix: string, id: string | undefined): Promise<RunRecord> {
   const name = id ?? (await listRuns(redis, prefix)).at(-1)?.id;
   const record = name === undefined ? null : await loadRun(redis, prefix, name);
   if (record) return record;
-  const what = id === undefined ? 'no run is on record' : `no run ${id} is on record`;
-  throw new IngestError('usage', what, {
+  if (id === undefined) throw new IngestError('usage', NO_RUN, { hint: FIRST_RUN });
+  throw new IngestError('usage', `no run ${id} is on record`, {
     hint: '`asg-ingest runs` lists them; check --data-dir, --redis-url and --prefix',
   });
+}
+
+/** Of a command that needs a pipeline: until it is open, and while Redis is away, there is nothing that could be finished. */
+export function endingOf(onGiveUp?: () => void): Ending & { opened(pipeline: Pipeline): void } {
+  let now: Pipeline | null = null;
+  return {
+    opened(pipeline) {
+      now = pipeline;
+    },
+    mayFinish: () => now !== null && now.waits?.current()?.for !== 'redis',
+    ...(onGiveUp === undefined ? {} : { onGiveUp }),
+  };
 }
 
 export interface Interrupt {
@@ -64,8 +80,26 @@ const STATUS = { SIGINT: 130, SIGTERM: 143 } as const;
 /** How long a process takes to stop, at most. Calls in flight have 10 s of it. What is not done then waits for a Redis or a Gateway that does not answer. */
 export const STOP_MS = 15_000;
 
-/** The first signal ends the work in good order, after 15 s in any case; the second ends it at once. */
-export function onInterrupt(note: (text: string) => void): Interrupt {
+/** How long nothing may be able to finish before the process stops waiting for it. */
+const STUCK_MS = 2_000;
+const LOOK_MS = 200;
+
+/** What a command knows of its own end. */
+export interface Ending {
+  /** Whether work in flight can be finished now. Without Redis it cannot. */
+  mayFinish(): boolean;
+  /** The process ends now, without having finished. */
+  onGiveUp?(): void;
+}
+
+/**
+ * The first signal ends the work in good order, after 15 s in any case, and after 2 s in which nothing can be finished;
+ * the second ends it at once.
+ */
+export function onInterrupt(
+  note: (text: string) => void,
+  { mayFinish, onGiveUp }: Ending = { mayFinish: () => true },
+): Interrupt {
   const controller = new AbortController();
   let status: number | null = null;
   const handle = (name: keyof typeof STATUS) => {
@@ -73,7 +107,17 @@ export function onInterrupt(note: (text: string) => void): Interrupt {
     status = STATUS[name];
     note('stopping: calls in flight are finished, at most 10 s; once more to stop at once');
     const end = STATUS[name];
-    setTimeout(() => process.exit(end), STOP_MS).unref();
+    const giveUp = () => {
+      onGiveUp?.();
+      process.exit(end);
+    };
+    setTimeout(giveUp, STOP_MS).unref();
+    let stuckMs = 0;
+    const look = () => {
+      stuckMs = mayFinish() ? 0 : stuckMs + LOOK_MS;
+      if (stuckMs >= STUCK_MS) giveUp();
+    };
+    setInterval(look, LOOK_MS).unref();
     controller.abort(new Error(`interrupted by ${name}`));
   };
   const [onInt, onTerm] = [() => handle('SIGINT'), () => handle('SIGTERM')];

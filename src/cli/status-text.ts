@@ -1,8 +1,27 @@
 import type { RunStatus } from '../runs/status.js';
 import { plain } from '../terminal.js';
+import { forecastFacts } from './forecast-text.js';
 
-const seconds = (n: number) =>
-  n < 90 ? `${n} s` : n < 5_400 ? `${Math.round(n / 60)} min` : `${(n / 3600).toFixed(1)} h`;
+const standing = ({ state, reason, waiting_for }: RunStatus) =>
+  reason !== null
+    ? `${state} (${reason})`
+    : waiting_for === null
+      ? state
+      : `${state}, waiting for ${waiting_for}`;
+
+function envelopeFacts({ envelope }: RunStatus): [string, string][] {
+  if (envelope === null) return [];
+  const { spend, spend_per_day, spent, spent_today, reserved, label_sats } = envelope;
+  const held = reserved > 0 ? `, up to ${reserved} more for tasks that are out` : '';
+  const label = label_sats === null ? '' : `; a label costs up to ${label_sats}`;
+  const facts: [string, number | null, number][] = [
+    ['spend', spend, spent],
+    ['spend per day', spend_per_day, spent_today],
+  ];
+  return facts.flatMap(([name, limit, now]): [string, string][] =>
+    limit === null ? [] : [[name, `${now} of ${limit} sats${held}${label}`]],
+  );
+}
 
 /** A run's status for people, a line a fact. */
 export function formatStatus(status: RunStatus, out: string): string {
@@ -10,7 +29,7 @@ export function formatStatus(status: RunStatus, out: string): string {
   const facts: [string, string | number | null][] = [
     ['run', status.run_id],
     ['manifest', status.manifest.uri],
-    ['state', status.reason ? `${status.state} (${status.reason})` : status.state],
+    ['state', standing(status)],
     ['why', status.message],
     ['lines', `${status.lines}${status.produced ? '' : ' read so far'}`],
     ['queued', status.queued],
@@ -21,9 +40,14 @@ export function formatStatus(status: RunStatus, out: string): string {
     ['polls per label', status.polls_per_label],
     ['rate', status.rate === null ? 'no limit in force' : `${status.rate.toFixed(1)} calls/s`],
     ['cost', `${status.cost_sats} sats`],
-    ['time left', status.eta_seconds === null ? null : `about ${seconds(status.eta_seconds)}`],
+    ...forecastFacts(status.forecast),
+    ...envelopeFacts(status),
     ['ended', status.ended_at],
     ['results', out],
+    ...status.changes.map(({ what, from, to, at }): [string, string] => [
+      'changed',
+      `${what} ${from ?? 'none'} → ${to ?? 'none'} at ${at}`,
+    ]),
   ];
   return facts
     .filter(([, value]) => value !== null)

@@ -1,7 +1,10 @@
 import pc from 'picocolors';
 import { number, span } from '../format.js';
+import type { FailureExample } from '../runs/history.js';
 import type { RunSummary } from '../runs/status.js';
 import { plain } from '../terminal.js';
+import { overPlan } from './forecast-text.js';
+import { nextStep } from './next-step.js';
 
 const LABELS_SHOWN = 20;
 
@@ -11,6 +14,8 @@ export interface SummaryExtra {
   elapsedMs: number;
   /** Default false; NO_COLOR outranks it. */
   color?: boolean;
+  /** Failures by code: the first of each is shown. Default none. */
+  examples?: Record<string, FailureExample[]>;
 }
 
 const sum = (counts: Record<string, number>) => Object.values(counts).reduce((total, n) => total + n, 0);
@@ -19,11 +24,14 @@ const mostFirst = (counts: Record<string, number>) =>
   Object.entries(counts).sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
 
 /** The end of a run for people: what became of its lines, what it took, where the files are, what to do next. */
-export function formatSummary(summary: RunSummary, { out, elapsedMs, color = false }: SummaryExtra): string {
+export function formatSummary(
+  summary: RunSummary,
+  { out, elapsedMs, color = false, examples = {} }: SummaryExtra,
+): string {
   const paint = pc.createColors(color && !process.env.NO_COLOR);
-  const indent = (counts: [string, number][]) => {
+  const indent = (counts: [string, number][], more: (name: string) => string = () => '') => {
     const width = Math.max(0, ...counts.map(([, n]) => number(n).length));
-    return counts.map(([name, n]) => `    ${number(n).padStart(width)}  ${plain(name)}`);
+    return counts.map(([name, n]) => `    ${number(n).padStart(width)}  ${plain(name + more(name))}`);
   };
   const fact = (name: string, value: string) => `  ${name.padEnd(16)}${value}`;
   const labels = mostFirst(summary.labels);
@@ -35,15 +43,26 @@ export function formatSummary(summary: RunSummary, { out, elapsedMs, color = fal
     fact('lines', number(summary.lines)),
     fact('settled', paint.green(number(summary.settled))),
     fact('failed', summary.failed > 0 ? paint.red(number(summary.failed)) : '0'),
-    ...indent(mostFirst(summary.failures)),
+    ...indent(mostFirst(summary.failures), (code) => firstOf(examples[code])),
     fact('labels', labels.length > 0 ? '' : 'none').trimEnd(),
     ...indent(labels.slice(0, LABELS_SHOWN)),
     ...(more > 0 ? [`    and ${number(more)} more`] : []),
     ...effort(summary).map(([name, value]) => fact(name, value)),
     fact('elapsed', span(elapsedMs / 1000)),
+    ...(summary.forecast ? overPlan(summary.forecast) : []).map((text) => fact('against plan', text)),
     fact('results', plain(out)),
     ...nextStep(summary).map((step) => `  ${paint.cyan(`→ ${step}`)}`),
   ].join('\n');
+}
+
+const SHOWN_CHARACTERS = 160;
+
+/** Where and why the first line of a code failed. */
+function firstOf([first]: FailureExample[] = []): string {
+  if (first === undefined) return '';
+  const { line, source, message } = first;
+  const cut = message.length > SHOWN_CHARACTERS ? `${message.slice(0, SHOWN_CHARACTERS)}…` : message;
+  return `: ${source === null ? '' : `${source}, `}line ${line}: ${cut}`;
 }
 
 /** What the run took. */
@@ -51,7 +70,10 @@ function effort(summary: RunSummary): [string, string][] {
   const calls = Object.values(summary.gateway_calls).reduce((total, byStatus) => total + sum(byStatus), 0);
   const perLabel = (n: number) => n.toFixed(2);
   return [
-    ['429s', `${number(summary.rate_limited)}, backoff ${span(summary.backoff_seconds)}`],
+    [
+      '429s',
+      `${number(summary.rate_limited)}, all calls stood still for ${span(summary.stood_still_seconds)}`,
+    ],
     [
       'calls per label',
       summary.settled > 0
@@ -60,17 +82,9 @@ function effort(summary: RunSummary): [string, string][] {
     ],
     ['polls per label', summary.polls_per_label === null ? '-' : perLabel(summary.polls_per_label)],
     ['cost', `${number(summary.cost_sats)} sats`],
+    ...summary.changes.map(({ what, from, to }): [string, string] => [
+      'tuned',
+      `${what} ${from ?? 'none'} → ${to ?? 'none'}`,
+    ]),
   ];
-}
-
-/** Codes of lines that would fail again as they are. */
-const OF_THE_MANIFEST = ['invalid_json', 'invalid_line', 'line_too_long'];
-
-function nextStep({ run_id, state, failed, failures }: RunSummary): string[] {
-  if (state === 'running' || state === 'blocked') return ['the same command again goes on where it stopped'];
-  if (state === 'paused') return [`asg-ingest resume ${run_id}  goes on`];
-  if (failed === 0) return [];
-  return Object.keys(failures).every((code) => OF_THE_MANIFEST.includes(code))
-    ? ['failures-*.jsonl says why each failed; mend its inputs and run it as a manifest']
-    : [`asg-ingest retry ${run_id}  submits what failed once more; failures-*.jsonl says why each did`];
 }

@@ -23,6 +23,12 @@ export function parseHours(text: string): Hours | undefined {
   return valid ? { spans, zone } : undefined;
 }
 
+/** The same hours by the clocks of a zone that is named: other processes may be elsewhere. */
+export const inNamedZone = ({ spans, zone }: Hours): Hours => ({
+  spans,
+  zone: zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
+});
+
 export function formatHours({ spans, zone }: Hours): string {
   const list = spans.map(({ from, to }) => `${clock(from)}-${clock(to)}`).join(',');
   return zone === null ? list : `${list}[${zone}]`;

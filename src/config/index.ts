@@ -1,3 +1,4 @@
+export { formatHours, inNamedZone } from './hours.js';
 export {
   flagOf,
   kebab,
@@ -9,6 +10,7 @@ export {
   settingOf,
 } from './options.js';
 export { printSettings } from './print.js';
+export { formatRateWindows, parseRateWindows, type RateWindow, splitWindows } from './rate-windows.js';
 export { resolveSettings, type SettingsInput } from './resolve.js';
 export { Secret } from './secret.js';
 export type { SandboxSettings, SettingOrigin, Settings } from './settings.js';

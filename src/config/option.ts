@@ -1,3 +1,5 @@
+import { formatHours, type Hours, parseHours } from './hours.js';
+import { formatRateWindows, parseRateWindows, type RateWindow } from './rate-windows.js';
 import {
   type CountOrShare,
   type DurationRange,
@@ -151,6 +153,16 @@ export function duration(facts: OptionFacts<number> & { default: number; min?: n
   return option<number, number>(kind, facts);
 }
 
+/** A moment, as ISO 8601 in UTC. Without a zone it is in that of the process. */
+export function instant(facts: OptionFacts<string | null> & { default: null }): Option<string | null> {
+  const read = (value: string) => {
+    const ms = /^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(value) ? Date.parse(value) : Number.NaN;
+    return Number.isNaN(ms) ? undefined : new Date(ms).toISOString();
+  };
+  const expected = 'a time like 2026-11-30T06:00Z, 2026-11-30T06:00+01:00 or 2026-11-30T06:00';
+  return option({ type: 'time', placeholder: 'ISO time', expected, parse: fromText(read) }, facts);
+}
+
 export function durationRange(facts: OptionFacts<DurationRange>): Option<DurationRange> {
   const kind = {
     type: 'range',
@@ -181,6 +193,32 @@ export function countOrShare(facts: OptionFacts<CountOrShare | null>): Option<Co
     show: formatCountOrShare,
   };
   return option<CountOrShare, null>(kind, facts);
+}
+
+/** Calls in stretches of time: `10`, `10/s`, `10/s,20000/d`. */
+export function rateWindows(
+  facts: OptionFacts<readonly RateWindow[] | null>,
+): Option<readonly RateWindow[] | null> {
+  const kind = {
+    type: 'rate',
+    placeholder: 'n|n/s,n/d',
+    expected:
+      'a number above 0 (calls per second), or calls in stretches of time like 10/s, 600/min or 10/s,20000/d, of which a longer one allows more',
+    parse: fromText(parseRateWindows),
+    show: formatRateWindows,
+  };
+  return option<readonly RateWindow[], null>(kind, facts);
+}
+
+export function hours(facts: OptionFacts<Hours | null>): Option<Hours | null> {
+  const kind = {
+    type: 'hours',
+    placeholder: 'hh:mm-hh:mm[Zone]',
+    expected: 'hours like 22:00-06:00 or 09:00-12:00,13:00-17:00[Europe/Paris]',
+    parse: fromText(parseHours),
+    show: formatHours,
+  };
+  return option<Hours, null>(kind, facts);
 }
 
 export function choice<const C extends string>(

@@ -1,14 +1,17 @@
 import { REDIS_PROTOCOLS, withOneHost } from '../redis/address.js';
 import { RUN_ID } from '../runs/keys.js';
+import { envelopes } from './envelope-options.js';
 import { gatewayCall } from './gateway-options.js';
 import {
   boolean,
   choice,
   countOrShare,
   duration,
+  instant,
   integer,
   type Option,
   positive,
+  rateWindows,
   share,
   size,
   text,
@@ -21,6 +24,8 @@ import { tasks } from './task-options.js';
 const HTTP = ['http:', 'https:'];
 const port = { min: 0, max: 65_535, placeholder: 'port' };
 const MANY = 1_000_000_000;
+const KEY = /^(?!["'])[\x21-\x7e]+$/;
+const KEY_EXPECTED = 'a key of printable characters, without spaces and without quotes around it';
 
 /** Every setting there is, by its key; its flag and its name in settings files are the key in kebab-case. */
 export const options = {
@@ -49,8 +54,8 @@ export const options = {
     env: 'ASG_API_KEY',
     only: 'env',
     secret: true,
-    pattern: /^[\x21-\x7e]+$/,
-    expected: 'a key of printable characters without spaces',
+    pattern: KEY,
+    expected: KEY_EXPECTED,
   }),
   oldApiKey: text({
     describe: 'the key that a run began with, for `rekey`, where it still works',
@@ -58,8 +63,8 @@ export const options = {
     env: 'ASG_OLD_API_KEY',
     only: 'env',
     secret: true,
-    pattern: /^[\x21-\x7e]+$/,
-    expected: 'a key of printable characters without spaces',
+    pattern: KEY,
+    expected: KEY_EXPECTED,
   }),
   notifySecret: text({
     describe: 'signs the notices of --notify',
@@ -109,10 +114,10 @@ export const options = {
 
   ...tasks,
 
-  rate: positive({
-    describe: 'Gateway calls per second allowed to this key, all processes together (default: found out)',
+  rate: rateWindows({
+    describe:
+      'Gateway calls allowed to this key, all processes together: per second, or as 10/s,20000/d (default: found out)',
     default: null,
-    max: 1_000_000,
     env: 'ASG_RATE',
   }),
   concurrency: integer({
@@ -146,6 +151,19 @@ export const options = {
   resultTimeout: duration({ describe: 'how long a result is waited for', default: 86_400_000, min: 1 }),
   until: choice(['verified', 'settled'], { describe: 'when a line counts as ended', default: 'settled' }),
   maxFailures: countOrShare({ describe: 'block the run past this many failures', default: null }),
+  pilot: integer({
+    describe: 'take so many lines, spread over all of the manifest, and forecast the rest of it',
+    default: null,
+    min: 1,
+    max: 100_000,
+    only: 'flag',
+    placeholder: 'n lines',
+  }),
+  finishBy: instant({
+    describe: 'say early when the run will not have ended by then, and what would make it',
+    default: null,
+    only: 'flag',
+  }),
   budget: integer({
     describe: 'never buy more than this many new tasks in this run',
     default: null,
@@ -153,6 +171,7 @@ export const options = {
     max: MANY,
     placeholder: 'n tasks',
   }),
+  ...envelopes,
   retryFor: duration({
     describe: 'how long a call is tried that keeps failing for reasons not its own',
     default: 3_600_000,
@@ -224,7 +243,7 @@ export const options = {
     only: 'flag',
   }),
   price: positive({
-    describe: 'what a label costs, where no run of this key and no bill tells (default: unknown)',
+    describe: 'what a label costs, where nothing else tells: no run of this key, and for `plan` no bill',
     default: null,
     max: 1_000_000_000,
     only: 'flag',

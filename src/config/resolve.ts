@@ -142,6 +142,7 @@ function checkTogether(values: Values, as: (key: OptionKey) => string): void {
       `${least} is more than ${as('pollMaxDelay')}, ${greatest}; it may be as much at most`,
     );
   }
+  checkEnvelopes(values, as);
   if (values.queueBoardWrites && values.operatorToken === null)
     throw usageError(
       as('queueBoardWrites'),
@@ -149,6 +150,19 @@ function checkTogether(values: Values, as: (key: OptionKey) => string): void {
     );
   if (values.webhookTrust && values.webhookUrl === null)
     throw usageError(as('webhookTrust'), 'needs --webhook-url: without it there are no deliveries to trust');
+}
+
+/** Answers that only say `verified` do not say what the label cost. */
+function checkEnvelopes(values: Values, as: (key: OptionKey) => string): void {
+  const [given] = (['spend', 'spendPerDay'] as const).filter((key) => values[key] !== null);
+  if (given !== undefined && values.until === 'verified')
+    throw usageError(
+      as(given),
+      `cannot be kept with ${as('until')} verified: such answers do not say what a label cost`,
+      {
+        hint: 'use --budget <tasks>, or leave --until out',
+      },
+    );
 }
 
 function asGiven<T>(given: Map<OptionKey, Written>, key: OptionKey, value: T | null): Given<T> {

@@ -1,5 +1,6 @@
 import type { LabelSpec } from '../gateway/types.js';
 import type { OptionKey, Values } from './options.js';
+import { type RateWindow, splitWindows } from './rate-windows.js';
 import { Secret, secretUrl } from './secret.js';
 import type { DurationRange } from './units.js';
 
@@ -46,6 +47,7 @@ type Renamed =
   | 'metricsToken'
   | 'operatorToken'
   | 'redisUrl'
+  | 'rate'
   | 'question'
   | 'options'
   | 'labelSpec'
@@ -73,6 +75,10 @@ export interface Settings extends Omit<Values, Renamed | 'sandbox'> {
   /** Asked of requests that change something; null: nothing can be changed. */
   operatorToken: Secret | null;
   redisUrl: Secret | null;
+  /** Gateway calls per second, of the windows of `--rate` that are a pace. */
+  rate: number | null;
+  /** The longer windows of `--rate`. */
+  rateQuotas: readonly RateWindow[];
   /** Of `--label-spec`, or `--question` and `--options`. */
   labelSpec: LabelSpec | null;
   pollDelayMs: number;
@@ -124,6 +130,7 @@ export function toSettings(
     metricsToken,
     operatorToken,
     redisUrl,
+    rate,
     question: _question,
     options: _options,
     labelSpec: _labelSpec,
@@ -154,8 +161,11 @@ export function toSettings(
     sandboxAllowInternalAddresses,
     ...same
   } = values;
+  const { pace, quotas } = splitWindows(rate ?? []);
   return {
     ...same,
+    rate: pace,
+    rateQuotas: quotas,
     apiKey: apiKey === null ? null : new Secret(apiKey),
     webhookSecret: webhookSecret === null ? null : new Secret(webhookSecret),
     oldApiKey: oldApiKey === null ? null : new Secret(oldApiKey),

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RedisClient } from '../redis/connection.js';
 import { throughWeather } from '../redis/weather.js';
 import type { RunKeys } from '../runs/keys.js';
-import { admit, type Verdict } from '../runs/scripts.js';
+import { admit, type Envelope, isEnvelope, type Verdict } from '../runs/scripts.js';
 
 const LOOK_FOR_ROOM_MS = 200;
-const HOLD_FOR_ROOM_MS = { full: 5_000, budget: 1_000 };
+const HOLD_FOR_ROOM_MS = { full: 5_000, budget: 1_000, spend: 1_000, day: 1_000 };
 
 /** The verdicts on a chunk's lines; `gone`: the run is on record no more. */
 export interface Admission {
@@ -18,10 +18,11 @@ interface Waiting {
 }
 
 /**
- * Asks whether a chunk's lines may be submitted. Lines wait for room in the in-flight window, or for `--budget` that is
- * given back, in their worker's hands for a while: lines that hold the room and are to be submitted again may be behind
+ * Asks whether a chunk's lines may be submitted. Lines wait for room in the in-flight window, or within `--budget` and
+ * `--spend`, of which some may be given back, in their worker's hands for a while: lines that hold the room and are to be submitted again may be behind
  * them in the queue, and need a slot.
  *
+ * @param labelers the most that one of the lines asks for, 0 when none says
  * @param resultsMakeRoom whether tasks are polled at all; else nothing makes room, and the lines make way at once
  */
 export function admitChunk(
@@ -29,7 +30,11 @@ export function admitChunk(
   keys: RunKeys,
   source: number,
   lines: readonly number[],
-  { signal, resultsMakeRoom }: { signal: AbortSignal; resultsMakeRoom: () => Promise<boolean> },
+  {
+    labelers,
+    signal,
+    resultsMakeRoom,
+  }: { labelers: number; signal: AbortSignal; resultsMakeRoom: () => Promise<boolean> },
 ): Admission {
   const waiting = new Map<number, Waiting>();
   const verdicts = new Map<number, Promise<Verdict | 'gone'>>();
@@ -45,17 +50,17 @@ export function admitChunk(
     const began = Date.now();
     while (waiting.size > 0) {
       const asked = [...waiting.keys()];
-      const answers = await throughWeather(() => admit(redis, keys, source, asked), { signal });
-      let lacks: 'full' | 'budget' | null = null;
+      const answers = await throughWeather(() => admit(redis, keys, source, asked, labelers), { signal });
+      let lacks: 'full' | Envelope | null = null;
       for (const [index, line] of asked.entries()) {
         const verdict = answers?.[index] ?? 'gone';
-        if (verdict === 'full' || verdict === 'budget') lacks = verdict;
+        if (verdict === 'full' || isEnvelope(verdict)) lacks = verdict;
         else resolve(line, verdict);
       }
       if (lacks === null) return;
       await sleep(aWhile(), undefined, { signal }).catch(() => undefined);
       const patience = !signal.aborted && Date.now() - began < HOLD_FOR_ROOM_MS[lacks];
-      if (patience && (lacks === 'budget' || (await resultsMakeRoom()))) continue;
+      if (patience && (lacks !== 'full' || (await resultsMakeRoom()))) continue;
       for (const line of [...waiting.keys()]) resolve(line, lacks);
     }
   }

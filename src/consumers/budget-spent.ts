@@ -1,3 +1,4 @@
+import { number } from '../format.js';
 import type { RunReading } from '../runs/read-status.js';
 
 /** Looks in a row that must find no call out, over a time in which each process has said twice what it does. */
@@ -27,6 +28,24 @@ export function createBudgetWatch(now: () => number = Date.now): (reading: RunRe
     looks = callsAreOut ? 0 : looks + 1;
     return (looks >= LOOKS && now() - quietSince >= QUIET_MS) || now() - since > LONGEST_MS;
   };
+}
+
+/** Lines wait, no label more fits into `--spend`, and no task is out that may cost less than is reserved for it. */
+export function spendIsSpent(reading: RunReading): boolean {
+  const { spent } = reading.envelope;
+  return reading.record.state === 'running' && (spent === 'run' || spent === 'never') && linesWait(reading);
+}
+
+/** What blocked it, and how to go on. */
+export function spendMessage({ envelope, record: { id, policy } }: RunReading): string {
+  const { spent, paid, reserved, price } = envelope;
+  const label = price === null ? '' : `, a label may cost ${number(price)}`;
+  const goOn = (option: string) =>
+    `\`asg-ingest tune ${id} ${option} <more>\`, or run again with a larger ${option}`;
+  if (spent === 'never')
+    return `--spend-per-day allows ${number(policy.spendPerDay ?? 0)} sats${label}: none fits into a day; ${goOn('--spend-per-day')}`;
+  const held = reserved > 0 ? `, ${number(reserved)} held for tasks that failed and may be paid for` : '';
+  return `${number(paid)} of ${number(policy.spend ?? 0)} sats of --spend are spent${held}${label}; ${goOn('--spend')}`;
 }
 
 /** Jobs that a killed process left may be of lines that were bought, or have ended: none of those needs a budget. */

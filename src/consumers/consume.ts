@@ -5,6 +5,7 @@ import { createPolls } from '../polling/polls.js';
 import { bringForward } from '../queues/bring-forward.js';
 import type { ChunkData } from '../queues/chunk.js';
 import { openQueues, requestFlush } from '../queues/queues.js';
+import { shortenLocks } from '../queues/shorten-locks.js';
 import { createWorker, type RunWorker } from '../queues/worker.js';
 import { throughWeather } from '../redis/weather.js';
 import { allEnded, finishRun, tooManyFailures, toSumUp } from '../results/finish.js';
@@ -15,10 +16,11 @@ import { createAttendance } from '../runs/attendance.js';
 import { createCallLedger } from '../runs/calls.js';
 import { runKeys } from '../runs/keys.js';
 import { createLearn } from '../runs/learn.js';
+import { maySubmitAt, submitsForMs } from '../runs/own-limits.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import type { RunRecord } from '../runs/record.js';
 import { pausedQueues, transition } from '../runs/transition.js';
-import { createBudgetWatch } from './budget-spent.js';
+import { createBudgetWatch, spendIsSpent, spendMessage } from './budget-spent.js';
 import { CallHeldError, type ConsumedRun } from './gateway-call.js';
 import { pollProcessor } from './poll.js';
 import { createReach } from './reach.js';
@@ -29,6 +31,8 @@ const CLOSE_DEADLINE_MS = 10_000;
 /** Results that no process can make durable: past this many parts' worth the run blocks. */
 const UNFLUSHED_PARTS = 4;
 const SINK_TRIES = 5;
+/** By so much Redis' clock must have lagged behind to count as set back. */
+const SET_BACK_MS = 1_000;
 
 export interface Consumer {
   readonly record: RunRecord;
@@ -64,8 +68,8 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   // Every waiting submission listens.
   setMaxListeners(0, closed.signal);
   let sinkErrors = 0;
-  /** How far Redis' clock is ahead of this host's. */
-  let clockAheadMs = 0;
+  /** How far Redis' clock is ahead of this host's; null until it is known. */
+  let clockAheadMs: number | null = null;
   let failure: Error | null = null;
   /** Lines that had not ended at the last look, less those that this process has ended since. */
   let left = 0;
@@ -82,7 +86,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       concurrency: pipeline.concurrency,
     }),
     submitting: 0,
-    now: () => Math.round(Date.now() + clockAheadMs),
+    now: () => Math.round(Date.now() + (clockAheadMs ?? 0)),
     recorder: createRecorder(redis, keys, pipeline.metrics, (lines) => {
       left -= lines;
       if (left <= 0) endRest();
@@ -132,6 +136,14 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     else if (gates[name].signal.aborted && !closing) gates[name] = openGate();
   }
 
+  /** Between two looks `--hours` may end. */
+  let edge: NodeJS.Timeout | undefined;
+  function shutInTime({ record: { policy }, nowMs }: RunReading): void {
+    clearTimeout(edge);
+    const leftMs = submitsForMs(policy, nowMs);
+    if (leftMs <= 2 * TICK_MS) edge = setTimeout(() => setGate('submit', true), leftMs);
+  }
+
   async function flushRun(): Promise<void> {
     try {
       for (;;) {
@@ -178,6 +190,8 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     run.reach.read(reading);
     const { state, reason, policy } = reading.record;
     const want = pausedQueues(state, reason);
+    if (reading.ownWait !== null) want.submit = true;
+    shutInTime(reading);
     // Submissions that wait for a slot look anew whether they may still be made.
     if (state === 'cancelled' && before !== state) setGate('submit', true);
     for (const name of ['submit', 'poll'] as const) {
@@ -193,6 +207,8 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       const message = `${reading.bought} tasks have been bought, as many as --budget allows; run again with a larger one`;
       await transition(redis, keys, 'blocked', { reason: 'budget', message });
     }
+    if (spendIsSpent(reading))
+      await transition(redis, keys, 'blocked', { reason: 'spend', message: spendMessage(reading) });
     const seen = await sink.sees(record);
     if (seen === holds.flush) {
       holds.flush = !seen;
@@ -217,10 +233,13 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   }
 
   async function tick(): Promise<RunReading | null> {
+    ledger.held(pipeline.budget.heldMs());
     await ledger.flush();
     const reading = await readRun(redis, prefix, record.id);
     if (reading !== null) {
+      const before = clockAheadMs;
       clockAheadMs = reading.nowMs - Date.now();
+      if (before === null || clockAheadMs < before - SET_BACK_MS) await shortenLocks(redis, keys);
       left = reading.status.lines - reading.status.settled - reading.status.failed;
     }
     await tell(reading);
@@ -247,6 +266,8 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     },
     callsPerSecond: ledger.pace,
     async start() {
+      // Until the first look: the submissions that a job which waits there would make at once.
+      if (!maySubmitAt(record.policy, Date.now())) setGate('submit', true);
       // The sink's sight decides over flushes; until the first look this process takes none.
       flush.hold();
       await throughWeather(() => attendance.attend(false));
@@ -272,8 +293,12 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
         for (const name of ['submit', 'poll'] as const) setGate(name, true);
         clearTimeout(timer);
         clearTimeout(wake);
+        clearTimeout(edge);
         await Promise.all(workers.map((each) => each.close(CLOSE_DEADLINE_MS)));
         stopHearing();
+        await run.polls
+          .end()
+          .catch((error: unknown) => log.debug({ err: error }, 'the last settle times are lost'));
         await ledger
           .flush()
           .then(attendance.leave)

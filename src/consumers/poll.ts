@@ -7,6 +7,7 @@ import type { RunQueues } from '../queues/queues.js';
 import { failedEnding, settledEnding } from '../results/endings.js';
 import { endedBits } from '../runs/bits.js';
 import { runKeys } from '../runs/keys.js';
+import type { RunRecord } from '../runs/record.js';
 import { reserveAgain, unreserveAgain } from '../runs/scripts.js';
 import { resultFrom } from '../webhooks/delivery.js';
 import { forgetTasks, type Hint, hintsOf, wake } from '../webhooks/tasks.js';
@@ -93,7 +94,8 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
   }
 
   async function pollLine(source: number, line: PolledLine, hint: Hint | null): Promise<Outcome> {
-    if (hint) return settled(source, line, resultFrom(line.task, hint), 'webhook');
+    // What a delivery says without a call has no price in it.
+    if (hint && !needsPrice(run.record)) return settled(source, line, resultFrom(line.task, hint), 'webhook');
     for (;;) {
       try {
         const answer = await callGateway(pipeline, run, 'poll', (options) =>
@@ -130,10 +132,10 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
       });
     pipeline.metrics.polls.inc({ outcome: 'pending' });
     pipeline.metrics.pending(ageMs);
-    // Whatever had kept polls from an answer is over.
-    const { backoff: over, ...rest } = line;
+    // Whatever had kept polls from an answer is over. A task of the future is as old as it can be shown to be.
+    const { backoff: over, ...rest } = { ...line, at: Math.min(line.at, run.now()) };
     const keepsAge = run.polls.pending(rest, ageMs);
-    const next = keepsAge ? { ...rest, seen: ageMs } : over === undefined ? line : rest;
+    const next = keepsAge ? { ...rest, seen: ageMs } : over === undefined && ageMs >= 0 ? line : rest;
     const awaitsDelivery = line.awaitsDelivery === true && !told;
     return {
       kind: 'later',
@@ -143,7 +145,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
   }
 
   function settled(source: number, line: PolledLine, result: SettledResult, by: 'poll' | 'webhook'): Outcome {
-    const ageMs = run.now() - line.at;
+    const ageMs = Math.max(0, run.now() - line.at);
     run.polls.settled(line, result, ageMs);
     const wrong = line.key === undefined ? null : wrongLabel(line, result);
     if (wrong !== null) return failed(source, line, { code: 'key_conflict', message: wrong });
@@ -197,10 +199,12 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
         status: 404,
         message: 'task not found; the run is cancelled',
       });
-    if (!(await reserveAgain(redis, keys, source, line.line))) {
-      const message =
-        'the Gateway has forgotten a task, and --budget does not allow another; run again with a larger one';
-      await blockRun(pipeline, run, { kind: 'run', reason: 'budget', message });
+    const lacks = await reserveAgain(redis, keys, source, line.line);
+    // Tomorrow there is room.
+    if (lacks === 'day') return waitRefused(line);
+    if (lacks !== null) {
+      const message = `the Gateway has forgotten a task, and --${lacks} does not allow another; run again with a larger one`;
+      await blockRun(pipeline, run, { kind: 'run', reason: lacks, message });
       return waitRefused(line);
     }
     try {
@@ -237,6 +241,8 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
     return { kind: 'ended', ending: failedEnding(run.record, source, line, why) };
   }
 }
+
+const needsPrice = ({ policy: { spend, spendPerDay } }: RunRecord) => (spend ?? spendPerDay ?? null) !== null;
 
 /** Whether this job waits for the line's task no more: the line has ended, or leaves for a job of its own. */
 const leavesTask = (outcome: Outcome, line: PolledLine): boolean =>

@@ -18,7 +18,7 @@ import { admitChunk, aWhile } from './admission.js';
 import { blockRun, type ConsumedRun, callGateway, heldForMs, isHeld, nextBackoff } from './gateway-call.js';
 import { type LineOutcome, processChunk } from './process-chunk.js';
 import { neverReached } from './reach.js';
-import { taskOf } from './task-of.js';
+import { labelersAsked, taskOf } from './task-of.js';
 import { type Trouble, troubleOf, whyOf, wrongEndpoint } from './trouble.js';
 
 type Outcome = LineOutcome<QueuedLine>;
@@ -47,7 +47,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
       keys,
       source,
       chunk.lines.map(({ line }) => line),
-      { signal: run.closing, resultsMakeRoom },
+      { labelers: labelersAsked(run.record, chunk.lines), signal: run.closing, resultsMakeRoom },
     );
     await processChunk(job, token, chunk, {
       recorder: run.recorder,
@@ -87,6 +87,8 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
       case 'full':
         return { kind: 'later', line, delayMs: aWhile() };
       case 'budget':
+      case 'spend':
+      case 'day':
       case 'held':
         return { kind: 'later', line, delayMs: WAIT_FOR_STATE_MS };
     }
@@ -127,8 +129,9 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     // A line that was admitted before may have been bought by the attempt that its crash cut off: not given back. First
     // of all: a task in the poll queue with its reservation still taken looks as if it had been bought.
     if (replayed && fresh) {
-      await giveBack(redis, keys, source, [line.line]);
-      if (line.key !== undefined) polled.shares = true;
+      const shares = line.key !== undefined;
+      await giveBack(redis, keys, source, [line.line], shares);
+      if (shares) polled.shares = true;
     }
     if (!accepted) await redis.hset(keys.counts, 'accepted', 1);
     accepted = true;

@@ -15,6 +15,15 @@ interface LineObject {
 export const labelSpecOf = (record: RunRecord, line: QueuedLine): LabelSpec | null =>
   (JSON.parse(line.text) as LineObject).label_spec ?? record.task.labelSpec;
 
+/** The most labelers that one of the lines asks for, by itself or by the run; 0 when none says. */
+export function labelersAsked({ task }: RunRecord, lines: readonly QueuedLine[]): number {
+  let most = task.consensusThreshold ?? 0;
+  for (const { text } of lines)
+    if (text.includes('"consensus_threshold"'))
+      most = Math.max(most, (JSON.parse(text) as LineObject).consensus_threshold ?? 0);
+  return most;
+}
+
 /** The task of a line. With a `callbackUrl` the Gateway tells there when it has settled. */
 export function taskOf(
   record: RunRecord,

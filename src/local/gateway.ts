@@ -20,7 +20,7 @@ const ENV = [
 const CLOUD_ENV = ['AWS_*', 'GOOGLE_*', 'GCLOUD_*', 'CLOUDSDK_*', 'KUBERNETES_*'];
 
 /** The local Gateway accepts this key; it opens nothing else. */
-export const LOCAL_API_KEY = 'sk_sandbox_local';
+const LOCAL_API_KEY = 'sk_sandbox_local';
 
 export interface LocalGateway {
   readonly url: string;

@@ -2,7 +2,7 @@ export { type ContentDigest, type ContentSeen, contentDigest } from './content-d
 export { type FieldMap, fieldMapOf } from './map-fields.js';
 export { lookAt, openManifest } from './open.js';
 export { parseLine } from './parse-line.js';
-export { rawField, rawPath } from './raw-fields.js';
+export { rawField } from './raw-fields.js';
 export { checkContent, type ReadLinesOptions, readHead, readLines, spokenName } from './read-lines.js';
 export { removeOrphanSpools, removeSpools, spoolDirOf } from './stores/stdin.js';
 export type { OpenOptions } from './stores/store.js';

@@ -1,4 +1,5 @@
 import type { ChainableCommander } from 'ioredis';
+import { readForecast, tellForecast } from '../forecast/known.js';
 import type { Pipeline } from '../pipeline.js';
 import { QUEUE_NAMES, queueKey } from '../queues/queues.js';
 import { redisFigures } from '../redis/figures.js';
@@ -18,6 +19,7 @@ const REASONS: Record<BlockReason, true> = {
   key_refused: true,
   quota: true,
   budget: true,
+  spend: true,
   failures: true,
   sink: true,
   source_changed: true,
@@ -76,6 +78,12 @@ async function collect(pipeline: Pipeline, known: Set<string>, passedOver: Set<s
   }
   for (const queue of QUEUE_NAMES)
     for (const state of Object.keys(STATES)) gauges.queueJobs.set({ queue, state }, 0);
+  await Promise.all(
+    runs.map(async ({ reading }) => {
+      const keys = runKeys(pipeline.prefix, reading.record.id);
+      tellForecast(reading, await readForecast(redis, keys, reading, snapshot));
+    }),
+  );
   for (const { reading, jobs } of runs) {
     for (const { queue, state, count } of jobs) gauges.queueJobs.inc({ queue, state }, count);
     setRun(gauges, reading);
@@ -157,5 +165,10 @@ function setRun(gauges: Gauges, { record, status, unflushed }: RunReading): void
   gauges.runBackoff.set({ run }, status.backoff_seconds);
   gauges.runCost.set({ run }, status.cost_sats);
   if (status.eta_seconds !== null) gauges.runEta.set({ run }, status.eta_seconds);
+  const { expected = null, actual = null } = status.forecast ?? {};
+  const cost = expected?.cost_sats?.expected ?? actual?.cost_sats;
+  if (cost !== undefined) gauges.forecastCost.set({ run }, cost);
+  const end = expected?.ends_at ?? record.endedAt;
+  if (end !== null) gauges.forecastEnd.set({ run }, Date.parse(end) / 1000);
   gauges.runUnwritten.set({ run }, unflushed.rows);
 }

@@ -39,6 +39,16 @@ export function createGauges(registry: Registry, prefix: string) {
     runEta: gauge('run_eta_seconds', 'Time to the end of the lines known so far; absent while unknown.', [
       'run',
     ]),
+    forecastCost: gauge(
+      'forecast_cost_sats',
+      'What a run is expected to cost in all; absent while unknown.',
+      ['run'],
+    ),
+    forecastEnd: gauge(
+      'forecast_end_timestamp_seconds',
+      'When a run is expected to end, Unix time; absent while unknown. After its end, when that was.',
+      ['run'],
+    ),
     runUnwritten: gauge('run_unwritten_rows', 'Rows of a run that are in no part yet.', ['run']),
     redisMemory: gauge('redis_memory_bytes', 'Memory that Redis uses.', ['node']),
     redisMemoryLimit: gauge('redis_memory_limit_bytes', "Redis' maxmemory; 0: none is set.", ['node']),

@@ -1,6 +1,6 @@
-import { type Forecast, forecastRun } from '../plan/forecast.js';
-import { callsOf } from '../plan/outlook.js';
-import { within } from '../plan/range.js';
+import type { RunForecast } from '../forecast/run-forecast.js';
+import type { Forecast } from '../plan/forecast.js';
+import { exactly } from '../plan/range.js';
 import type { RunReading } from '../runs/read-status.js';
 import type { BlockReason, RunState } from '../runs/status.js';
 
@@ -42,24 +42,19 @@ export interface Baseline {
 /** From so many settled lines on, a forecast is one to hold the run to. */
 const TELLING = 100;
 
-/** How the run will end, by its own counts; of lines not read yet nothing is known. */
-export function forecastOf({ record, status }: RunReading, nowMs: number): Forecast {
-  const end = record.endedAt === null ? nowMs : Date.parse(record.endedAt);
-  const polls = (status.polls_per_label ?? 0) * status.settled;
-  return forecastRun(
-    {
-      lines: within(status.lines, 0),
-      settled: status.settled,
-      failed: status.failed,
-      inFlight: status.in_flight,
-      costSats: status.cost_sats,
-      calls: callsOf(status.gateway_calls),
-      polls,
-      elapsedSeconds: Math.max(0, (end - Date.parse(record.startedAt)) / 1000),
-    },
-    { price: null, callsPerSecond: null, pollsPerLabel: null, inFlightSeconds: null },
-  );
-}
+/** How the run will end, or has ended. */
+export const inShort = ({ expected, actual }: RunForecast): Forecast =>
+  actual === null
+    ? {
+        cost_sats: expected?.cost_sats ?? null,
+        calls: expected?.calls ?? null,
+        seconds: expected?.seconds ?? null,
+      }
+    : {
+        cost_sats: exactly(actual.cost_sats),
+        calls: exactly(actual.calls),
+        seconds: exactly(actual.seconds),
+      };
 
 /** The first forecast that tells something, once the whole manifest has been read; null before. */
 export function baselineOf({ status }: RunReading, { cost_sats, seconds }: Forecast): Baseline | null {
@@ -77,10 +72,12 @@ export function noticesOf(
   reading: RunReading,
   changedAt: string,
   baseline: Baseline | null,
+  now: RunForecast,
   nowMs: number,
 ): Notice[] {
   const { record, status } = reading;
-  const forecast = forecastOf(reading, nowMs);
+  const forecast = inShort(now);
+  const late = now.finish_by?.kept === false ? now.finish_by.message : null;
   const events: [NoticeEvent, string][] = [];
   const ended = status.settled + status.failed;
   if (reading.summedUp) {
@@ -89,7 +86,7 @@ export function noticesOf(
   } else {
     if (status.produced && status.lines > 0 && ended * 2 >= status.lines) events.push(['half', 'half']);
     if (record.state === 'blocked') events.push(['blocked', `blocked:${changedAt}`]);
-    if (record.state === 'running' && overruns(forecast, baseline))
+    if (record.state === 'running' && (late !== null || overruns(forecast, baseline)))
       events.push(['forecast_overrun', 'forecast_overrun']);
   }
   return events.map(([event, id]) => ({
@@ -98,7 +95,7 @@ export function noticesOf(
     run_id: record.id,
     state: record.state,
     reason: record.reason,
-    message: record.message,
+    message: record.message ?? (event === 'forecast_overrun' ? late : null),
     lines: status.lines,
     settled: status.settled,
     failed: status.failed,

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { usageError } from '../errors.js';
+import { readForecast } from '../forecast/known.js';
+import type { RunForecast } from '../forecast/run-forecast.js';
 import type { Pipeline } from '../pipeline.js';
 import { runKeys } from '../runs/keys.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import { isSlack, requestOf } from './body.js';
-import { type Baseline, baselineOf, forecastOf, type Notice, noticesOf } from './notice.js';
+import { type Baseline, baselineOf, inShort, type Notice, noticesOf } from './notice.js';
 import { sendNotice } from './send.js';
 
 /** Tells of runs, in the background: what becomes of a notice never touches a run. */
@@ -65,9 +67,11 @@ export function createNotifier(
     if (reading === null) return;
     const keys = runKeys(prefix, id);
     const { [BASELINE]: first, ...sent } = await redis.hgetall(keys.notices);
-    const baseline = first === undefined ? await noteBaseline(reading) : (JSON.parse(first) as Baseline);
+    const forecast = await readForecast(redis, keys, reading, null);
+    const baseline =
+      first === undefined ? await noteBaseline(reading, forecast) : (JSON.parse(first) as Baseline);
     const changedAt = (await redis.hget(keys.record, 'changed_at')) ?? '';
-    for (const notice of noticesOf(reading, changedAt, baseline, Date.now())) {
+    for (const notice of noticesOf(reading, changedAt, baseline, forecast, Date.now())) {
       if (Object.hasOwn(sent, notice.notice_id)) continue;
       const lease = `${keys.notices}:${notice.notice_id}`;
       if ((await redis.set(lease, '1', 'PX', LEASE_MS, 'NX')) === null) continue;
@@ -77,8 +81,8 @@ export function createNotifier(
   }
 
   /** The first forecast stands, whoever of the processes makes it. */
-  async function noteBaseline(reading: RunReading): Promise<Baseline | null> {
-    const baseline = baselineOf(reading, forecastOf(reading, Date.now()));
+  async function noteBaseline(reading: RunReading, forecast: RunForecast): Promise<Baseline | null> {
+    const baseline = baselineOf(reading, inShort(forecast));
     if (baseline !== null)
       await redis.hsetnx(runKeys(prefix, reading.record.id).notices, BASELINE, JSON.stringify(baseline));
     return baseline;

@@ -55,12 +55,15 @@ ${figure('Failed', count(status.failed), 'failed')}
 ${live && figure('In flight', count(status.in_flight), 'in-flight')}
 ${live && figure('Queued', count(status.queued), 'queued')}
 ${live && figure('Calls/s', html`${number(present.callsPerSecond)} <small>${allowed(run.allowed)}</small>`)}
-${figure('429s', html`${count(status.rate_limited)} <small>waited ${span(status.backoff_seconds)}</small>`)}
+${figure('429s', html`${count(status.rate_limited)} <small>${stoodStill(status.stood_still_seconds)}</small>`)}
 ${live && figure('Time left', status.eta_seconds === null ? '–' : span(status.eta_seconds))}
 ${!live && figure('Took', took(run))}
 ${figure('Cost', html`${count(status.cost_sats)} <i>sats</i>`)}
 </dl>`;
 }
+
+const stoodStill = (seconds: number): string =>
+  seconds < 0.5 ? 'the fleet never stood still' : `the fleet stood still for ${span(seconds)}`;
 
 const processes = ({ present: { consumers } }: ShownRun) =>
   consumers === 0 ? 'no process works on it' : `${consumers} ${consumers === 1 ? 'process' : 'processes'}`;

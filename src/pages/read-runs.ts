@@ -1,10 +1,13 @@
 import type { ChainableCommander } from 'ioredis';
+import type { BudgetSnapshot } from '../budget/index.js';
+import { readForecast, tellForecast } from '../forecast/known.js';
 import type { RedisClient } from '../redis/connection.js';
 import { readTogether, redisNow } from '../redis/together.js';
-import { allowedRate } from '../runs/allowed-rate.js';
+import { readBudget } from '../runs/allowed-rate.js';
 import { examplesOf, type FailureExample, type History, historyOf } from '../runs/history.js';
 import { runKeys, runsIndexKey } from '../runs/keys.js';
 import { askForRun, type RunReading, readingOf } from '../runs/read-status.js';
+import { waitOf } from '../runs/wait-of.js';
 
 export interface ShownRun extends RunReading {
   /** Gateway calls per second now allowed to the run's key; null: no limit in force, or the run has ended. */
@@ -36,16 +39,27 @@ export async function readNewest(redis: RedisClient, prefix: string, most: numbe
   const [answers, nowMs] = await Promise.all([readTogether(redis, asks), redisNow(redis)]);
   const readings = answers.map((each) => readingOf(each, nowMs)).filter((reading) => reading !== null);
   // Runs of one key have one limit: it is asked for once.
-  const allowed = new Map<string, Promise<number | null>>();
-  const rateOf = ({ record }: RunReading) => {
+  const budgets = new Map<string, Promise<BudgetSnapshot>>();
+  const budgetOf = ({ record }: RunReading) => {
     if (record.endedAt !== null) return null;
     const key = `${record.keyFingerprint}@${record.gateway}`;
-    const asked = allowed.get(key) ?? allowedRate(redis, prefix, record);
-    allowed.set(key, asked);
+    const asked = budgets.get(key) ?? readBudget(redis, prefix, record);
+    budgets.set(key, asked);
     return asked;
   };
-  const runs = readings.map(async (reading) => ({ ...reading, allowed: await rateOf(reading) }));
+  const runs = readings.map(async (reading) => foretold(redis, prefix, reading, await budgetOf(reading)));
   return { runs: await Promise.all(runs), total };
+}
+
+async function foretold(
+  redis: RedisClient,
+  prefix: string,
+  reading: RunReading,
+  budget: BudgetSnapshot | null,
+): Promise<ShownRun> {
+  tellForecast(reading, await readForecast(redis, runKeys(prefix, reading.record.id), reading, budget));
+  if (budget !== null) Object.assign(reading.status, waitOf(reading, budget));
+  return { ...reading, allowed: budget?.rate ?? null };
 }
 
 /** One run with its history, in one round trip; null when it is not on record. */
@@ -68,9 +82,10 @@ export async function readShown(
   ];
   const reading = readingOf(answers, nowMs);
   if (reading === null) return null;
+  const live = reading.record.endedAt === null;
+  const budget = live ? await readBudget(redis, prefix, reading.record) : null;
   return {
-    ...reading,
-    allowed: reading.record.endedAt === null ? await allowedRate(redis, prefix, reading.record) : null,
+    ...(await foretold(redis, prefix, reading, budget)),
     history: historyOf(history),
     examples: examplesOf(examples),
   };

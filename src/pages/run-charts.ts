@@ -64,7 +64,8 @@ export function overTime(history: History, seconds: number): Html[] {
   return [throughput, limited];
 }
 
-export function settleTimes({ settleTimes: counts }: History): Html | null {
+/** @param backlog whether submissions want the calls that polls would take */
+export function settleTimes({ settleTimes: counts, gatewayTimes }: History, backlog: boolean): Html | null {
   const all = sum(counts);
   if (all === 0) return null;
   // Two empty bins on either side, so that even one that holds all is seen for what it is.
@@ -74,11 +75,16 @@ export function settleTimes({ settleTimes: counts }: History): Html | null {
     bin === 0
       ? `up to ${time(settleBinEnds(0))}`
       : `${time(settleBinEnds(bin - 1))} to ${time(settleBinEnds(bin))}`;
-  const within = (share: number) => time(settleBinEnds(quantile(counts, share)));
   return chart({
     id: 'settle-times',
     title: 'Settle times',
-    says: `From submission to settled: half within ${within(0.5)}, 95% within ${within(0.95)}`,
+    says: [
+      sum(gatewayTimes) > 0 && `The Gateway took: ${shares(gatewayTimes)}`,
+      `From submission until we asked and had the label: ${shares(counts)}`,
+      backlog && 'Polls wait while submissions want the calls',
+    ]
+      .filter(Boolean)
+      .join('. '),
     bars: bins.map(({ bin, n }) => ({ title: `${range(bin)}: ${lines(n)}`, segments: [['settled', n]] })),
     ticks: [
       first === 0 ? '0' : time(settleBinEnds(first - 1)),
@@ -89,6 +95,11 @@ export function settleTimes({ settleTimes: counts }: History): Html | null {
     rows: bins.filter(({ n }) => n > 0).map(({ bin, n }) => [range(bin), n, percent(n / all)]),
   });
 }
+
+const shares = (counts: readonly number[]): string => {
+  const within = (share: number) => time(settleBinEnds(quantile(counts, share)));
+  return `half within ${within(0.5)}, 95% within ${within(0.95)}`;
+};
 
 export function confidences({ confidences: counts, withoutConfidence }: History): Html | null {
   const all = sum(counts);

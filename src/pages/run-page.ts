@@ -14,6 +14,7 @@ import {
   time,
   why,
 } from './figures.js';
+import { forecastCard, lateness } from './forecast.js';
 import { type Html, html, user } from './html.js';
 import type { ShownHistory } from './read-runs.js';
 import { confidences, overTime, settleTimes } from './run-charts.js';
@@ -33,18 +34,23 @@ export function runPage(run: ShownHistory, now: string, { alone = false } = {}):
 <p id="state">${state(run)}</p>
 <p id="as-of" class="muted">as of ${time(now)}</p>
 ${!alone && html`<nav id="nav"><a id="to-runs" href="../">All runs</a> <a id="to-queues" href="../queues">Queues</a></nav>`}`,
-    main: html`<section class="card" id="progress">${why(run)}${progress(run)}${figures(run)}</section>
+    main: html`<section class="card" id="progress">${why(run)}${lateness(run)}${progress(run)}${figures(run)}</section>
 ${overTime(history, seconds)}
-<div class="halves" id="shapes">${settleTimes(history)}${confidences(history)}</div>
+<div class="halves" id="shapes">${settleTimes(history, backlog(run))}${confidences(history)}</div>
 <div class="halves" id="tables">
 <section class="card"><h2>Labels</h2>${labels ?? html`<p class="muted">None yet.</p>`}</section>
 <section class="card"><h2>Failures</h2>${failures(run)}</section>
+${forecastCard(run)}
 <section class="card"><h2>Cost and calls</h2>${cost(run)}</section>
 <section class="card"><h2>The run</h2>${facts(run)}</section>
 </div>`,
     over: run.summedUp,
   };
 }
+
+/** More lines wait than are in flight: each poll takes a call from a submission. */
+const backlog = ({ status }: ShownHistory) =>
+  status.state === 'running' && status.queued > 0 && status.queued > status.in_flight;
 
 export const noRunPage = (id: string): Page => ({
   title: 'No such run · asg-ingest',
@@ -80,6 +86,8 @@ function cost({ status, record }: ShownHistory): Html {
   return html`<dl>
 ${figure('Cost', html`${count(sats)} <i>sats</i>`)}
 ${figure('Per label', html`${perLabel(sats)} <i>sats</i>`)}
+${status.envelope?.spend != null && figure('Spend', html`${count(status.envelope.spend)} <i>sats at most</i>`)}
+${status.envelope?.spend_per_day != null && figure('Spend a day', html`${count(status.envelope.spend_per_day)} <i>sats at most, ${number(status.envelope.spent_today)} today</i>`)}
 ${record.policy.budget !== null && figure('Budget', html`${count(record.policy.budget)} <i>tasks</i>`)}
 ${figure('Calls', count(all))}
 ${figure('Calls per label', perLabel(all))}
@@ -109,6 +117,11 @@ function facts({ status, record }: ShownHistory): Html {
     ['Results', user(record.out)],
     ['Parts', `${number(status.parts.length)}, ${(bytes / 2 ** 20).toFixed(1)} MiB`],
     ['Started', time(status.started_at)],
+    ['Hours', record.policy.hours ? user(record.policy.hours) : false],
+    ...status.changes.map(({ what, from, to, at }): [string, Html] => [
+      `Changed ${what}`,
+      html`${user(String(from ?? 'none'))} → ${user(String(to ?? 'none'))}, ${time(at)}`,
+    ]),
     ['Ended', status.ended_at !== null && time(status.ended_at)],
   ];
   return html`<table class="facts"><tbody>${rows.map(

@@ -1,6 +1,7 @@
 import { number } from '../format.js';
 import type { Page } from './document.js';
 import { counts, figures, progress, state, time, why } from './figures.js';
+import { lateness } from './forecast.js';
 import { type Html, html, user } from './html.js';
 import type { ShownRun, ShownRuns } from './read-runs.js';
 
@@ -31,7 +32,7 @@ function runCard(run: ShownRun): Html {
 <div class="run-head"><h2 id="name-${id}"><a id="to-${id}" href="runs/${id}">${status.run_id}</a></h2>
 ${state(run)} <span class="muted">since ${time(status.started_at)}</span></div>
 <p class="muted">${user(status.manifest.uri)}</p>
-${why(run)}${progress(run)}${figures(run)}
+${why(run)}${lateness(run)}${progress(run)}${figures(run)}
 <div class="side">${counts(['Labels', 'label'], status.labels, { swatch: 'settled', most: LABELS })}
 ${counts(['Failures', 'code'], status.failures, { swatch: 'failed', most: CODES })}</div>
 </article>`;

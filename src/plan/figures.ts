@@ -37,7 +37,7 @@ type Fields = Pick<
 
 /** What the tasks cost, take and leave, as far as anything tells. */
 export async function outlookOf(
-  counted: Counted,
+  counted: Omit<Counted, 'result' | 'rejectedByCode' | 'ended'>,
   settings: Settings,
   policy: RunPolicy,
   history: History,

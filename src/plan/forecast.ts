@@ -1,32 +1,40 @@
+import { quantile, type SettleTimes } from '../polling/settle-times.js';
+import { longestMs, seenShare } from './polling-forecast.js';
 import { costOfLabels, type Price } from './price.js';
-import { type Range, within } from './range.js';
+import { exactly, type Range } from './range.js';
 
 /** What a run has come to, and what it is made of. Everything here is a count that its record holds. */
 export interface SoFar {
   /** Lines of the manifest, blank ones excepted; a range while it is still being read. */
   lines: Range;
+  /** Of them, read. */
+  read: number;
   settled: number;
   failed: number;
-  /** Tasks submitted and not yet settled. */
+  /** Of the failed ones: rejected as they were read, without a call. */
+  rejected: number;
+  /** Tasks that the Gateway has accepted and that have not settled. */
   inFlight: number;
   costSats: number;
   /** Gateway calls. */
   calls: number;
   /** Result calls among them. */
   polls: number;
-  /** Since it began to send, pauses by hand not counted. */
+  /** Since it began. */
   elapsedSeconds: number;
 }
 
 export interface Outlook {
   /** Known before the run from other runs; null: from this one alone. */
   price: Price | null;
-  /** Calls per second allowed now; null: the pace so far. */
+  /** Calls per second that are made now; null: the mean so far. */
   callsPerSecond: number | null;
-  /** Polls that a label takes, where that is known from elsewhere; null: as so far. */
+  /** Polls that the labels to come take, by what is known of settle times; null: as many as those before. */
   pollsPerLabel: number | null;
-  /** From a task's submission to its collected result, mean; null when unknown. */
-  inFlightSeconds: number | null;
+  settle: SettleTimes | null;
+  maxInFlight: number;
+  /** So many calls in a longer stretch of time; null: no limit of the kind. */
+  quota: { calls: number; perMs: number } | null;
 }
 
 /** How a run will end, counted from its beginning. Null: nothing tells yet. */
@@ -38,33 +46,46 @@ export interface Forecast {
 }
 
 /** Fewer lines than this tell too little of a run to foretell it. */
-const TELLING = 20;
-/** The allowed rate is not kept to the last call, and changes. */
+export const TELLING = 20;
+/** The pace changes, and is not kept to the last call. */
 const PACE_ERROR = 0.1;
+/** A result is collected by so much later than it is there. */
+const LATE = 1.1;
 
 /** Pure: the same counts give the same forecast. */
 export function forecastRun(soFar: SoFar, outlook: Outlook): Forecast {
-  const ended = soFar.settled + soFar.failed;
-  const left: Range = {
-    expected: Math.max(0, soFar.lines.expected - ended),
-    low: Math.max(0, soFar.lines.low - ended),
-    high: Math.max(0, soFar.lines.high - ended),
+  const called = soFar.settled + soFar.failed - soFar.rejected;
+  const left = linesLeft(soFar, called);
+  const polls = pollsPerLabel(soFar, outlook, called);
+  const calls = callsForecast(soFar, left, called, polls);
+  const seconds =
+    calls === null || polls === null ? null : timeForecast(soFar, outlook, { left, calls, called, polls });
+  return {
+    cost_sats: costForecast(soFar, outlook, left, called),
+    calls,
+    seconds: left.high === 0 ? exactly(soFar.elapsedSeconds) : seconds,
   };
-  const cost = costForecast(soFar, outlook, left, ended);
-  const calls = callsForecast(soFar, outlook, left, ended);
-  return { cost_sats: cost, calls, seconds: timeForecast(soFar, outlook, left, calls) };
+}
+
+/** Lines that still need calls. Those that were read would have been rejected by now; of the others as many will be. */
+function linesLeft({ lines, read, rejected }: SoFar, called: number): Range {
+  const known = Math.max(0, read - rejected - called);
+  const share = read > 0 ? 1 - rejected / read : 1;
+  const of = (n: number) => known + Math.max(0, n - read) * share;
+  return { expected: of(lines.expected), low: of(lines.low), high: of(lines.high) };
 }
 
 /** Lines that fail cost nothing: as many of those to come will as have. */
-function costForecast(soFar: SoFar, { price }: Outlook, left: Range, ended: number): Range | null {
+function costForecast(soFar: SoFar, { price }: Outlook, left: Range, called: number): Range | null {
   const own: Price | null =
     soFar.settled >= TELLING && soFar.costSats > 0
       ? { value: soFar.costSats / soFar.settled, source: 'history', labels: soFar.settled, spread: 0 }
       : null;
   const used = own ?? price;
-  if (used === null) return left.high === 0 ? exactCost(soFar) : null;
-  const settles = ended >= TELLING ? soFar.settled / ended : 1;
-  const chance = ended >= TELLING ? 2 * Math.sqrt((settles * (1 - settles)) / ended) : 0;
+  if (left.high === 0) return exactly(soFar.costSats);
+  if (used === null) return null;
+  const settles = called >= TELLING ? soFar.settled / called : 1;
+  const chance = called >= TELLING ? 2 * Math.sqrt((settles * (1 - settles)) / called) : 0;
   const more = costOfLabels(used, {
     expected: left.expected * settles,
     low: left.low * Math.max(0, settles - chance),
@@ -77,18 +98,21 @@ function costForecast(soFar: SoFar, { price }: Outlook, left: Range, ended: numb
   };
 }
 
-const exactCost = ({ costSats }: SoFar): Range => within(costSats, 0);
+/** While most tasks are in flight, what was polled so far is polls of those, and tells nothing of a label. */
+function pollsPerLabel({ polls, inFlight }: SoFar, outlook: Outlook, called: number): number | null {
+  const own = called >= TELLING && called * 4 >= inFlight ? polls / called : null;
+  if (own === null || outlook.pollsPerLabel === null) return outlook.pollsPerLabel ?? own;
+  return Math.min(own, outlook.pollsPerLabel);
+}
 
-function callsForecast(soFar: SoFar, outlook: Outlook, left: Range, ended: number): Range | null {
-  const own = ended >= TELLING ? soFar.polls / ended : null;
-  const perLabel = outlook.pollsPerLabel ?? own;
-  if (perLabel === null) return null;
+function callsForecast(soFar: SoFar, left: Range, called: number, polls: number | null): Range | null {
+  if (left.high === 0) return exactly(soFar.calls);
+  if (polls === null) return null;
   // What is neither a submission nor a poll (429s, answers lost) goes on as it went.
-  const wasted =
-    ended >= TELLING ? Math.max(0, soFar.calls - soFar.polls - ended - soFar.inFlight) / ended : 0;
-  const of = (lines: number) =>
-    soFar.calls + Math.max(0, lines - soFar.inFlight) + lines * (perLabel + wasted);
-  const error = left.expected * perLabel * PACE_ERROR;
+  const useful = soFar.polls + called + soFar.inFlight;
+  const wasted = called >= TELLING ? Math.max(0, soFar.calls - useful) / called : 0;
+  const of = (lines: number) => soFar.calls + Math.max(0, lines - soFar.inFlight) + lines * (polls + wasted);
+  const error = left.expected * polls * PACE_ERROR;
   return {
     expected: of(left.expected),
     low: Math.max(soFar.calls, of(left.low) - error),
@@ -96,17 +120,60 @@ function callsForecast(soFar: SoFar, outlook: Outlook, left: Range, ended: numbe
   };
 }
 
-function timeForecast(soFar: SoFar, outlook: Outlook, left: Range, calls: Range | null): Range | null {
-  if (left.high === 0) return within(soFar.elapsedSeconds, 0);
+interface ToDo {
+  left: Range;
+  calls: Range;
+  called: number;
+  polls: number;
+}
+
+function timeForecast(soFar: SoFar, outlook: Outlook, { left, calls, called, polls }: ToDo): Range | null {
+  if (called < TELLING) return null;
   const own = soFar.elapsedSeconds > 0 && soFar.calls >= TELLING ? soFar.calls / soFar.elapsedSeconds : null;
-  const pace = outlook.callsPerSecond ?? own;
-  if (pace === null || pace <= 0 || calls === null) return null;
-  const tail = outlook.inFlightSeconds ?? 0;
-  const after = (n: number) => (n - soFar.calls) / pace;
-  const expected = soFar.elapsedSeconds + Math.max(after(calls.expected), tail);
-  return {
-    expected,
-    low: soFar.elapsedSeconds + after(calls.low) * (1 - PACE_ERROR),
-    high: soFar.elapsedSeconds + (Math.max(after(calls.high), tail) + tail) * (1 + PACE_ERROR),
+  const made = outlook.callsPerSecond ?? own;
+  if (made === null || made <= 0) return null;
+  const { settle, maxInFlight, quota } = outlook;
+  // What does not fit into one such stretch goes at its pace.
+  const fits = quota === null || calls.expected - soFar.calls <= quota.calls;
+  const pace = fits ? made : Math.min(made, (quota.calls * 1000) / quota.perMs);
+  const { inFlight } = soFar;
+  const after = (
+    lines: number,
+    total: number,
+    perSecond: number,
+    waits: (share: number) => number,
+  ): number => {
+    const toSubmit = Math.max(0, lines - inFlight);
+    const seconds = (total - soFar.calls) / perSecond;
+    if (settle === null) return seconds;
+    const mean = LATE * meanSeconds(settle);
+    // Little's law: so many are in flight when the last one is submitted, or were.
+    const flow = (perSecond / (1 + polls)) * mean;
+    const flying = Math.min(Math.max(inFlight, flow), called + lines, maxInFlight);
+    const longest = waits(1 - 1 / (1 + Math.min(flying, called + lines)));
+    if (toSubmit === 0) return Math.max(seconds, longest - waits(1 - inFlight / Math.max(1, flying)));
+    const last = flying * polls;
+    const submitting = Math.max((seconds * perSecond - last) / perSecond, (toSubmit * mean) / maxInFlight);
+    return Math.max(0, submitting) + Math.max(longest, last / perSecond);
   };
+  const clamped = (share: number) =>
+    settle === null ? 0 : (LATE * Math.min(quantile(settle, share), longestMs(settle))) / 1000;
+  const unclamped = (share: number) => (settle === null ? 0 : (LATE * quantile(settle, share)) / 1000);
+  const more = after(left.expected, calls.expected, pace, clamped);
+  if (settle !== null && seenShare(settle) < 0.5 && clamped(0.9) > 0.3 * more) return null;
+  return {
+    expected: soFar.elapsedSeconds + more,
+    low:
+      soFar.elapsedSeconds + after(left.low, calls.low, pace * (1 + PACE_ERROR), clamped) * (1 - PACE_ERROR),
+    high:
+      soFar.elapsedSeconds +
+      after(left.high, calls.high, pace * (1 - PACE_ERROR), unclamped) * (1 + PACE_ERROR),
+  };
+}
+
+function meanSeconds(settle: SettleTimes): number {
+  const longest = longestMs(settle);
+  return (
+    settle.times.reduce((sum, { ms, count }) => sum + Math.min(ms, longest) * count, 0) / settle.total / 1000
+  );
 }

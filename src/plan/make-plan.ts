@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { Budget } from '../budget/index.js';
 import type { Settings } from '../config/index.js';
+import { rememberPlan } from '../forecast/known.js';
 import type { ASGGatewayClient } from '../gateway/client.js';
 import { type Manifest, openManifest, removeSpools, spoolDirOf } from '../manifest/index.js';
 import type { ObjectStores } from '../object-stores/index.js';
@@ -120,6 +121,11 @@ async function planOf(
       : []),
     ...figures.remarks,
   ];
+  if (redis !== null && runId !== null && counted.ended === 0) {
+    const { cost_sats, calls, seconds } = figures.fields;
+    const planned = { by: 'plan', at: new Date().toISOString(), cost_sats, calls, seconds } as const;
+    await rememberPlan(redis, runKeys(settings.prefix, runId), planned);
+  }
   const { result } = counted;
   const quotaLeft = account?.quotaLeft ?? null;
   if (quotaLeft !== null && quotaLeft < counted.tasks.expected)

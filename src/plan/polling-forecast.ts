@@ -15,6 +15,13 @@ const MOST_SIMULATED = 20_000;
 /** The share of the in-flight window that a poll plan may fill (`polls.ts`). */
 const WINDOW = 0.8;
 
+/** Polls of a label in the middle of a run, where calls are scarce. */
+export function steadyPolls(seen: SettleTimes, policy: RunPolicy, callsPerSecond: number): number {
+  const gaps = { leastMs: policy.pollDelayMs, greatestMs: policy.pollMaxDelayMs };
+  const room = { tasks: WINDOW * policy.maxInFlight, callsPerSecond };
+  return costOf(choosePlan(seen, 'scarce', gaps, room), seen, gaps).pollsPerLabel;
+}
+
 /**
  * What the polls of `tasks` tasks come to that settle like those seen, and when the last is collected. A run of few tasks is
  * simulated whole, of a longer one its beginning and its end: what lies between costs what the poll plan says.
@@ -54,15 +61,28 @@ export async function forecastPolling(
 
 /** What is supposed of tasks that nobody saw settle makes a run no longer than this much of what was seen. */
 const BEYOND_SEEN = 1.5;
+/** With so few of them there is nothing to suppose: the last of any sample have nobody behind them. */
+const NONE_BEYOND = 0.01;
+
+/** No task is reckoned to take longer. */
+export function longestMs(settle: SettleTimes): number {
+  return settle.seenToMs * (1 - seenShare(settle) <= NONE_BEYOND ? 1 : BEYOND_SEEN);
+}
+
+/** What of the tasks has been seen to settle; the rest is supposed. */
+export const seenShare = ({ times, total, seenToMs }: SettleTimes): number =>
+  times.reduce((sum, { ms, count }) => sum + (ms <= seenToMs ? count : 0), 0) / total;
 
 /** Settle times as often as they were seen, in an order that says nothing. */
-function draw({ times, total, seenToMs }: SettleTimes, count: number): number[] {
+function draw(settle: SettleTimes, count: number): number[] {
+  const { times, total } = settle;
+  const longest = longestMs(settle);
   const drawn: number[] = [];
   let [at, upTo] = [0, times[0]?.count ?? 0];
   for (let n = 0; n < count; n += 1) {
     const place = ((n + 0.5) / count) * total;
     while (place > upTo && at < times.length - 1) upTo += times[++at]?.count ?? 0;
-    drawn.push(Math.min(times[at]?.ms ?? 0, BEYOND_SEEN * seenToMs));
+    drawn.push(Math.min(times[at]?.ms ?? 0, longest));
   }
   const random = seededRandom(count);
   for (let n = drawn.length - 1; n > 0; n -= 1) {

@@ -8,6 +8,8 @@ export interface Price {
   labels: number;
   /** How much the averages of single runs differ from it, as a share of it; 0 for fewer than two runs. */
   spread: number;
+  /** How much the prices of single labels differ, as a share of it (standard deviation), where that was seen. */
+  differ?: number;
 }
 
 /** A run that has settled lines: what it paid for them. */
@@ -44,8 +46,9 @@ export function priceOf(runs: readonly PaidRun[]): Price | null {
 /** What `labels` more labels cost: the mean is known from some, and theirs will differ from it by chance. */
 export function costOfLabels(price: Price, labels: Range): Range {
   if (labels.high === 0) return { expected: 0, low: 0, high: 0 };
-  const known = price.source === 'flag' ? 0 : PRICES_DIFFER ** 2 / Math.max(1, price.labels);
-  const chance = price.source === 'flag' ? 0 : PRICES_DIFFER ** 2 / Math.max(1, labels.expected);
+  const differ = price.source === 'flag' ? 0 : (price.differ ?? PRICES_DIFFER);
+  const known = differ ** 2 / Math.max(1, price.labels);
+  const chance = differ ** 2 / Math.max(1, labels.expected);
   const share = 2 * Math.sqrt(known + chance + price.spread ** 2);
   const mean = within(price.value, price.value * share);
   return {

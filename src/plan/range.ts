@@ -14,13 +14,6 @@ export const within = (expected: number, error: number): Range => ({
   high: expected + error,
 });
 
-/** For figures of 0 or more. */
-export const times = (a: Range, b: Range): Range => ({
-  expected: a.expected * b.expected,
-  low: a.low * b.low,
-  high: a.high * b.high,
-});
-
 export const plus = (a: Range, b: Range): Range => ({
   expected: a.expected + b.expected,
   low: a.low + b.low,

@@ -10,7 +10,7 @@ export interface Block {
 const LEAST_BLOCK = 64 * 1024;
 const MOST_BLOCKS = 2_000;
 /** With fewer, nothing is known of how far off an estimate may be. */
-export const FEWEST_BLOCKS = 20;
+const FEWEST_BLOCKS = 20;
 
 /**
  * Blocks that together are this share of the sources' bytes: one at a random place in each of as many equal stretches,

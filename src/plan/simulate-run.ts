@@ -84,8 +84,9 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
     }
   }
   const takePolls = (most: number) => {
+    // Only whole calls: with one more than their half, polls would come sooner than they do, and find less.
     const floor = Math.max(0, slots - most);
-    while (next < ready.length && slots >= 1 && slots > floor) poll(ready[next++] as Task);
+    while (next < ready.length && slots >= floor + 1) poll(ready[next++] as Task);
   };
 
   while (collected < times.length) {

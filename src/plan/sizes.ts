@@ -9,7 +9,7 @@ const ENDED_BITS = 2;
 /** The record, counters and history of a run. */
 const FIXED = 300_000;
 /** What a result adds to its line: ids, label, times. */
-export const RESULT_BYTES = 350;
+const RESULT_BYTES = 350;
 
 export interface Sizes {
   lines: number;

@@ -58,6 +58,8 @@ export interface Polls {
   pending(task: PolledTask, ageMs: number): boolean;
   /** Once a second. Where the plan is old, shares what was learned here, takes what others learned, and plans anew. */
   look(reading: RunReading): Promise<void>;
+  /** Shares what was learned here last: forecasts of other runs are made of it. */
+  end(): Promise<void>;
 }
 
 export interface PollsParts {
@@ -98,7 +100,8 @@ export function createPolls({
     return Math.min(gap, gaps.greatestMs);
   }
 
-  const nextMs = (ageMs: number) => inTime(gapAt(ageMs), ageMs);
+  /** Redis' clock may have been set back since the task was submitted: it is not waited for to get there again. */
+  const nextMs = (ageMs: number) => inTime(gapAt(Math.max(0, ageMs)), Math.max(0, ageMs));
 
   /** Shares what this process saw. */
   async function share(): Promise<Sightings> {
@@ -121,11 +124,12 @@ export function createPolls({
     learnsFrom: (line) => policy.poll === 'auto' && (line <= FIRST_LINES || line % oneIn === 0),
     nextMs,
     tooSoonMs(ageMs) {
-      if (policy.poll === 'fixed' || plan === null || submitted) return null;
+      if (policy.poll === 'fixed' || plan === null || submitted || ageMs < 0) return null;
       return ageMs < Math.min(plan.firstMs * NEARLY, policy.resultTimeoutMs) ? nextMs(ageMs) : null;
     },
     isOverdue: (ageMs) => isSpare() && settledMs > 0 && ageMs >= settledMs,
-    safetyMs(ageMs) {
+    safetyMs(age) {
+      const ageMs = Math.max(0, age);
       // Nothing else wants the calls: a delivery that should have come by now is not waited for any longer.
       if (isSpare() && settledMs > 0)
         return inTime(ageMs < settledMs ? settledMs - ageMs : gapAt(ageMs), ageMs);
@@ -136,11 +140,11 @@ export function createPolls({
       return inTime(Math.max(nextPollMs(ageMs, rare), settledMs - ageMs), ageMs);
     },
     settled(task, result, ageMs) {
-      if (policy.poll === 'fixed' || task.seen === undefined) return;
+      if (policy.poll === 'fixed' || task.seen === undefined || ageMs < task.seen) return;
       sawSettled(fresh, task.seen, settleTimeMs(result, task.seen, ageMs));
     },
     pending(task, ageMs) {
-      if (policy.poll === 'fixed' || task.seen === undefined) return false;
+      if (policy.poll === 'fixed' || task.seen === undefined || ageMs < task.seen) return false;
       sawPending(fresh, task.seen, ageMs);
       return true;
     },
@@ -161,6 +165,9 @@ export function createPolls({
       const ends = price === 'spare' && submitted;
       if (ends && !(stands && endSeen)) await bringForward(polls);
       endSeen = ends;
+    },
+    async end() {
+      if (fresh.size > 0) await share();
     },
   };
   return polls;

@@ -6,8 +6,7 @@ import type { SettledResult } from '../gateway/types.js';
  */
 const GROWTH = 1.05;
 
-export const binOf = (ms: number): number =>
-  Math.max(0, Math.round(Math.log(Math.max(1, ms)) / Math.log(GROWTH)));
+const binOf = (ms: number): number => Math.max(0, Math.round(Math.log(Math.max(1, ms)) / Math.log(GROWTH)));
 const timeOf = (bin: number): number => GROWTH ** bin;
 
 /**
@@ -88,16 +87,25 @@ export function quantile({ times, total }: SettleTimes, share: number): number {
  * poll that found it in progress and this one.
  */
 export function settleTimeMs(result: SettledResult, fromMs: number, ageMs: number): number {
-  const told = epochMs(result.settled_at) - epochMs(result.created_at);
-  if (told >= 0 && told <= ageMs + CLOCKS_APART_MS) return told;
+  const told = gatewayTimeMs(result, ageMs);
+  if (told !== null) return told;
   return fromMs + Math.random() * (ageMs - fromMs);
+}
+
+/** How long the Gateway itself took, by its own clock; null where its answer does not tell, or tells what cannot be. */
+export function gatewayTimeMs(
+  result: Pick<SettledResult, 'settled_at' | 'created_at'>,
+  ageMs: number,
+): number | null {
+  const told = epochMs(result.settled_at) - epochMs(result.created_at);
+  return told >= 0 && told <= ageMs + CLOCKS_APART_MS ? told : null;
 }
 
 /** Whole seconds, and the way there and back. */
 const CLOCKS_APART_MS = 2_000;
 
 /** ISO 8601, or Unix time in seconds or milliseconds; NaN for anything else. */
-function epochMs(time: string | number | null | undefined): number {
+export function epochMs(time: string | number | null | undefined): number {
   if (typeof time === 'string') return Date.parse(time);
   if (typeof time !== 'number') return Number.NaN;
   return time < 1e11 ? time * 1000 : time;

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { IngestError } from '../errors.js';
 import type { Manifest } from '../manifest/index.js';
 import { isWeather } from '../redis/weather.js';
+import { openLinesWithoutRows } from '../results/lines-without-rows.js';
 import { runKeys } from '../runs/keys.js';
 import { type Lease, takeLease } from '../runs/lease.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
@@ -40,7 +41,8 @@ export async function keepProducing(
     const reading = await readRun(producer.redis, producer.prefix, record.id);
     if (reading === null || reading.summedUp) return true;
     const { produced } = reading.status;
-    if (produced && until === 'produced') return true;
+    // What a cancelled run has not read is read no more.
+    if (until === 'produced' && (produced || reading.record.state === 'cancelled')) return true;
     emptyLooks = countsAreWrong(reading) ? emptyLooks + 1 : 0;
     const now = { ...reading.record, manifest: record.manifest };
     if (emptyLooks >= LOOKS_BEFORE_SWEEP) {
@@ -53,14 +55,20 @@ export async function keepProducing(
     return false;
   }
 
-  /** Lines that are missing are queued again; when none is, it is the counts that are wrong. */
+  /**
+   * Lines that are missing are queued again; when none is, it is the counts that are wrong, or lines that have no row: the
+   * next sweep finds those missing.
+   */
   async function mend(now: RunRecord, lease: Lease, stop: AbortSignal): Promise<void> {
     const { found, lines, whole } = await sweep(producer, now, await openManifest(), lease, stop);
     if (found > 0)
       producer.log.warn({ run: now.id, lines: found }, 'lines were missing and are queued again');
     else if (whole && now.state === 'running') {
-      await recount(producer.redis, runKeys(producer.prefix, now.id), lease.token, lines);
-      producer.log.warn({ run: now.id, lines }, 'the counts were wrong and have been counted anew');
+      const rows = await recount(producer.redis, runKeys(producer.prefix, now.id), lease.token, lines);
+      producer.log.warn({ run: now.id, lines, rows }, 'the counts were wrong and have been counted anew');
+      if (rows === null || rows >= lines) return;
+      const opened = await openLinesWithoutRows(producer, now, lease);
+      producer.log.warn({ run: now.id, lines: opened }, 'lines passed for ended and have no row');
     }
   }
 
@@ -106,13 +114,14 @@ function countsAreWrong({ record, status, jobs }: RunReading): boolean {
   return record.state === 'running' && status.produced && status.lines !== status.settled + status.failed;
 }
 
-/** Aborts when the run ends, is cancelled, or has too many failures: the lines that are read next may be more of them. */
+/** Keeps the record's policy as it stands. Aborts when the run ends, is cancelled, or has too many failures: the lines that are read next may be more of them. */
 function watchState(producer: Producer, record: RunRecord): { signal: AbortSignal; end(): void } {
   const over = new AbortController();
   const timer = setInterval(async () => {
-    const [state, reason] = await producer.redis
-      .hmget(runKeys(producer.prefix, record.id).record, 'state', 'reason')
-      .catch(() => [record.state, null]);
+    const [state, reason, policy] = await producer.redis
+      .hmget(runKeys(producer.prefix, record.id).record, 'state', 'reason', 'policy')
+      .catch(() => [record.state, null, null]);
+    if (policy) Object.assign(record.policy, JSON.parse(policy));
     if (state === record.state) return;
     if (state === 'cancelled' || state === 'completed' || state === null || reason === 'failures')
       over.abort(new Error(`the run is ${state ?? 'gone'}`));

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { IngestError } from '../errors.js';
 import {
   type ContentDigest,
   contentDigest,
@@ -9,6 +10,7 @@ import {
 } from '../manifest/index.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { ObjectStores } from '../object-stores/index.js';
+import { readChosen } from '../pilot/read-chosen.js';
 import type { RunQueues } from '../queues/queues.js';
 import type { RedisClient } from '../redis/connection.js';
 import { type Cursor, checkpoint, checkStream, noteContent, readCursor } from '../runs/cursor.js';
@@ -79,7 +81,7 @@ export async function produce(
     const from = source.index === begin.source ? begin : { line: 0, offset: 0 };
     if (!(await sameStream(producer, keys, source, stop))) return 'stopped';
     const digest = source.spool === undefined ? null : contentDigest();
-    for await (const batch of readUntil(producer, source, from, stop, digest)) {
+    for await (const batch of readUntil(producer, record, source, from, stop, digest)) {
       for (let taken = 0; taken < batch.length; ) {
         const free = await room.wait();
         if (free === 0) break;
@@ -132,16 +134,21 @@ export async function sameStream(
   }
 }
 
-/** The source's lines; ends quietly when the signal stops it. */
+/** The source's lines, of a pilot those that it takes; ends quietly when the signal stops it. */
 export async function* readUntil(
   { objectStores }: Producer,
+  { id, pilot, manifest: { chosen } }: RunRecord,
   source: Source,
   from: { line: number; offset: number },
   signal: AbortSignal,
   digest: ContentDigest | null = null,
 ): AsyncIterable<RawLine[]> {
   try {
-    yield* readLines(source, from, { signal, objectStores, digest });
+    const options = { signal, objectStores, digest };
+    if (pilot !== undefined && chosen === undefined)
+      throw new IngestError('internal', `pilot ${id} has lost its list of lines, and would take all`);
+    if (chosen === undefined) yield* readLines(source, from, options);
+    else yield* readChosen(source, chosen.places[source.index] ?? [], from, options);
   } catch (error) {
     if (!signal.aborted) throw error;
   }

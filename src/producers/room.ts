@@ -26,7 +26,8 @@ export interface Room {
 
 export function createRoom(
   readDepth: () => Promise<Depth>,
-  { maxQueued, partSizeBytes }: Pick<RunPolicy, 'maxQueued' | 'partSizeBytes'>,
+  /** Looked at each time: it may change. */
+  policy: Pick<RunPolicy, 'maxQueued' | 'partSizeBytes'>,
   signal: AbortSignal,
 ): Room {
   let depth: Depth = { queued: 0, unflushedBytes: 0, state: 'running' };
@@ -46,10 +47,10 @@ export function createRoom(
 
   /** A run that stands still for its sink would fill Redis with rows. */
   const isFull = () =>
-    depth.queued >= maxQueued ||
+    depth.queued >= policy.maxQueued ||
     queuedBytes() >= MAX_QUEUED_BYTES ||
-    depth.unflushedBytes >= 2 * partSizeBytes ||
-    (depth.state === 'blocked' && depth.unflushedBytes >= partSizeBytes);
+    depth.unflushedBytes >= 2 * policy.partSizeBytes ||
+    (depth.state === 'blocked' && depth.unflushedBytes >= policy.partSizeBytes);
 
   return {
     async wait() {
@@ -58,7 +59,7 @@ export function createRoom(
         if (signal.aborted) return 0;
         depth = await readDepth();
       }
-      return signal.aborted ? 0 : maxQueued - depth.queued;
+      return signal.aborted ? 0 : Math.max(1, policy.maxQueued - depth.queued);
     },
     added(lines, bytes, now) {
       recent.push({ lines, bytes });

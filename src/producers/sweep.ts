@@ -44,7 +44,7 @@ export async function sweep(
   const swept: Swept = { found: 0, lines: 0, whole: false };
   for (const source of manifest.sources.slice(0, end.source + 1)) {
     if (!(await sameStream(producer, keys, source, stop))) return swept;
-    for await (const batch of readUntil(producer, source, { line: 0, offset: 0 }, stop)) {
+    for await (const batch of readUntil(producer, record, source, { line: 0, offset: 0 }, stop)) {
       for (let i = 0; i < batch.length; i += STEP_LINES) {
         const read = (line: number) => source.index < end.source || line <= end.line;
         const raws = batch.slice(i, i + STEP_LINES).filter(({ line }) => read(line));

@@ -5,8 +5,8 @@ import type { RunKeys } from '../runs/keys.js';
 import { closeWithin } from './close-within.js';
 
 /** Measured: a killed process' jobs are back after lock + stalled check; a blocked event loop is forgiven for 7 s. */
-const LOCK_MS = 15_000;
-const STALLED_CHECK_MS = 5_000;
+export const LOCK_MS = 15_000;
+export const STALLED_CHECK_MS = 5_000;
 /** BullMQ never resets a job's stalled count, and a poll job can outlive many crashes. */
 const MAX_STALLED = 1_000_000;
 /** A failing fetch is retried without a pause (READONLY, out of memory): past this rate the worker rests. */

@@ -51,7 +51,7 @@ function untilReady(redis: RedisClient): Promise<void> {
 }
 
 /** The error for people, when another try does not change it. */
-export function refusalOf(error: unknown): IngestError | null {
+function refusalOf(error: unknown): IngestError | null {
   const {
     message = '',
     code = '',

@@ -2,12 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Refusals that pass: memory is full, a log is being read, a script or a failover holds Redis up, its disk is full. */
 const PASSING = /(^|[\s-])(OOM|LOADING|BUSY|READONLY|MISCONF|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS) /;
+/** The client makes a new connection when a replica answers, and gives up what the old one had not answered yet. */
+const GIVEN_UP = 'Command aborted due to connection close';
 const LEAST_WAIT_MS = 100;
 const MOST_WAIT_MS = 2_000;
 
 /** Whether an error is a state of Redis that passes, and no fault of the command. */
 export const isWeather = (error: unknown): error is Error =>
-  error instanceof Error && PASSING.test(`${error.message} `);
+  error instanceof Error && (PASSING.test(`${error.message} `) || error.message === GIVEN_UP);
 
 export interface WeatherOptions {
   /** Ends the wait: then the error is thrown. */

@@ -1,14 +1,21 @@
 import type { SettledResult } from '../gateway/types.js';
 import { rawField } from '../manifest/index.js';
+import { gatewayTimeMs } from '../polling/settle-times.js';
 import type { PolledLine, QueuedLine } from '../queues/chunk.js';
-import { confidenceField, eventField, exampleOf, settleTimeField } from '../runs/history.js';
+import {
+  confidenceField,
+  eventField,
+  exampleOf,
+  gatewayTimeField,
+  settleTimeField,
+} from '../runs/history.js';
 import { lineKey } from '../runs/idempotency-key.js';
 import type { RunRecord } from '../runs/record.js';
 import type { Ending } from '../runs/scripts.js';
 import { type FailureRow, type FailureStage, failureRowText, resultRowText } from './rows.js';
 
 /** The `source` of a row: null for a manifest of one source. */
-export const sourceName = (record: RunRecord, source: number): string | null =>
+const sourceName = (record: RunRecord, source: number): string | null =>
   record.manifest.sources.length > 1 ? (record.manifest.sources[source] ?? null) : null;
 
 export const idempotencyKey = (record: RunRecord, source: number, { key, line }: QueuedLine): string =>
@@ -30,11 +37,13 @@ export function settledEnding(
     metadata: rawField(line.text, 'metadata') ?? 'null',
     idempotency_key: idempotencyKey(record, source, line),
   };
+  const gatewayMs = gatewayTimeMs(result, ageMs);
   return {
     kind: 'settled',
     label: result.consensus_label ?? '(none)',
     // What a task costs is counted where it was bought.
-    costSats: line.shares ? 0 : (result.cost_sats ?? 0),
+    costSats: line.shares ? 0 : (result.cost_sats ?? null),
+    ...labelersOf(result),
     settledBy,
     ageMs,
     row: resultRowText(rowLine, result, settledBy),
@@ -42,8 +51,27 @@ export function settledEnding(
       eventField('settled', record),
       confidenceField(result.confidence ?? null),
       settleTimeField(ageMs),
+      ...(gatewayMs === null ? [] : [gatewayTimeField(gatewayMs)]),
     ],
   };
+}
+
+/** The documentation's default, and the most that a task may ask for. */
+const [DEFAULT_LABELERS, MOST_LABELERS] = [3, 10];
+
+/** A task costs the same for each labeler that agrees. An answer that does not say how many did: as few as can be. */
+export function labelersOf({
+  cost_sats: cost,
+  worker_count: workers,
+  agreement_count: agreeing,
+}: Pick<SettledResult, 'cost_sats' | 'worker_count' | 'agreement_count'>): {
+  labelers?: { sats: number; count: number };
+} {
+  if (cost == null || !(cost > 0)) return {};
+  const count = Math.min(MOST_LABELERS, Math.max(DEFAULT_LABELERS, workers ?? 0));
+  const fewest = Math.floor(count / 2) + 1;
+  const paid = agreeing != null && agreeing >= 1 ? agreeing : fewest;
+  return { labelers: { sats: Math.ceil(cost / paid), count } };
 }
 
 export interface Failure {

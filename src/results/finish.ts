@@ -1,12 +1,17 @@
 import type { Logger } from 'pino';
 import { IngestError } from '../errors.js';
+import { readForecast } from '../forecast/known.js';
+import { defineScript } from '../redis/scripts.js';
 import { type RunKeys, runKeys } from '../runs/keys.js';
 import { takeLease } from '../runs/lease.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
+import { noteSummedUp } from '../runs/record.js';
 import type { RunSummary } from '../runs/status.js';
 import { transition } from '../runs/transition.js';
 import type { Flusher } from './flush.js';
 import { writePartsFeed } from './parts-feed.js';
+
+const noteEnd = defineScript(new URL('../runs/scripts/note-end.lua', import.meta.url));
 
 /** A sample too small to judge a share of failures by. */
 const FAILURE_SAMPLE = 100;
@@ -62,7 +67,7 @@ export async function finishRun(flusher: Flusher, runId: string, log: Logger): P
 }
 
 async function sumUp(flusher: Flusher, reading: RunReading, keys: RunKeys, log: Logger): Promise<void> {
-  const { redis, sink } = flusher;
+  const { redis, prefix, sink } = flusher;
   const { status } = reading;
   const { id: runId } = reading.record;
   const rows = status.parts.reduce((sum, part) => sum + part.rows, 0);
@@ -83,17 +88,20 @@ async function sumUp(flusher: Flusher, reading: RunReading, keys: RunKeys, log: 
   if (reading.record.state === 'cancelled') await redis.hset(keys.counts, 'lines', ended);
   await writePartsFeed(flusher, reading.record);
   const endedAt = new Date().toISOString();
-  await redis.hsetnx(keys.record, 'ended_at', endedAt);
+  const noted = (await noteEnd.run(redis, [keys.record], [endedAt])) as string | null;
+  if (noted === null) return;
+  reading.record.endedAt = noted;
   const summary: RunSummary = {
     ...summaryOf(reading),
     lines: ended,
     state: reading.record.state === 'cancelled' ? 'cancelled' : 'completed',
-    ended_at: (await redis.hget(keys.record, 'ended_at')) ?? endedAt,
+    ended_at: noted,
+    forecast: await readForecast(redis, keys, reading, null),
   };
   await sink.writeSummary(`${JSON.stringify(summary, null, 2)}\n`);
   // In this order: a run that was cut off in between is summed up again.
   await transition(redis, keys, 'completed');
-  await redis.hset(keys.record, 'summed_up', 1);
+  await noteSummedUp(redis, prefix, runId);
 }
 
 /** The summary as of now, with its parts. */
@@ -101,7 +109,9 @@ export async function summaryNow(
   { redis, prefix }: Pick<Flusher, 'redis' | 'prefix'>,
   before: RunReading,
 ): Promise<RunSummary> {
-  return summaryOf((await readRun(redis, prefix, before.record.id, { withParts: true })) ?? before);
+  const reading = (await readRun(redis, prefix, before.record.id, { withParts: true })) ?? before;
+  const forecast = await readForecast(redis, runKeys(prefix, before.record.id), reading, null);
+  return { ...summaryOf(reading), forecast };
 }
 
 /** The summary so far, in the order of `summary.json`. */
@@ -114,6 +124,8 @@ function summaryOf({ status }: RunReading): RunSummary {
     reason: _w,
     message: _m,
     waiting_for: _f,
+    waiting_until: _u,
+    envelope: _n,
     produced: _p,
     ...summary
   } = status;

@@ -213,7 +213,8 @@ interface Entry {
   text: string;
 }
 
-async function* entries(
+/** What a part of the stream holds, both ends included. */
+export async function* entries(
   redis: RedisClient,
   stream: string,
   first: string,

@@ -2,22 +2,30 @@ import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import { IngestError } from '../errors.js';
 import type { RedisClient } from '../redis/connection.js';
+import { defineScript } from '../redis/scripts.js';
+import { costDayField } from '../runs/envelope.js';
 import { confidenceField, EXAMPLES, exampleField, exampleOf } from '../runs/history.js';
 import { lineKey } from '../runs/idempotency-key.js';
 import { runKeys } from '../runs/keys.js';
+import type { Lease } from '../runs/lease.js';
 import type { RunRecord } from '../runs/record.js';
 import type { PartRecord } from '../runs/status.js';
+import { labelersOf } from './endings.js';
 import { readRows } from './read-rows.js';
 import type { FailureRow, ResultRow } from './rows.js';
 import { parsePartName, type Sink } from './sink.js';
+
+const script = (name: string) => defineScript(new URL(`../runs/scripts/${name}.lua`, import.meta.url));
+const [rebuildPart, setBits] = [script('rebuild-part'), script('set-bits')];
 
 /** Bytes of a bit map that are written at a time. */
 const BITS_AT_ONCE = 256 << 10;
 
 /**
  * Gives a run that Redis has lost its memory back from the parts that it left: bits, counts and part numbers. Only
- * for a run that has just been put on record and has produced nothing. Resolves to how many lines had ended. What is
- * counted is written once for each part, and a bit map in blocks: the cost in Redis does not follow the rows.
+ * for a run that has just been put on record and has produced nothing. Resolves to how many lines had ended; to null when
+ * the lease was lost on the way: whoever has it now does it. What is counted is written once for each part, and a bit map
+ * in blocks: the cost in Redis does not follow the rows.
  */
 export async function rebuildFromParts(
   redis: RedisClient,
@@ -25,8 +33,8 @@ export async function rebuildFromParts(
   record: RunRecord,
   sink: Sink,
   log: Logger,
-  signal?: AbortSignal,
-) {
+  lease: Lease,
+): Promise<number | null> {
   const keys = runKeys(prefix, record.id);
   const sourceIndex = new Map(record.manifest.sources.map((name, index) => [name, index]));
   const bits = record.manifest.sources.map(() => createBits());
@@ -34,8 +42,9 @@ export async function rebuildFromParts(
   const shared = new Set<string>();
   const failed = new Map<string, number>();
   let lines = 0;
+  let [dearest, mostLabelers] = [0, 0];
   for (const name of await sink.listParts(record.id)) {
-    signal?.throwIfAborted();
+    if (lease.signal.aborted) return null;
     const isResults = parsePartName(name)?.kind === 'results';
     const part: PartRecord = { name, rows: 0, bytes: 0, sha256: '' };
     const hash = createHash('sha256');
@@ -60,10 +69,7 @@ export async function rebuildFromParts(
       else countFailure(row as FailureRow);
     }
     part.sha256 = hash.digest('hex');
-    const pipeline = redis.pipeline();
-    for (const { key, field, n } of tally.all()) pipeline.hincrby(key, field, n);
-    pipeline.rpush(keys.parts, JSON.stringify(part));
-    await executed(pipeline);
+    if (!(await write(part, tally))) return null;
     lines += part.rows;
 
     function countResult(row: ResultRow, source: number): void {
@@ -71,7 +77,13 @@ export async function rebuildFromParts(
       const counted = shared.has(row.task_id);
       if (!ownKey) shared.add(row.task_id);
       tally.add(keys.counts, 'settled');
-      tally.add(keys.counts, 'cost_sats', counted ? 0 : Math.round(row.cost_sats ?? 0));
+      const cost = counted ? 0 : Math.round(row.cost_sats ?? 0);
+      tally.add(keys.counts, 'cost_sats', cost);
+      tally.add(keys.counts, costDayField(settledMs(row)), cost);
+      if (row.cost_sats === null && !counted) tally.add(keys.counts, 'unpriced');
+      const { labelers } = labelersOf(row);
+      dearest = Math.max(dearest, labelers?.sats ?? 0);
+      mostLabelers = Math.max(mostLabelers, labelers?.count ?? 0);
       tally.add(keys.labels, row.consensus_label ?? '(none)');
       tally.add(keys.history, confidenceField(row.confidence));
     }
@@ -84,24 +96,37 @@ export async function rebuildFromParts(
       tally.add(keys.failures, code);
       if (n <= EXAMPLES) tally.example(exampleField(code, n), JSON.stringify(exampleOf(row)));
     }
-
-    if (tally.examples.size > 0) await redis.hset(keys.examples, Object.fromEntries(tally.examples));
   }
   for (const [source, map] of bits.entries()) {
     const bytes = map.bytes();
     for (let from = 0; from < bytes.length; from += BITS_AT_ONCE)
-      await redis.setrange(keys.ended(source), from, bytes.subarray(from, from + BITS_AT_ONCE));
+      if (!(await writeBits(source, from, bytes.subarray(from, from + BITS_AT_ONCE)))) return null;
   }
-  if (lines > 0) {
-    await redis.hset(keys.counts, 'accepted', 1);
+  if (lines > 0)
     log.warn({ run: record.id, lines }, 'Redis had lost this run; it goes on from the parts in --out');
-  }
   return lines;
+
+  /** False when the lease is lost. */
+  async function write(part: PartRecord, tally: ReturnType<typeof createTally>): Promise<boolean> {
+    const hashes = [keys.counts, keys.labels, keys.failures, keys.history, keys.examples];
+    const placeOf = (key: string) => 3 + hashes.indexOf(key);
+    const counts = [...tally.all()].map(({ key, field, n }) => [placeOf(key), field, n]);
+    const texts = [...tally.examples].map(([field, json]) => [placeOf(keys.examples), field, json]);
+    for (const [field, most] of Object.entries({ labeler_sats: dearest, labelers: mostLabelers }))
+      texts.push([placeOf(keys.counts), field, String(most)]);
+    const args = [lease.token, JSON.stringify(part), counts.length, ...counts.flat(), ...texts.flat()];
+    return (await rebuildPart.run(redis, [keys.lease, keys.parts, ...hashes], args)) === 1;
+  }
+
+  async function writeBits(source: number, from: number, bytes: Buffer): Promise<boolean> {
+    return (await setBits.run(redis, [keys.lease, keys.ended(source)], [lease.token, from, bytes])) === 1;
+  }
 }
 
-/** A pipeline reports what Redis refused in its answers. */
-async function executed(pipeline: ReturnType<RedisClient['pipeline']>): Promise<void> {
-  for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error;
+/** When a row's task was paid; now, where that cannot be told. */
+function settledMs({ settled_at: at }: ResultRow): number {
+  const ms = typeof at === 'number' ? (at < 1e11 ? at * 1000 : at) : Date.parse(at ?? '');
+  return Number.isFinite(ms) ? ms : Date.now();
 }
 
 function createTally() {

@@ -1,17 +1,17 @@
-import { createBudget } from '../budget/index.js';
+import { type BudgetSnapshot, createBudget } from '../budget/index.js';
 import type { RedisClient } from '../redis/connection.js';
 import { budgetKey } from './keys.js';
 import type { RunRecord } from './record.js';
 
-/** Gateway calls per second now allowed to a run's key; null when no limit is in force. */
-export async function allowedRate(
+/** How the budget of a run's key stands; nothing is asked of it. */
+export async function readBudget(
   redis: RedisClient,
   prefix: string,
   { keyFingerprint, gateway }: Pick<RunRecord, 'keyFingerprint' | 'gateway'>,
-): Promise<number | null> {
+): Promise<BudgetSnapshot> {
   const budget = createBudget({ redis, key: budgetKey(prefix, keyFingerprint, gateway) });
   try {
-    return (await budget.snapshot()).rate;
+    return await budget.snapshot();
   } finally {
     await budget.close();
   }

@@ -7,6 +7,7 @@ import { createMessages } from './messages.js';
 import type { RunRecord } from './record.js';
 
 const addCalls = defineScript(new URL('./scripts/add-calls.lua', import.meta.url));
+const noteHeld = defineScript(new URL('./scripts/note-held.lua', import.meta.url));
 
 const BACKOFF = 'backoff_ms';
 const POLLS = 'polls';
@@ -18,6 +19,8 @@ const POLLS = 'polls';
 export interface CallLedger {
   record(call: GatewayCall): void;
   backoff(ms: number): void;
+  /** How long the key's budget has held calls back in all, ms. */
+  held(ms: number): void;
   /** Calls per second of this process over the last few looks. */
   pace(): number;
   flush(): Promise<void>;
@@ -33,6 +36,7 @@ export function createCallLedger(
   let total = 0;
   let unsent: { number: number; args: (string | number)[] } | null = null;
   const messages = createMessages();
+  let [held, noted] = [0, -1];
   const pace = createPace();
   const add = (field: string, n: number, to = pending) => to.set(field, (to.get(field) ?? 0) + n);
   return {
@@ -44,8 +48,15 @@ export function createCallLedger(
       if (call.status === 429) add(eventField('limited', run), 1, events);
     },
     backoff: (ms) => add(BACKOFF, Math.round(ms)),
+    held(ms) {
+      held = Math.round(ms);
+    },
     pace: () => pace(total),
     async flush() {
+      if (held !== noted) {
+        await noteHeld.run(redis, [keys.calls], [held]);
+        noted = held;
+      }
       if (unsent === null && pending.size > 0) {
         unsent = { number: messages.next(), args: [pending.size, ...[...pending, ...events].flat()] };
         [pending, events] = [new Map(), new Map()];
@@ -75,11 +86,18 @@ export interface CallCounts {
   gateway_calls: Record<string, Record<string, number>>;
   rate_limited: number;
   backoff_seconds: number;
+  stood_still_seconds: number;
   polls: number;
 }
 
 export function callCounts(fields: Record<string, string>): CallCounts {
-  const counts: CallCounts = { gateway_calls: {}, rate_limited: 0, backoff_seconds: 0, polls: 0 };
+  const counts: CallCounts = {
+    gateway_calls: {},
+    rate_limited: 0,
+    backoff_seconds: 0,
+    stood_still_seconds: Math.round(Number(fields.held_to ?? 0) - Number(fields.held_from ?? 0)) / 1000,
+    polls: 0,
+  };
   for (const [field, text] of Object.entries(fields)) {
     const n = Number(text);
     const [operation, status] = field.split(':');

@@ -6,11 +6,12 @@ import type { RunRecord } from './record.js';
  */
 
 /** Events of a column of time: tasks submitted, lines settled and failed, 429s. */
-export const EVENTS = { submitted: 'u', settled: 's', failed: 'f', limited: 'l' } as const;
+const EVENTS = { submitted: 'u', settled: 's', failed: 'f', limited: 'l' } as const;
 export type Event = keyof typeof EVENTS;
 
 const CONFIDENCE = 'c';
 const SETTLE_TIME = 't';
+const GATEWAY_TIME = 'g';
 const UNKNOWN = '-';
 
 /** A column is a second wide at first, and twice as wide each time that the run has become twice as old: seconds. */
@@ -54,10 +55,16 @@ const GREATEST_BIN = 40;
 /** The time up to which a bin counts, ms. */
 export const settleBinEnds = (bin: number): number => LEAST_MS * 2 ** (bin / 2);
 
-export function settleTimeField(ms: number): string {
+function binOf(ms: number): number {
   const bin = Math.ceil(2 * Math.log2(Math.max(ms, LEAST_MS) / LEAST_MS) - 1e-9);
-  return SETTLE_TIME + Math.min(bin, GREATEST_BIN);
+  return Math.min(bin, GREATEST_BIN);
 }
+
+/** From a task's submission to its row. */
+export const settleTimeField = (ms: number): string => SETTLE_TIME + binOf(ms);
+
+/** How long the Gateway itself took for the task. */
+export const gatewayTimeField = (ms: number): string => GATEWAY_TIME + binOf(ms);
 
 export interface Column extends Record<Event, number> {
   /** Seconds since the run's start. */
@@ -73,6 +80,8 @@ export interface History {
   withoutConfidence: number;
   /** By bin; those up to the last that counted anything. */
   settleTimes: number[];
+  /** The same of the Gateway's own times, where its answers tell them. */
+  gatewayTimes: number[];
 }
 
 export function historyOf(fields: Record<string, string>): History {
@@ -82,6 +91,7 @@ export function historyOf(fields: Record<string, string>): History {
     confidences: Array.from({ length: CONFIDENCE_STEPS }, () => 0),
     withoutConfidence: 0,
     settleTimes: [],
+    gatewayTimes: [],
   };
   for (const [field, text] of Object.entries(fields)) {
     const [kind, at, n] = [field[0] ?? '', Number(field.slice(1)), Number(text)];
@@ -93,8 +103,10 @@ export function historyOf(fields: Record<string, string>): History {
     } else if (field === CONFIDENCE + UNKNOWN) history.withoutConfidence = n;
     else if (kind === CONFIDENCE) history.confidences[at] = n;
     else if (kind === SETTLE_TIME) history.settleTimes[at] = n;
+    else if (kind === GATEWAY_TIME) history.gatewayTimes[at] = n;
   }
   history.settleTimes = Array.from(history.settleTimes, (n) => n ?? 0);
+  history.gatewayTimes = Array.from(history.gatewayTimes, (n) => n ?? 0);
   history.columns = [...columns.values()].sort((a, b) => a.from - b.from);
   return history;
 }

@@ -17,8 +17,15 @@ export interface TaskContent {
  * `--key line`: depends on the run, the source and the line, and on nothing else (invariant 2). A run of a given name
  * takes in what it is made of, so that the name can be used again for another manifest.
  */
-export const lineKey = ({ id, scope }: { id: string; scope: string }, source: number, line: number) =>
-  `${scope === '' || scope === id ? id : `${id}.${scope}`}-${source}-${line}`;
+export function lineKey(
+  { id, scope, pilot }: { id: string; scope: string; pilot?: { of: string } },
+  source: number,
+  line: number,
+): string {
+  // What a pilot buys is bought for the run that it is a pilot of.
+  const run = pilot?.of ?? id;
+  return `${scope === '' || scope === run ? run : `${run}.${scope}`}-${source}-${line}`;
+}
 
 /** `--key content`: the task without the run. Object keys are sorted, so that their order does not matter. */
 export function contentKey(content: TaskContent): string {

@@ -5,6 +5,10 @@ export interface RunKeys {
   record: string;
   /** Names of the sources, apart from the record: it is read often, and there may be 100,000. */
   sources: string;
+  /** JSON: the lines that a pilot takes. */
+  chosen: string;
+  /** JSON: the forecast that the run is held to, made by `plan`, a pilot, or the run itself. */
+  planned: string;
   counts: string;
   failures: string;
   labels: string;
@@ -32,6 +36,8 @@ export interface RunKeys {
   seen: string;
   /** Hash: notice → when it was sent; and the forecast that later ones are held against. */
   notices: string;
+  /** List: what `tune` has changed, each as JSON. */
+  changes: string;
   /** Hash: task → what its delivery said, until its lines have ended. */
   hints: string;
   /** Bit n of a source's map: line n + 1 has ended as a result or a failure. */
@@ -42,6 +48,8 @@ export interface RunKeys {
   contested(source: number): string;
   /** Bit n: what `--budget` had reserved for line n + 1 was given back. */
   givenBack(source: number): string;
+  /** Bit n: line n + 1, which has not ended, has the task of another line or run, whose cost is counted there. */
+  shared(source: number): string;
   /** Bit n: a second task was reserved for line n + 1, whose first the Gateway has forgotten. */
   boughtAgain(source: number): string;
   /** Hash: task → its poll jobs, for the tasks whose settling a webhook delivery tells of; tasks are spread over many. */
@@ -59,6 +67,8 @@ export function runKeys(prefix: string, runId: string): RunKeys {
     queuePrefix: tag,
     record: key('run'),
     sources: key('sources'),
+    chosen: key('chosen'),
+    planned: key('planned'),
     counts: key('counts'),
     failures: key('failures'),
     labels: key('labels'),
@@ -77,11 +87,13 @@ export function runKeys(prefix: string, runId: string): RunKeys {
     refused: key('refused'),
     seen: key('seen'),
     notices: key('notices'),
+    changes: key('changes'),
     hints: key('hints'),
     ended: (source) => key(`ended:${source}`),
     admitted: (source) => key(`admitted:${source}`),
     contested: (source) => key(`contested:${source}`),
     givenBack: (source) => key(`given-back:${source}`),
+    shared: (source) => key(`shared:${source}`),
     boughtAgain: (source) => key(`bought-again:${source}`),
     tasks: (bucket) => key(`tasks:${bucket}`),
     sharedKeys: (bucket) => key(`keys:${bucket}`),
@@ -94,7 +106,7 @@ export const TASK_BUCKETS = 8_192;
 /** The same for the index of keys: eight million of them. */
 export const KEY_BUCKETS = 65_536;
 
-const BITS = ['ended', 'admitted', 'contested', 'givenBack', 'boughtAgain'] as const;
+const BITS = ['ended', 'admitted', 'contested', 'givenBack', 'shared', 'boughtAgain'] as const;
 
 /** A source's bit maps. */
 export const bitKeys = (keys: RunKeys, source: number): string[] => BITS.map((name) => keys[name](source));

@@ -26,7 +26,11 @@ export interface Lease {
 export async function takeLease(redis: RedisClient, keys: RunKeys, key = keys.lease): Promise<Lease | null> {
   // Random: a counter would begin again in a Redis that was lost, and a holder from before would pass the fence.
   const token = randomBytes(12).toString('hex');
-  if ((await redis.set(key, token, 'PX', LEASE_MS, 'NX')) === null) return null;
+  if ((await redis.set(key, token, 'PX', LEASE_MS, 'NX')) === null) {
+    // Redis' clock was set back: a holder that is dead would keep it for as long as that.
+    if ((await redis.pttl(key)) > LEASE_MS) await redis.pexpire(key, LEASE_MS);
+    return null;
+  }
   const lost = new AbortController();
   const renew = setInterval(async () => {
     const ours = await renewScript.run(redis, [key], [token, LEASE_MS]).catch(() => 1);

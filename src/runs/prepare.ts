@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { IngestError } from '../errors.js';
 import type { Manifest } from '../manifest/index.js';
+import { type Chosen, pilotId } from '../pilot/chosen.js';
 import type { RedisClient } from '../redis/connection.js';
 import { defineScript } from '../redis/scripts.js';
 import { rebuildFromParts } from '../results/rebuild.js';
@@ -24,12 +25,13 @@ import {
   specDigestOf,
   type TaskOptions,
   updateKey,
-  updatePolicy,
 } from './record.js';
 import { hasBoughtNothing, refuseOtherPlace, refuseOtherRun, refuseOtherStream } from './refuse.js';
 import type { RunSummary } from './status.js';
+import { askPolicy } from './tune.js';
 
-const forgetProgress = defineScript(new URL('./scripts/forget-progress.lua', import.meta.url));
+const script = (name: string) => defineScript(new URL(`./scripts/${name}.lua`, import.meta.url));
+const [forgetProgress, setReady] = [script('forget-progress'), script('make-ready')];
 
 export interface RunRequest {
   manifest: Manifest;
@@ -41,6 +43,8 @@ export interface RunRequest {
   runId: string | null;
   out: (runId: string) => string;
   openSink: (out: string) => Sink;
+  /** A run of so many lines only. */
+  pilot?: { lines: number; choose: () => Promise<Chosen> };
   /** Ends the reading of standard input up to where the run had read it. */
   signal?: AbortSignal;
 }
@@ -64,9 +68,15 @@ export async function prepareRun(
   const isStream = manifest.uri === '-';
   const identity = manifestIdentity(manifest.identity, task, gateway);
   const onRecord = isStream ? null : await knownRun(redis, prefix, identity);
-  const id = request.runId ?? idOf(request, onRecord, isStream);
-  const wanted = recordOf(id, request, isStream);
+  const whole = request.runId ?? idOf(request, onRecord, isStream);
+  const { pilot } = request;
+  const id = pilot === undefined ? whole : pilotId(whole, pilot.lines);
   const known = await loadRun(redis, prefix, id);
+  const wanted = recordOf(id, request, isStream);
+  if (pilot !== undefined) {
+    wanted.pilot = { of: whole, lines: pilot.lines };
+    wanted.manifest.chosen = known?.manifest.chosen ?? (await pilot.choose());
+  }
   if (known !== null) {
     const rekeyed = known.keyFingerprint !== wanted.keyFingerprint;
     const mayRekey = rekeyed && (await hasBoughtNothing(redis, runKeys(prefix, id)));
@@ -84,12 +94,16 @@ export async function prepareRun(
   // Claimed before anything is on record: a sink that cannot be written costs nothing.
   if (mayClaim(known, marker)) await sink.claim(known ?? wanted, madeOf(wanted, manifest));
   const { record } = await createRun(redis, prefix, wanted);
+  // What `plan` foretold is kept as long as the run.
+  await redis.persist(runKeys(prefix, id).planned);
   if (record.sinkId !== wanted.sinkId && known === null) await sink.claim(record, madeOf(record, manifest));
-  if (!(await updatePolicy(redis, prefix, id, request.policy)))
+  // `runs --prune` may take an ended run away at any step.
+  const policy = await askPolicy(redis, prefix, id, request.policy);
+  if (policy === null || !(await makeReady(redis, prefix, record, sink, log)))
     return prepareRun(redis, prefix, request, log);
-  await makeReady(redis, prefix, record, sink, log);
-  if (!isStream) await rememberManifest(redis, prefix, identity, { run: id, version: manifest.version });
-  return { kind: 'go', record: { ...record, keyFingerprint: wanted.keyFingerprint, policy: request.policy } };
+  if (!isStream && pilot === undefined)
+    await rememberManifest(redis, prefix, identity, { run: id, version: manifest.version });
+  return { kind: 'go', record: { ...record, keyFingerprint: wanted.keyFingerprint, policy } };
 }
 
 /** The run that was made of this manifest with these options, if it is still on record. */
@@ -129,6 +143,7 @@ function recordOf(id: string, request: RunRequest, isStream: boolean): RunRecord
       sources: manifest.sources.map((source) => source.name),
       digest: manifestDigestOf(manifest.sources, isStream),
       count: manifest.sources.length,
+      bytes: unpackedBytes(manifest),
     },
     task,
     policy: request.policy,
@@ -146,6 +161,15 @@ function recordOf(id: string, request: RunRequest, isStream: boolean): RunRecord
     endedAt: null,
   };
 }
+
+/** Of sources that only a list has told of, the name says whether they are packed. */
+const unpackedBytes = ({ sources, bytes }: Manifest): number | null =>
+  sources.every(
+    ({ compression, spool, listed, name }) =>
+      compression === null && spool === undefined && !(listed && /\.(gz|zst)$/i.test(name)),
+  )
+    ? bytes
+    : null;
 
 /** A place that cannot be looked into is told when it is claimed. */
 const readMarker = async (sink: Sink): Promise<Marker | null> =>
@@ -175,30 +199,37 @@ function mayClaim(known: RunRecord | null, marker: Marker | null): boolean {
   return marker === null && (known.sinkHost === hostname() || /^[a-z0-9]+:\/\//i.test(known.out));
 }
 
-/** The first of a run's processes rebuilds it from its parts, if there are any; the others wait for that. */
+/**
+ * The first of a run's processes rebuilds it from its parts, if there are any; the others wait for that. Resolves to false
+ * when the run is on record no more.
+ */
 async function makeReady(
   redis: RedisClient,
   prefix: string,
   record: RunRecord,
   sink: Sink,
   log: Logger,
-): Promise<void> {
+): Promise<boolean> {
   const keys = runKeys(prefix, record.id);
-  while ((await redis.hget(keys.record, 'ready')) !== '1') {
+  for (;;) {
+    const [id, ready] = await redis.hmget(keys.record, 'id', 'ready');
+    if (id === null || ready === '1') return id !== null;
     const lease = await takeLease(redis, keys);
     if (lease === null) {
       await sleep(200);
       continue;
     }
     try {
+      // Whoever forgets the run takes the lease away with it: from here on nothing is written that would be left over.
+      if ((await redis.exists(keys.record)) === 0) continue;
       const bits = record.manifest.sources.flatMap((_name, index) => bitKeys(keys, index));
       const { counts, failures, labels, parts, history, examples } = keys;
       const progress = [counts, failures, labels, parts, history, examples, ...bits];
       for (let from = 0; from < progress.length; from += 1_000)
         await forgetProgress.run(redis, [keys.lease, ...progress.slice(from, from + 1_000)], [lease.token]);
-      await rebuildFromParts(redis, prefix, record, sink, log, lease.signal);
-      lease.signal.throwIfAborted();
-      await redis.hset(keys.record, 'ready', 1);
+      const lines = await rebuildFromParts(redis, prefix, record, sink, log, lease);
+      if (lines === null) continue;
+      await setReady.run(redis, [keys.lease, keys.record, keys.counts], [lease.token, lines > 0 ? 1 : 0]);
     } finally {
       await lease.release();
     }

@@ -3,9 +3,12 @@ import type { RedisClient } from '../redis/connection.js';
 import { readTogether, redisNow } from '../redis/together.js';
 import { type Present, presentIn } from './attendance.js';
 import { callCounts } from './calls.js';
+import { type Envelope, envelopeOf } from './envelope.js';
 import { type RunKeys, runKeys } from './keys.js';
-import { headFrom, type RunHead } from './record.js';
-import type { PartRecord, RunStatus } from './status.js';
+import { iso, type OwnWait, ownWait } from './own-limits.js';
+import { headFrom, type RunHead, type RunPolicy } from './record.js';
+import type { EnvelopeStatus, PartRecord, RunStatus } from './status.js';
+import { changeOf } from './tune.js';
 
 /** A run's record, and all that is counted of it, in one round trip. */
 export interface RunReading {
@@ -27,6 +30,9 @@ export interface RunReading {
   tasksDue: number;
   /** Tasks that count against `--budget`: bought, or reserved by a call that is out. */
   bought: number;
+  envelope: Envelope;
+  /** What of the user's own limits keeps it from buying now. */
+  ownWait: OwnWait | null;
   /** Whether BullMQ's pause is on. */
   queuesPaused: { submit: boolean; poll: boolean };
   read: { lines: number; skipped: number; bytes: number };
@@ -63,6 +69,7 @@ export function askForRun(pipeline: ChainableCommander, keys: RunKeys, withParts
     for (const set of SETS) pipeline.zcard(`${keys.queuePrefix}:${queue}:${set}`);
   }
   pipeline.hgetall(keys.consumers);
+  pipeline.lrange(keys.changes, 0, -1);
   if (withParts) pipeline.lrange(keys.parts, 0, -1);
 }
 
@@ -84,7 +91,8 @@ export function readingOf(answers: unknown[], nowMs: number): RunReading | null 
     };
   };
   const [submit, poll] = [queue(0), queue(1)];
-  const listed = (answers[9 + 2 * perQueue] ?? []) as string[];
+  const listed = (answers[10 + 2 * perQueue] ?? []) as string[];
+  const changed = (answers[9 + 2 * perQueue] ?? []) as string[];
   const parts = listed.map((part) => JSON.parse(part) as PartRecord);
 
   const count = (name: string) => Number(counts?.[name] ?? 0);
@@ -93,6 +101,11 @@ export function readingOf(answers: unknown[], nowMs: number): RunReading | null 
   const ended = settled + failed;
   const cancelled = record.state === 'cancelled';
   const lines = cancelled ? ended + inFlight : count('lines');
+  const queued = Math.max(0, count('lines') - ended - inFlight);
+  const produced = cursor?.produced === '1';
+  const envelope = envelopeOf(counts ?? {}, failures ?? {}, record.policy, nowMs);
+  const toBuy = record.state === 'running' && (queued > 0 || !produced);
+  const waits = toBuy ? ownWait(record.policy, envelope, nowMs) : null;
   const status: RunStatus = {
     run_id: record.id,
     manifest: { uri: record.manifest.uri, version: record.manifest.version },
@@ -106,18 +119,24 @@ export function readingOf(answers: unknown[], nowMs: number): RunReading | null 
     gateway_calls: called.gateway_calls,
     rate_limited: called.rate_limited,
     backoff_seconds: called.backoff_seconds,
+    stood_still_seconds: called.stood_still_seconds,
     polls_per_label: settled > 0 ? round(called.polls / settled, 3) : null,
     cost_sats: count('cost_sats'),
     labels: numbers(labels),
     parts,
-    queued: Math.max(0, count('lines') - ended - inFlight),
+    forecast: null,
+    changes: changed.map(changeOf),
+    queued,
     in_flight: inFlight,
     rate: null,
-    eta_seconds: etaSeconds(record, lines, ended, nowMs),
+    // The rest is told by a forecast (`src/forecast`).
+    eta_seconds: record.state === 'completed' ? 0 : null,
     reason: record.reason,
-    message: record.message,
-    waiting_for: null,
-    produced: cursor?.produced === '1',
+    message: waits === null ? record.message : waits.why,
+    waiting_for: waits?.for ?? null,
+    waiting_until: waits === null ? null : iso(waits.until),
+    envelope: envelopeStatus(record.policy, envelope),
+    produced,
   };
   return {
     record,
@@ -132,6 +151,8 @@ export function readingOf(answers: unknown[], nowMs: number): RunReading | null 
     jobs: { submit: submit.jobs, submitting: submit.active, poll: poll.jobs },
     tasksDue: poll.jobs === 0 ? 0 : Math.round((poll.due * inFlight) / poll.jobs),
     bought: count('bought'),
+    envelope,
+    ownWait: waits,
     queuesPaused: { submit: submit.paused, poll: poll.paused },
     read: { lines: count('lines'), skipped: count('skipped'), bytes: count('bytes') },
     nowMs,
@@ -139,11 +160,19 @@ export function readingOf(answers: unknown[], nowMs: number): RunReading | null 
   };
 }
 
-/** What is left of the lines known so far, at the pace of the run up to now. */
-function etaSeconds(record: RunHead, lines: number, ended: number, nowMs: number): number | null {
-  if (record.state !== 'running' || ended === 0) return record.state === 'completed' ? 0 : null;
-  const elapsed = (nowMs - Date.parse(record.startedAt)) / 1000;
-  return Math.max(0, Math.round((Math.max(0, lines - ended) * elapsed) / ended));
+function envelopeStatus(
+  { spend = null, spendPerDay = null }: RunPolicy,
+  envelope: Envelope,
+): EnvelopeStatus | null {
+  if (spend === null && spendPerDay === null) return null;
+  return {
+    spend,
+    spend_per_day: spendPerDay,
+    spent: envelope.paid,
+    spent_today: envelope.paidToday,
+    reserved: envelope.reserved,
+    label_sats: envelope.price,
+  };
 }
 
 const numbers = (fields: Record<string, string> = {}) =>

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { LabelSpec } from '../gateway/types.js';
+import type { Chosen } from '../pilot/chosen.js';
 import type { RedisClient } from '../redis/connection.js';
 import { defineScript } from '../redis/scripts.js';
 import { manifestsKey, runKeys, runsIndexKey } from './keys.js';
@@ -34,11 +35,20 @@ export interface RunPolicy {
   maxFailures: { count: number } | { share: number } | null;
   /** Most tasks to buy. */
   budget: number | null;
+  /** Most sats to spend, on the run and on each day (UTC). Absent in runs of earlier versions, as are the next two. */
+  spend?: number | null;
+  spendPerDay?: number | null;
+  /** Sats that a label is expected to cost, before the run has seen a price. */
+  priceSats?: number | null;
+  /** When tasks are submitted, as `formatHours` writes it, with its zone. */
+  hours?: string | null;
   retryForMs: number;
   partSizeBytes: number;
   partAgeMs: number;
   compress: boolean;
   weight: number;
+  /** When the run is to have ended, ISO 8601. */
+  finishBy?: string | null;
 }
 
 export interface ManifestHead {
@@ -50,11 +60,22 @@ export interface ManifestHead {
   digest: string;
   /** How many sources. */
   count: number;
+  /** Unpacked; null where that is not known before all of it is read. Absent in records of earlier versions. */
+  bytes?: number | null;
 }
 
 export interface ManifestRecord extends ManifestHead {
   /** Source names, in the order of their numbers. */
   sources: string[];
+  /** Of a pilot: the lines that it takes. */
+  chosen?: Chosen;
+}
+
+/** A run of some lines of a manifest, under the keys that they have in the run of all of them. */
+export interface PilotRecord {
+  /** That run's id. */
+  of: string;
+  lines: number;
 }
 
 /** A run's record without what may be long: what is looked at several times a second. */
@@ -80,13 +101,14 @@ export interface RunHead {
   message: string | null;
   startedAt: string;
   endedAt: string | null;
+  pilot?: PilotRecord;
 }
 
 export interface RunRecord extends RunHead {
   manifest: ManifestRecord;
 }
 
-const headOf = ({ sources: _apart, ...head }: ManifestRecord): ManifestHead => head;
+const headOf = ({ sources: _apart, chosen: _too, ...head }: ManifestRecord): ManifestHead => head;
 
 const fieldsOf = (record: RunRecord): Record<string, string> => ({
   id: record.id,
@@ -104,6 +126,7 @@ const fieldsOf = (record: RunRecord): Record<string, string> => ({
   reason: record.reason ?? '',
   message: record.message ?? '',
   started_at: record.startedAt,
+  ...(record.pilot === undefined ? {} : { pilot: JSON.stringify(record.pilot) }),
 });
 
 export function headFrom(fields: Record<string, string>): RunHead | null {
@@ -126,15 +149,27 @@ export function headFrom(fields: Record<string, string>): RunHead | null {
     message: fields.message || null,
     startedAt: fields.started_at ?? '',
     endedAt: fields.ended_at ?? null,
+    ...(fields.pilot === undefined ? {} : { pilot: JSON.parse(fields.pilot) as PilotRecord }),
   };
 }
 
 export async function loadRun(redis: RedisClient, prefix: string, id: string): Promise<RunRecord | null> {
   const keys = runKeys(prefix, id);
-  const [fields, sources] = await Promise.all([redis.hgetall(keys.record), redis.get(keys.sources)]);
+  const [fields, sources, lines] = await Promise.all([
+    redis.hgetall(keys.record),
+    redis.get(keys.sources),
+    redis.get(keys.chosen),
+  ]);
   const head = headFrom(fields);
   if (head === null) return null;
-  return { ...head, manifest: { ...head.manifest, sources: JSON.parse(sources ?? '[]') as string[] } };
+  return {
+    ...head,
+    manifest: {
+      ...head.manifest,
+      sources: JSON.parse(sources ?? '[]') as string[],
+      ...(lines === null ? {} : { chosen: JSON.parse(lines) as Chosen }),
+    },
+  };
 }
 
 /** All runs on record, the oldest first. */
@@ -153,6 +188,9 @@ export async function createRun(
   record: RunRecord,
 ): Promise<{ record: RunRecord; created: boolean }> {
   const keys = runKeys(prefix, record.id);
+  // Before the record: whoever finds that finds these. The same pilot has the same lines.
+  if (record.manifest.chosen !== undefined)
+    await redis.set(keys.chosen, JSON.stringify(record.manifest.chosen));
   const created =
     (await createScript.run(
       redis,
@@ -169,8 +207,9 @@ async function update(redis: RedisClient, prefix: string, id: string, fields: Re
   return (await updateScript.run(redis, [runKeys(prefix, id).record], Object.entries(fields).flat())) === 1;
 }
 
-export const updatePolicy = (redis: RedisClient, prefix: string, id: string, policy: RunPolicy) =>
-  update(redis, prefix, id, { policy: JSON.stringify(policy) });
+/** `summary.json` is written. */
+export const noteSummedUp = (redis: RedisClient, prefix: string, id: string) =>
+  update(redis, prefix, id, { summed_up: '1' });
 
 /** The run is another key's from now on. */
 export const updateKey = (redis: RedisClient, prefix: string, id: string, fingerprint: string) =>

@@ -17,6 +17,7 @@ export function refuseOtherRun(known: RunRecord, wanted: RunRecord, isStream: bo
     (identityOf(known) !== identityOf(wanted) && 'another manifest') ||
     (!same(known.task, wanted.task) && 'other task options') ||
     (known.gateway !== wanted.gateway && 'another Gateway') ||
+    (known.pilot?.lines !== wanted.pilot?.lines && 'other lines of its manifest') ||
     (known.keyFingerprint !== wanted.keyFingerprint && 'another API key') ||
     (!isStream && known.manifest.version !== wanted.manifest.version && 'another version of its manifest');
   if (!differs) return;

@@ -37,10 +37,11 @@ export async function retryFailures(producer: Producer, record: RunRecord, sink:
   try {
     // First: lines of a cancelled run that are still queued are submitted, and do not fail any more.
     const cancelled = (await producer.redis.hget(keys.record, 'state')) === 'cancelled';
-    if (cancelled && (await reopen(producer.redis, keys))) await sink.removeSummary();
+    const opened = cancelled && (await reopen(producer.redis, keys));
+    if (opened) await sink.removeSummary();
     // What a flush has begun is finished, and what has failed since is in parts.
     await flushAll({ ...producer, sink }, record);
-    return await putAllBack(producer, record, sink, tally.signal);
+    return await putAllBack(producer, record, sink, { opened, lost: tally.signal });
   } finally {
     await tally.release();
   }
@@ -50,12 +51,13 @@ async function putAllBack(
   producer: Producer,
   record: RunRecord,
   sink: Sink,
-  lost: AbortSignal,
+  { opened, lost }: { opened: boolean; lost: AbortSignal },
 ): Promise<number> {
   const { redis } = producer;
   const keys = runKeys(producer.prefix, record.id);
   const onRecord = new Set((await redis.lrange(keys.parts, 0, -1)).map(nameOf));
   let lines = 0;
+  let mayOpen = !opened;
   for (const name of await sink.listParts(record.id)) {
     if (parsePartName(name)?.kind !== 'failures') continue;
     if (!onRecord.has(name)) {
@@ -67,7 +69,9 @@ async function putAllBack(
     for await (const { row } of failureRows(sink, name)) if (row.stage !== 'manifest') again += 1;
     // A part of rejections alone has nothing that could go better.
     if (again === 0) continue;
-    if (await reopen(redis, keys)) await sink.removeSummary();
+    // Once: a cancel that comes between two parts stands.
+    if (mayOpen && (await reopen(redis, keys))) await sink.removeSummary();
+    mayOpen = false;
     let number = 1;
     for await (const rows of failureBlocks(sink, name)) {
       lost.throwIfAborted();

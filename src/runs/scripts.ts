@@ -22,7 +22,13 @@ const scripts = {
 };
 
 /** Whether a line of a chunk may be submitted. */
-export type Verdict = 'fresh' | 'again' | 'ended' | 'full' | 'budget' | 'held' | 'cancelled';
+export type Verdict = 'fresh' | 'again' | 'ended' | 'full' | Envelope | 'held' | 'cancelled';
+
+/** What of the user's own limits allows no more: `--budget`, `--spend`, `--spend-per-day`. */
+export type Envelope = 'budget' | 'spend' | 'day';
+
+export const isEnvelope = (verdict: Verdict | 'gone'): verdict is Envelope =>
+  verdict === 'budget' || verdict === 'spend' || verdict === 'day';
 
 const VERDICTS: Record<string, Verdict> = {
   f: 'fresh',
@@ -30,18 +36,25 @@ const VERDICTS: Record<string, Verdict> = {
   e: 'ended',
   w: 'full',
   b: 'budget',
+  s: 'spend',
+  d: 'day',
   h: 'held',
   c: 'cancelled',
 };
 
 const bitOf = (line: number) => line - 1;
 
-/** One verdict for each line of a source; null when the run is gone. */
+/**
+ * One verdict for each line of a source; null when the run is gone.
+ *
+ * @param labelers the most that one of the lines asks for (its consensus threshold); 0 when none says
+ */
 export async function admit(
   redis: RedisClient,
   keys: RunKeys,
   source: number,
   lines: readonly number[],
+  labelers = 0,
 ): Promise<Verdict[] | null> {
   const [state, letters] = (await scripts.admit.run(
     redis,
@@ -52,8 +65,10 @@ export async function admit(
       keys.contested(source),
       keys.counts,
       keys.givenBack(source),
+      keys.shared(source),
+      keys.failures,
     ],
-    lines.map(bitOf),
+    [labelers, ...lines.map(bitOf)],
   )) as [string, string];
   return state === 'gone' ? null : [...letters].map((letter) => VERDICTS[letter] ?? 'held');
 }
@@ -65,20 +80,34 @@ export async function unadmit(redis: RedisClient, keys: RunKeys, source: number,
   await scripts.unadmit.run(redis, names, lines.map(bitOf));
 }
 
-/** Gives back what `--budget` had reserved for lines whose task had been bought before. */
-export async function giveBack(redis: RedisClient, keys: RunKeys, source: number, lines: readonly number[]) {
+/**
+ * Gives back what `--budget` had reserved for lines whose task had been bought before.
+ *
+ * @param shared whether the tasks' costs are counted where they were bought; then `--spend` reserves nothing for them
+ */
+export async function giveBack(
+  redis: RedisClient,
+  keys: RunKeys,
+  source: number,
+  lines: readonly number[],
+  shared = false,
+) {
   if (lines.length === 0) return;
-  const names = [keys.givenBack(source), keys.contested(source), keys.counts];
-  await scripts.giveBack.run(redis, names, lines.map(bitOf));
+  const names = [keys.givenBack(source), keys.contested(source), keys.counts, keys.shared(source)];
+  await scripts.giveBack.run(redis, names, [shared ? 1 : 0, ...lines.map(bitOf)]);
 }
 
-/** Reserves a second task for a line whose first is forgotten; false when `--budget` allows none. */
-export const reserveAgain = async (redis: RedisClient, keys: RunKeys, source: number, line: number) =>
-  (await scripts.reserveAgain.run(
-    redis,
-    [keys.record, keys.boughtAgain(source), keys.counts],
-    [bitOf(line)],
-  )) === 1;
+/** Reserves a second task for a line whose first is forgotten; resolves to the limit that allows none, or null. */
+export async function reserveAgain(
+  redis: RedisClient,
+  keys: RunKeys,
+  source: number,
+  line: number,
+): Promise<Envelope | null> {
+  const names = [keys.record, keys.boughtAgain(source), keys.counts, keys.failures];
+  const verdict = VERDICTS[String(await scripts.reserveAgain.run(redis, names, [bitOf(line)]))] ?? 'held';
+  return isEnvelope(verdict) ? verdict : null;
+}
 
 export async function unreserveAgain(redis: RedisClient, keys: RunKeys, source: number, line: number) {
   await scripts.unreserveAgain.run(redis, [keys.boughtAgain(source), keys.counts], [bitOf(line)]);
@@ -89,7 +118,10 @@ export type Ending = { row: string; history: readonly string[] } & (
   | {
       kind: 'settled';
       label: string;
-      costSats: number;
+      /** Null: the result does not tell. */
+      costSats: number | null;
+      /** What each labeler that agreed was paid, and how many labelers the task had. */
+      labelers?: { sats: number; count: number };
       settledBy: 'poll' | 'webhook';
       /** From submission to now, ms. */
       ageMs: number;
@@ -125,11 +157,12 @@ export async function endLines(
     bitOf(line),
     ending.kind === 'failed' && ending.unbought === true ? 'unbought' : ending.kind,
     ending.kind === 'settled' ? ending.label : ending.code,
-    ending.kind === 'settled' ? costOf(ending.costSats) : 0,
+    ending.kind === 'settled' ? (ending.costSats === null ? '' : costOf(ending.costSats)) : 0,
     ending.row,
     ending.history.join(' '),
     ending.kind === 'failed' ? JSON.stringify(ending.example) : '',
   ]);
+  const told = lines.flatMap(({ ending }) => (ending.kind === 'settled' && ending.labelers) || []);
   const digits = (await scripts.endLines.run(
     redis,
     [
@@ -142,8 +175,14 @@ export async function endLines(
       keys.labels,
       keys.history,
       keys.examples,
+      keys.shared(source),
     ],
-    [EXAMPLES, ...args],
+    [
+      EXAMPLES,
+      Math.max(0, ...told.map(({ sats }) => costOf(sats))),
+      Math.max(0, ...told.map(({ count }) => count)),
+      ...args,
+    ],
   )) as string;
   return [...digits].map((digit) => digit === '1');
 }

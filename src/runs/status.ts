@@ -1,8 +1,11 @@
+import type { RunForecast } from '../forecast/run-forecast.js';
+
 /** Why a run is blocked. */
 export type BlockReason =
   | 'key_refused'
   | 'quota'
   | 'budget'
+  | 'spend'
   | 'failures'
   | 'sink'
   | 'source_changed'
@@ -19,6 +22,29 @@ export interface PartRecord {
   rows: number;
   bytes: number;
   sha256: string;
+}
+
+/** Sats of `--spend` and `--spend-per-day`; null where there is no such limit, or the price is not known yet. */
+export interface EnvelopeStatus {
+  spend: number | null;
+  spend_per_day: number | null;
+  spent: number;
+  /** Since midnight, UTC. */
+  spent_today: number;
+  /** What the tasks that are out may cost at most. */
+  reserved: number;
+  /** What one more label may cost at most. */
+  label_sats: number | null;
+}
+
+/** What `tune` has changed of a run that was on. */
+export interface Change {
+  /** The option's name. */
+  what: string;
+  from: string | number | null;
+  to: string | number | null;
+  /** ISO 8601. */
+  at: string;
 }
 
 /** The object of `summary.json`. */
@@ -39,13 +65,20 @@ export interface RunSummary {
   gateway_calls: Record<string, Record<string, number>>;
   /** The 429s among them. */
   rate_limited: number;
+  /** Waits of all calls added up: fleet pauses, and the delays of calls that failed. */
   backoff_seconds: number;
+  /** How long pauses of the key, and an open circuit, held all calls back while the run went on. */
+  stood_still_seconds: number;
   /** Result calls per settled line; null before the first. */
   polls_per_label: number | null;
   cost_sats: number;
   /** How many lines settled with each label. */
   labels: Record<string, number>;
   parts: PartRecord[];
+  /** By `tune`, the earliest first. */
+  changes: Change[];
+  /** As planned, against what is expected or was. Null: not looked at. */
+  forecast: RunForecast | null;
 }
 
 /** What `status` and the progress display show: the summary so far, and the present moment. */
@@ -62,6 +95,10 @@ export interface RunStatus extends RunSummary {
   message: string | null;
   /** What a run that is running waits for; null when it goes on. */
   waiting_for: WaitingFor | null;
+  /** When it goes on, as far as that is known: ISO 8601. */
+  waiting_until: string | null;
+  /** What limits the cost, where something does. */
+  envelope: EnvelopeStatus | null;
   /** True once every line of the manifest has been read. */
   produced: boolean;
 }

@@ -1,6 +1,7 @@
 import type { RedisClient } from '../redis/connection.js';
 import { defineScript } from '../redis/scripts.js';
 import type { RunKeys } from './keys.js';
+import { movedBy } from './states.js';
 import type { BlockReason, RunState } from './status.js';
 
 const reopenScript = defineScript(new URL('./scripts/reopen.lua', import.meta.url));
@@ -8,10 +9,11 @@ const transitionScript = defineScript(new URL('./scripts/transition.lua', import
 
 /** From which states a run may go to each; `completed` and `cancelled` are final but for `retry`. */
 const FORMER: Record<RunState, RunState[]> = {
-  paused: ['running'],
-  running: ['paused', 'blocked'],
+  paused: movedBy('pause', 'paused'),
+  running: movedBy('resume', 'running'),
+  cancelled: movedBy('cancel', 'cancelled'),
+  // No command's doing.
   blocked: ['running'],
-  cancelled: ['running', 'paused', 'blocked'],
   completed: ['running'],
 };
 /** A reason that stops polls too outranks one that lets lines in flight settle. */

@@ -6,7 +6,7 @@ import type { Hint } from './tasks.js';
  * How far a delivery's `timestamp` may be from this host's clock. The Gateway gives up a delivery after some 20 s; the
  * rest is room for clocks that differ.
  */
-export const TOLERANCE_MS = 300_000;
+const TOLERANCE_MS = 300_000;
 
 const EVENT = 'task.settled';
 

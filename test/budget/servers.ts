@@ -8,7 +8,7 @@ export interface LimitModel {
 export type ModelName = 'bucket' | 'fixed' | 'sliding';
 
 /** Holds `burstSeconds` of the rate (at least 2 calls). */
-export function tokenBucket(rate: number, burstSeconds = 1): LimitModel {
+function tokenBucket(rate: number, burstSeconds = 1): LimitModel {
   let perMs = rate / 1000;
   let size = Math.max(2, rate * burstSeconds);
   let tokens = size;
@@ -34,7 +34,7 @@ export function tokenBucket(rate: number, burstSeconds = 1): LimitModel {
 }
 
 /** So many calls from one full second to the next. */
-export function fixedWindow(rate: number, windowMs = 1000): LimitModel {
+function fixedWindow(rate: number, windowMs = 1000): LimitModel {
   let most = Math.round((rate * windowMs) / 1000);
   let window = -1;
   let count = 0;

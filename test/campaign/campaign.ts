@@ -23,7 +23,7 @@ export interface CampaignOptions {
   skip?: string[] | undefined;
   /** Kinds that are known and not reported. */
   known?: FindingKind[] | undefined;
-  /** Faults in a round, at most. Default 12. */
+  /** Steps of faults in a round, at most. Default 24. */
   steps?: number | undefined;
   /** Lines in a round: least and most. Default 500 and 3,000. */
   lines?: [number, number] | undefined;
@@ -52,7 +52,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Report> {
     report().faults >= (options.faults ?? Number.POSITIVE_INFINITY);
 
   async function oneRound(number: number): Promise<void> {
-    const plan = makePlan(`${seed}/${number}`, faults, { minLines, maxLines, steps: options.steps ?? 12 });
+    const plan = makePlan(`${seed}/${number}`, faults, { minLines, maxLines, steps: options.steps ?? 24 });
     const dir = path.join(home, `round-${number}`);
     const say = (text: string) => log(`${number}: ${text}`);
     say(`${plan.lines} lines, in ${dir}`);

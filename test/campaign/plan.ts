@@ -44,15 +44,18 @@ export interface PlanLimits {
   steps: number;
 }
 
-const BESIDE = 0.2;
+/** Whether another fault is done at the same time, to something else; then whether a third is, and so on. */
+const BESIDE = 0.5;
+/** A step takes about so long, with its fault and what comes after it: least and most. */
+const STEP_S: [number, number] = [1, 3];
 
 export function makePlan(seed: string, faults: readonly Fault[], limits: PlanLimits): Plan {
   const random = seeded(seed);
   const lines = random.int(limits.minLines, limits.maxLines);
   const http = random.chance(0.4);
   const workers = random.pick([0, 1, 1, 2]);
-  // A line takes two calls or a few more: so the round would last so long without a fault.
-  const rate = Math.ceil((lines * 2.5) / random.int(15, 45));
+  // A line takes two calls or a few more. Without a fault the round would be over before its last steps.
+  const rate = Math.ceil((lines * 2.5) / (limits.steps * random.int(...STEP_S)));
   const cancelled = random.chance(0.15);
   const plan: Omit<Plan, 'steps'> = {
     ...{ seed, lines, http, workers, rate },
@@ -77,9 +80,11 @@ export function makePlan(seed: string, faults: readonly Fault[], limits: PlanLim
 
 function makeStep(random: Random, faults: readonly Fault[]): Step {
   const chosen = [random.weighted(faults, (fault) => fault.weight ?? 1)];
-  const others = faults.filter((fault) => fault.at !== chosen[0]?.at);
-  if (random.chance(BESIDE) && others.length > 0)
+  while (random.chance(BESIDE)) {
+    const others = faults.filter((fault) => chosen.every(({ at }) => at !== fault.at));
+    if (others.length === 0) break;
     chosen.push(random.weighted(others, (fault) => fault.weight ?? 1));
+  }
   const holds = chosen.map(({ lastsMs: [least, most] }) => random.int(least, most));
-  return { faults: chosen, gapMs: random.int(50, 800), holdMs: Math.max(...holds) };
+  return { faults: chosen, gapMs: random.int(50, 500), holdMs: Math.max(...holds) };
 }

@@ -110,9 +110,14 @@ const within = (world: World, ms: number) =>
 async function doStep(world: World, findings: Findings, step: Step, options: RoundOptions): Promise<boolean> {
   const names = step.faults.map(({ name }) => name).join(' + ');
   findings.begin(step.faults);
-  for (const fault of step.faults) await attempt(findings, fault, () => fault.apply(world));
+  const begun = step.faults.map((fault) => attempt(findings, fault, () => fault.apply(world)));
   await sleep(step.holdMs);
-  for (const fault of step.faults) await attempt(findings, fault, () => fault.heal?.(world));
+  // A command may wait for what the other fault has taken away: its own comes last.
+  const isCommand = (at: number) => step.faults[at]?.at === 'control';
+  for (const at of [...step.faults.keys()].sort((a, b) => Number(isCommand(a)) - Number(isCommand(b)))) {
+    await begun[at];
+    await attempt(findings, step.faults[at], (fault) => fault.heal?.(world));
+  }
   findings.healed();
   const healed = Date.now();
   const { ended } = world.progress;
@@ -150,9 +155,14 @@ function newPatience(world: World, findings: Findings, hungMs: number): { isOver
   };
 }
 
-async function attempt(findings: Findings, fault: Fault, act: () => Promise<void> | void): Promise<void> {
+async function attempt(
+  findings: Findings,
+  fault: Fault | undefined,
+  act: (fault: Fault) => Promise<void> | void,
+): Promise<void> {
+  if (fault === undefined) return;
   try {
-    await act();
+    await act(fault);
   } catch (error) {
     findings.add('campaign', `${fault.name}: ${String(error)}`);
   }

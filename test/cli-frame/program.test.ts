@@ -85,8 +85,8 @@ test.each([
   [['run'], "missing required argument 'manifest'"],
   [['rnu', 'x'], "unknown command 'rnu'\n  → did you mean run?"],
   [['run', 'x', '--rat', '5'], "unknown option '--rat'\n  → did you mean --rate?"],
-  [['run', 'x', '--rate'], "option '--rate <n>' argument missing"],
-  [['run', 'x', 'y'], 'too many arguments'],
+  [['run', 'x', '--rate'], "option '--rate <n|n/s,n/d>' argument missing"],
+  [['run', 'x', 'y'], 'was given "y" as well'],
   [['run', 'x', '--rate', 'fast'], '--rate: "fast" is not a number'],
   [['run', 'x', '--api-key', KEY], "unknown option '--api-key'"],
 ])('%j is bad usage: exit 2 and the reason on stderr', async (argv, message) => {
@@ -119,7 +119,7 @@ test('no command at all shows the help, exit 2; --help and --version exit 0 on s
     probe(() => 0),
   );
   expect(runHelp.status).toBe(0);
-  for (const text of ['--rate <n>', 'ASG_RATE', 'asg-ingest run animals.jsonl'])
+  for (const text of ['--rate <n|n/s,n/d>', 'ASG_RATE', 'asg-ingest run animals.jsonl'])
     expect(runHelp.stdout).toContain(text);
   const version = await callMain(
     ['--version'],
@@ -191,7 +191,7 @@ test('--print-config prints the settings of the command and where they come from
   const { status, stdout } = await callMain(['run', '--print-config', '--rate', '5'], commands);
   expect(status).toBe(0);
   expect(ran).toBe(false);
-  expect(stdout).toMatch(/^rate +5 +flag --rate$/m);
+  expect(stdout).toMatch(/^rate +5\/s +flag --rate$/m);
   expect(stdout).toMatch(/^compress +false +default$/m);
   expect(stdout).not.toMatch(/^concurrency/m);
 });

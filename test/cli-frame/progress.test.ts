@@ -16,10 +16,12 @@ const status = (changes: Partial<ProgressStatus> = {}): ProgressStatus => ({
   gateway_calls: {},
   rate_limited: 7,
   backoff_seconds: 0,
+  stood_still_seconds: 8,
   polls_per_label: 1,
   cost_sats: 650_000,
   labels: {},
   parts: [],
+  forecast: null,
   queued: 300,
   in_flight: 700,
   rate: 50,
@@ -27,6 +29,9 @@ const status = (changes: Partial<ProgressStatus> = {}): ProgressStatus => ({
   reason: null,
   message: null,
   waiting_for: null,
+  waiting_until: null,
+  envelope: null,
+  changes: [],
   produced: true,
   calls_per_second: 49.64,
   ...changes,
@@ -78,6 +83,12 @@ describe('lines', () => {
     progress.update(status({ produced: false, read: 2_500, rate: null, eta_seconds: null }));
     expect(text()).toContain('running: 1,000 of 2,500 lines read so far, queued');
     expect(text()).not.toMatch(/%|left| of 50/);
+  });
+
+  test('before the first line there is no "0 of 0 lines"', () => {
+    const { progress, text } = start('lines');
+    progress.update(status({ produced: false, read: 0, lines: 0, settled: 0, failed: 0 }));
+    expect(text()).toMatch(/^running: no line read yet, queued/);
   });
 
   test('99.9% is not 100%', () => {

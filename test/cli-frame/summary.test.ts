@@ -17,10 +17,13 @@ const summary: RunSummary = {
   gateway_calls: { submit: { '202': 1_000, '429': 10 }, result: { '200': 1_000, '202': 490 } },
   rate_limited: 10,
   backoff_seconds: 3.25,
+  stood_still_seconds: 8,
   polls_per_label: 1.49,
   cost_sats: 650_000,
   labels: { dog: 300, cat: 600, bird: 100 },
   parts: [],
+  forecast: null,
+  changes: [],
 };
 const extra = { out: 'out/r1', elapsedMs: 61_400 };
 
@@ -41,14 +44,31 @@ Run r1 completed
     600  cat
     300  dog
     100  bird
-  429s            10, backoff 3.3 s
+  429s            10, all calls stood still for 8 s
   calls per label 2.50 (2,500 calls)
   polls per label 1.49
   cost            650,000 sats
   elapsed         1 min 1 s
   results         out/r1
-  → asg-ingest retry r1  submits what failed once more; failures-*.jsonl says why each did`.trim(),
+  → failures-*.jsonl says why each failed; mend its inputs and run it as a manifest`.trim(),
   );
+});
+
+test('what failed for a passing reason is retried; what was refused is not, beside it neither', () => {
+  const steps = (failures: Record<string, number>, failed: number) =>
+    [...formatSummary({ ...summary, failures, failed }, extra).matchAll(/→ (.*)/g)].map(([, step]) => step);
+  const retry = 'asg-ingest retry r1  submits what failed once more; failures-*.jsonl says why each did';
+  expect(steps({ retries_exhausted: 3, cancelled: 2 }, 5)).toEqual([retry]);
+  expect(steps({ rejected: 2, retries_exhausted: 3 }, 5)).toEqual([
+    retry,
+    '2 lines are refused again as they stand: mend their inputs and run those as a manifest',
+  ]);
+});
+
+test('of each code the first line that failed, and why', () => {
+  const example = { line: 7, source: null, stage: 'submit', message: 'data_url:\ntoo long' };
+  const text = formatSummary(summary, { ...extra, examples: { rejected: [example] } });
+  expect(text).toContain('    15  rejected: line 7: data_url:\\ntoo long\n     5  invalid_json\n');
 });
 
 test('lines that were refused as they stand are not to be retried', () => {

@@ -268,7 +268,7 @@ describe('secrets', () => {
 
   test('are not in the errors about them', () => {
     expect(messageOf({ env: { ASG_API_KEY: 'sk live' } })).toBe(
-      'ASG_API_KEY: the value is not a key of printable characters without spaces',
+      'ASG_API_KEY: the value is not a key of printable characters, without spaces and without quotes around it',
     );
     expect(messageOf({ env: { REDIS_URL: 'http://me:hunter22@x' } })).not.toContain('hunter22');
   });

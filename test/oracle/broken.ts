@@ -100,6 +100,30 @@ export const BROKEN: [name: string, alter: (out: Output) => void, kinds: Kind[]]
     (o) => replaceIn(o.manifest, third, 'https:', 'htp:'),
     ['extra_task', 'settled_invalid'],
   ],
+  [
+    'one byte of an input',
+    (o) => {
+      failThird(o);
+      replaceIn(o.failures, second, '993', '992');
+    },
+    [
+      ...['summary_cost', 'summary_failures', 'summary_labels', 'summary_lines', 'unexpected_failure'],
+      'wrong_input',
+    ] as Kind[],
+  ],
+  [
+    'a key of another scope',
+    (o) => {
+      for (const at of [first, second]) {
+        const scope = at === first ? 'a' : 'b';
+        const key = `r.${scope.repeat(12)}-0-${at + 1}`;
+        alterRow(o, at, (row) => Object.assign(row, { idempotency_key: key }));
+        Object.assign(o.tasks[at] ?? {}, { idempotency_key: key });
+      }
+    },
+    ['wrong_key'],
+  ],
+  ['a feed that lacks a part', (o) => Object.assign(o.more, { '_parts.jsonl': '' }), ['parts_feed']],
   ["another line's input", (o) => replaceIn(o.failures, first, '"nonsense"', '"sense"'), ['wrong_input']],
   ['a task of no line', (o) => void o.tasks.push({ ...taskOf(90), data_url: url(90) }), ['extra_task']],
   [
@@ -159,10 +183,8 @@ function failThird(out: Output): void {
   const row = JSON.parse(out.results.splice(2, 1)[0] ?? '') as Fields;
   const { line, source, idempotency_key } = row;
   const error = { code: 'retries_exhausted', message: 'no' };
-  const input: unknown = JSON.parse(LINES[2] ?? '');
-  out.failures.push(
-    JSON.stringify({ line, source, idempotency_key, stage: 'submit', error, attempts: 1, input }),
-  );
+  const before = JSON.stringify({ line, source, idempotency_key, stage: 'submit', error, attempts: 1 });
+  out.failures.push(`${before.slice(0, -1)},"input":${LINES[2]}}`);
 }
 
 /** The first part of the summary says otherwise than the file. */

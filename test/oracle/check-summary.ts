@@ -17,7 +17,8 @@ interface Summary {
 }
 
 const ENDS = ['completed', 'cancelled'];
-const NOT_PARTS = ['summary.json', '.asg-ingest.json'];
+const FEED = '_parts.jsonl';
+const NOT_PARTS = ['summary.json', '.asg-ingest.json', FEED];
 
 /** The summary says what the parts hold, and nothing else is there. */
 export function checkSummary(evidence: Evidence, parts: Part[], rows: SeenRow[], report: Report): void {
@@ -35,6 +36,7 @@ export function checkSummary(evidence: Evidence, parts: Part[], rows: SeenRow[],
   if (summary.run_id !== asked.runId || !ENDS.includes(summary.state))
     report('summary_state', 'summary.json', `${summary.run_id}, ${summary.state}`);
   checkParts(summary, parts, report);
+  checkFeed(summary, files.get(FEED), report);
   checkCounts(summary, rows, report);
   if (reported !== undefined && !sameJson(parsed(reported), summary))
     report('reported_summary', 'standard output', reported.slice(0, 300));
@@ -67,6 +69,14 @@ function checkParts(summary: Summary, parts: Part[], report: Report): void {
     if (said.sha256 !== sha256) report('part_sha256', name, `${said.sha256}, and it is ${sha256}`);
   }
   for (const name of listed.keys()) report('part_missing', name);
+}
+
+/** The feed tells of each part as the summary does. */
+function checkFeed({ parts }: Summary, feed: Buffer | undefined, report: Report): void {
+  const row = ({ name, rows, bytes, sha256 }: Summary['parts'][number]) =>
+    JSON.stringify({ name, rows, bytes, sha256 });
+  const told = (feed?.toString('utf8') ?? '').split('\n').filter(Boolean).sort();
+  if (!sameJson(told, parts.map(row).sort())) report('parts_feed', FEED, `${told.length} rows`);
 }
 
 function checkCounts(summary: Summary, rows: SeenRow[], report: Report): void {

@@ -53,7 +53,7 @@ export interface Evidence {
   allowed: Allowed;
 }
 
-export async function readFiles(out: string): Promise<Map<string, Buffer>> {
+async function readFiles(out: string): Promise<Map<string, Buffer>> {
   const entries = await readdir(out, { recursive: true, withFileTypes: true });
   const names = entries
     .filter((entry) => entry.isFile())
@@ -64,7 +64,7 @@ export async function readFiles(out: string): Promise<Map<string, Buffer>> {
   );
 }
 
-export async function readTasks(gatewayUrl: string): Promise<BoughtTask[]> {
+async function readTasks(gatewayUrl: string): Promise<BoughtTask[]> {
   const answer = await fetch(`${gatewayUrl}/__sandbox/tasks`);
   const text = await answer.text();
   if (!answer.ok) throw new Error(`the Gateway does not show its tasks: ${text}`);

@@ -2,7 +2,6 @@ import { checkRows } from './check-rows.js';
 import { checkSummary } from './check-summary.js';
 import { checkTasks } from './check-tasks.js';
 import type { Evidence } from './evidence.js';
-import { groupBy } from './group.js';
 import { manifestLines } from './manifest-lines.js';
 import { readParts } from './parts.js';
 import { KINDS, type Kind, type Problem } from './problem.js';
@@ -27,7 +26,3 @@ export function judge(evidence: Evidence): Problem[] {
   checkSummary(evidence, parts, rows, report);
   return problems;
 }
-
-/** How many of each kind there are. */
-export const countKinds = (problems: Problem[]): Partial<Record<Kind, number>> =>
-  Object.fromEntries([...groupBy(problems, ({ kind }) => kind)].map(([kind, each]) => [kind, each.length]));

@@ -14,7 +14,7 @@ const asked = {
   seed: 7,
 };
 export const url = (n: number) => `https://images.example.org/${n}.jpg`;
-export const METADATA = '{"id":9007199254740993, "big": 1e400,"same":1,"same":2}';
+const METADATA = '{"id":9007199254740993, "big": 1e400,"same":1,"same":2}';
 export const LINES = [
   ...[1, 2, 3, 4, 5].map((n) => `{"data_url":"${url(n)}", "metadata": ${METADATA}}`),
   '',
@@ -104,6 +104,10 @@ export function evidenceOf({ manifest, results, failures, tasks, summary, more }
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     summary.parts.push({ name, rows: rows.length, bytes: bytes.length, sha256 });
   }
+  const feed = summary.parts.map(({ name, rows, bytes, sha256 }) =>
+    JSON.stringify({ name, rows, bytes, sha256 }),
+  );
+  files.set('_parts.jsonl', Buffer.from(feed.map((row) => `${row}\n`).join('')));
   for (const [name, text] of Object.entries(more)) files.set(name, Buffer.from(text));
   files.set('.asg-ingest.json', Buffer.from('{}'));
   files.set('summary.json', Buffer.from(JSON.stringify(summary)));

@@ -22,6 +22,7 @@ export const KINDS = {
   part_rows: "a part's rows are not as many as the summary says",
   part_bytes: "a part's bytes are not as many as the summary says",
   part_sha256: "a part's SHA-256 is not what the summary says",
+  parts_feed: '`_parts.jsonl` does not tell of the parts as the summary does',
   leftover_file: 'a file is left over',
   summary_missing: 'there is no summary, or it cannot be read',
   summary_state: "the summary is another run's, or its state is not an end",

@@ -55,7 +55,7 @@ test('a run of any length is shown in at most 64 columns of one width, none of w
 
 test('all that a hash holds is read back', () => {
   expect(
-    historyOf({ s0: '3', u0: '4', f2: '1', l2: '5', c19: '2', 'c-': '1', t0: '1', t3: '2' }),
+    historyOf({ s0: '3', u0: '4', f2: '1', l2: '5', c19: '2', 'c-': '1', t0: '1', t3: '2', g1: '4' }),
   ).toMatchObject({
     columns: [
       { from: 0, width: 1, submitted: 4, settled: 3, failed: 0, limited: 0 },
@@ -63,6 +63,7 @@ test('all that a hash holds is read back', () => {
     ],
     withoutConfidence: 1,
     settleTimes: [1, 0, 0, 2],
+    gatewayTimes: [0, 4],
   });
   expect(historyOf({ c19: '2' }).confidences[19]).toBe(2);
   const kept = { line: 3, source: null, stage: 'submit', message: 'no' };

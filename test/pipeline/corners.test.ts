@@ -7,6 +7,7 @@ import { runs } from '../../src/cli/commands/runs.js';
 import { openSink, type Sink } from '../../src/results/sink.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { readRun } from '../../src/runs/read-status.js';
+import { startRedisProxy } from '../campaign/parts/redis-proxy.js';
 import { callMain } from '../cli-frame/harness.js';
 import { startBreakingProxy } from '../setup/breaking-proxy.js';
 import { startRedisServer } from '../setup/redis-server.js';
@@ -252,3 +253,71 @@ test.each(['..', '.', ''])(
       expect([stage, error.message]).toEqual(['submit', expect.stringContaining('task_id')]);
   },
 );
+
+describe('a Redis that refuses, behind a proxy', { timeout: 120_000 }, () => {
+  /** A run through a proxy that can answer in Redis' stead. */
+  async function proxied(lines: number) {
+    const dir = await tempDir();
+    const { port, redis, server } = await startRedisServer(dir);
+    const proxy = await startRedisProxy(port);
+    onTestFinished(async () => {
+      await proxy.close();
+      redis.disconnect();
+      server.kill('SIGKILL');
+    });
+    const gateway = await sandbox({ settle: { minMs: 50, maxMs: 200 } });
+    const manifest = await writeManifest(dir, numbered(lines));
+    const args = ['run', manifest, '--out', 'out', '--gateway-url', gateway.url, '--json', ...TASK];
+    const env = { REDIS_URL: `redis://127.0.0.1:${proxy.port}` };
+    const whole = async ({ status, stdout, stderr }: Awaited<ReturnType<typeof startCli>['exit']>) => {
+      expect(status, stderr).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({ state: 'completed', lines, settled: lines, failed: 0 });
+      const { results } = await readOut(path.join(dir, 'out'));
+      expect(new Set(results.map((row) => row.line)).size).toBe(lines);
+      expect((await boughtTasks(gateway.url)).length).toBe(lines);
+    };
+    return { proxy, gateway, start: () => startCli(args, { cwd: dir, env }), whole };
+  }
+  const OOM = { error: "OOM command not allowed when used memory > 'maxmemory'." };
+
+  test.each([
+    ['OOM', OOM.error],
+    // The client gives up its connection then. The other refusals are the campaign's.
+    ['READONLY', "READONLY You can't write against a read only replica."],
+  ])('%s at its start, time and again: `run` waits, and goes on', async (_name, error) => {
+    const { proxy, start, whole } = await proxied(20);
+    // Each command is refused the first two times that it comes.
+    const seen = new Map<string, number>();
+    proxy.fault = (command) => {
+      const times = (seen.get(command) ?? 0) + 1;
+      seen.set(command, times);
+      return times <= 2 ? { error } : 'pass';
+    };
+    await whole(await start().exit);
+  });
+
+  test('for a while at its end, when all lines have ended: it is summed up all the same', async () => {
+    const { proxy, gateway, start, whole } = await proxied(40);
+    const running = start();
+    await until(() => gateway.stats().tasks === 40, 'all bought', 60_000);
+    let refused = 0;
+    proxy.fault = () => {
+      refused += 1;
+      return refused <= 60 ? OOM : 'pass';
+    };
+    await whole(await running.exit);
+    expect(refused).toBeGreaterThan(60);
+  });
+
+  test('answers that are lost after the command was done: all that is sent again counts once', async () => {
+    const { proxy, start, whole } = await proxied(300);
+    let scripts = 0;
+    proxy.fault = (command) => {
+      if (command !== 'EVALSHA') return 'pass';
+      scripts += 1;
+      return scripts % 40 === 0 ? 'lose' : 'pass';
+    };
+    await whole(await start().exit);
+    expect(scripts).toBeGreaterThan(40);
+  });
+});

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { flushOnce } from '../../src/results/flush.js';
+import { flushAll, flushOnce } from '../../src/results/flush.js';
 import { openSink, type Sink } from '../../src/results/sink.js';
 import { runKeys } from '../../src/runs/keys.js';
 import type { RunRecord } from '../../src/runs/record.js';
@@ -92,4 +92,82 @@ test('a zombie flusher that wakes after its plan was committed does no harm', as
   await flushOnce({ redis, prefix, sink }, record);
   const { results } = await readOut(path.join(dir, 'out'));
   expect(results.map(({ line }) => line)).toEqual([1, 2, 3, 4, 5]);
+});
+
+/** A plan that was published for entries which have left the stream since. */
+const PLAN_OF_GONE_ENTRIES = JSON.stringify({
+  ...{ first: '1-0', last: '1-5', count: 6, bytes: 60, results: 6, failures: 0 },
+  ...{ resultsPart: 7, failuresPart: 1, compress: false },
+});
+
+test('a plan whose entries are gone is dropped, and what waits is written', async () => {
+  const { dir, redis, prefix, record, keys, sink } = await settledRun(3);
+  await redis.set(keys.plan, PLAN_OF_GONE_ENTRIES);
+  await flushAll({ redis, prefix, sink }, record);
+  const { results, names } = await readOut(path.join(dir, 'out'));
+  expect(results.map(({ line }) => line)).toEqual([1, 2, 3]);
+  expect(names).toContain('results-f-00001.jsonl');
+  expect(names).not.toContain('results-f-00007.jsonl');
+});
+
+test('no plan is published for entries that another flusher has written meanwhile', async () => {
+  const { redis, prefix, record, keys, sink } = await settledRun(3);
+  const { lrange } = redis;
+  let [overtaken, begun] = [false, 0];
+  const late: Sink = {
+    ...sink,
+    writePart(...args) {
+      begun += 1;
+      return sink.writePart(...args);
+    },
+  };
+  // What a flusher reads last, before it publishes what it has read.
+  redis.lrange = (async (...args: Parameters<typeof lrange>) => {
+    if (args[0] === keys.parts && !overtaken) {
+      overtaken = true;
+      await flushOnce({ redis, prefix, sink }, record);
+    }
+    return lrange.apply(redis, args);
+  }) as typeof lrange;
+  expect(await flushOnce({ redis, prefix, sink: late }, record)).toEqual([]);
+  expect([overtaken, begun]).toEqual([true, 0]);
+  expect(await redis.exists(keys.plan)).toBe(0);
+});
+
+test('flushAll goes on when another flusher has written what it was at, until nothing waits', async () => {
+  const { dir, redis, prefix, record, keys, sink, settle } = await settledRun(4);
+  let overtaken = false;
+  const slow: Sink = {
+    ...sink,
+    async writePart(name, bytes, stands) {
+      if (!overtaken) {
+        overtaken = true;
+        await flushOnce({ redis, prefix, sink }, record);
+        await settle(5);
+      }
+      await sink.writePart(name, bytes, stands);
+    },
+  };
+  await flushAll({ redis, prefix, sink: slow }, record);
+  expect(await redis.xlen(keys.results)).toBe(0);
+  const { results } = await readOut(path.join(dir, 'out'));
+  expect(results.map(({ line }) => line)).toEqual([1, 2, 3, 4, 5]);
+});
+
+test('a slow flusher does not write over a part of that name that was made after a failover', async () => {
+  const { dir, redis, prefix, record, keys, sink, settle } = await settledRun(3);
+  const slow: Sink = {
+    ...sink,
+    // All its bytes are there; then it sleeps, and the plan is lost with the Redis that had it.
+    writePart: (name, bytes, stands) =>
+      sink.writePart(name, bytes, async () => {
+        await redis.del(keys.plan);
+        await settle(4);
+        await flushOnce({ redis, prefix, sink }, record);
+        await stands?.();
+      }),
+  };
+  expect(await flushOnce({ redis, prefix, sink: slow }, record)).toEqual([]);
+  const { results } = await readOut(path.join(dir, 'out'));
+  expect(results.map(({ line }) => line)).toEqual([1, 2, 3, 4]);
 });

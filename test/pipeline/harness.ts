@@ -20,9 +20,9 @@ import { type SandboxOptions, startSandbox } from '../../src/sandbox/index.js';
 import { testRedis, uniquePrefix } from '../setup/redis-target.js';
 
 export const API_KEY = 'sk_sandbox_test';
-export const TASK = { question: 'Which animal?', options: 'cat,dog,bird' };
+const TASK = { question: 'Which animal?', options: 'cat,dog,bird' };
 /** Settles at once, polls soon: a run of a few hundred lines takes a second or two. */
-export const FAST = { settle: { minMs: 0, maxMs: 50 } } as const;
+const FAST = { settle: { minMs: 0, maxMs: 50 } } as const;
 const FAST_POLLS = { pollDelay: '50ms', pollMaxDelay: '200ms' };
 
 export async function tempDir(): Promise<string> {

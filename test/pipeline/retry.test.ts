@@ -12,6 +12,7 @@ import { openProducer } from '../../src/run.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { createRun, type RunRecord } from '../../src/runs/record.js';
 import { retryFailures } from '../../src/runs/retry.js';
+import { transition } from '../../src/runs/transition.js';
 import { endLine } from './endings.js';
 import { numbered, pipelineTo, readOut, runPolicyOf, tempDir, writeManifest } from './harness.js';
 
@@ -163,6 +164,27 @@ describe('retry', () => {
     expect(await retryFailures(run.producer, run.record, watched)).toBe(4);
     expect(looks).toEqual([false, false]);
     expect(await run.sink.readSummary()).toBe(null);
+  });
+
+  test('that somebody cancels on its way stays cancelled', async () => {
+    const run = await failedRun();
+    while ((await flushOnce(run.flusher, run.record)).length > 0);
+    // Two parts of failures: the cancel comes between them.
+    await run.fail(6);
+    await run.redis.hset(run.keys.counts, 'lines', 6);
+    expect(await run.end()).toBe(true);
+    const { redis, keys, sink } = run;
+    let parts = 0;
+    const cancelling: Sink = {
+      ...sink,
+      async setAside(name) {
+        await sink.setAside(name);
+        parts += 1;
+        if (parts === 1) expect(await transition(redis, keys, 'cancelled')).toBe('cancelled');
+      },
+    };
+    expect(await retryFailures(run.producer, run.record, cancelling)).toBe(5);
+    expect([parts, await redis.hget(keys.record, 'state')]).toEqual([2, 'cancelled']);
   });
 
   test('says so where the results are not to be seen', async () => {

@@ -7,11 +7,20 @@ import type { RunPolicy } from '../../src/runs/record.js';
 import { draw, learned, type WorkloadName } from '../polling/distributions.js';
 import { simulateRun } from '../polling/simulated-run.js';
 
-const NOTHING: Outlook = { price: null, callsPerSecond: null, pollsPerLabel: null, inFlightSeconds: null };
+const NOTHING: Outlook = {
+  price: null,
+  callsPerSecond: null,
+  pollsPerLabel: null,
+  settle: null,
+  maxInFlight: 100_000,
+  quota: null,
+};
 const soFar = (changes: Partial<SoFar> = {}): SoFar => ({
   lines: exactly(1_000),
+  read: 1_000,
   settled: 0,
   failed: 0,
+  rejected: 0,
   inFlight: 0,
   costSats: 0,
   calls: 0,

@@ -125,3 +125,18 @@ test('a task that a delivery will tell of is polled rarely, and not before tasks
   expect(polls.safetyMs(0)).toBeGreaterThan(350_000);
   expect(polls.safetyMs(0)).toBeLessThan(600_000);
 });
+
+test("a task from before Redis' clock was set back is polled as a new one would be, not 5 minutes later", async () => {
+  const { reading, open } = await run();
+  const polls = open();
+  expect(polls.nextMs(-300_000)).toBe(polls.nextMs(0));
+  expect(polls.safetyMs(-300_000)).toBe(polls.safetyMs(0));
+  found(polls, draw(LOGNORMAL, 1_000));
+  await polls.look(reading({}));
+  expect(polls.nextMs(-300_000)).toBe(polls.nextMs(0));
+  expect(polls.nextMs(-300_000)).toBeLessThanOrEqual(120_000);
+  // One that wakes is as old as it was to be: it is polled, and does not sleep until the clock is back.
+  expect(polls.tooSoonMs(0)).not.toBeNull();
+  expect(polls.tooSoonMs(-300_000)).toBeNull();
+  expect(polls.pending({ seen: 0 }, -300_000)).toBe(false);
+});

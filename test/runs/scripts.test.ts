@@ -1,9 +1,12 @@
 import { readdirSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { RedisClient } from '../../src/redis/connection.js';
 import { defineScript, type ScriptArgument } from '../../src/redis/scripts.js';
+import { costDayField } from '../../src/runs/envelope.js';
 import { type RunKeys, runKeys } from '../../src/runs/keys.js';
+import { takeLease } from '../../src/runs/lease.js';
 import { admit } from '../../src/runs/scripts.js';
+import { reopen } from '../../src/runs/transition.js';
 import { pipelineTo } from '../pipeline/harness.js';
 
 const DIRECTORY = new URL('../../src/runs/scripts/', import.meta.url);
@@ -68,7 +71,7 @@ const ending = (bit: number, kind: string, name: string, cost: number, history: 
   ...[bit, kind, name, cost, `{"line":${bit + 1}}`, history, example],
 ];
 const ENDS = [
-  3,
+  ...[3, 4, 3],
   ...ending(0, 'settled', 'cat', 7, 's3 c18'),
   ...ending(1, 'settled', 'cat', 5, 's3 c9'),
   ...ending(2, 'failed', 'rejected', 0, 'f3', '{"line":3}'),
@@ -83,6 +86,13 @@ const CASES: Record<string, Case> = {
     effect: { seen: { sender: '1' }, calls: { 'submit:202': '8', polls: '2' }, history: { u0: '3' } },
     answers: [1, 0],
   },
+  'note-held': {
+    before: (redis, keys) => redis.hset(keys.calls, { held_from: 100, held_to: 400 }),
+    keys: (keys) => [keys.calls],
+    args: [900],
+    effect: { calls: { held_from: '100', held_to: '900' } },
+    answers: [1],
+  },
   // A second call finds the lines admitted, by whom it cannot know: it says so, and notes that they are contested, so
   // that neither caller takes the admission back. Nothing is counted twice.
   admit: {
@@ -94,9 +104,13 @@ const CASES: Record<string, Case> = {
     },
     keys: (keys) => [
       ...[keys.record, keys.ended(0), keys.admitted(0), keys.contested(0), keys.counts, keys.givenBack(0)],
+      ...[keys.shared(0), keys.failures],
     ],
-    args: [0, 1, 2, 3],
-    effect: { 'admitted:0': bits(1, 2), 'given-back:0': '00', counts: { bought: '3', in_flight: '2' } },
+    args: [5, 0, 1, 2, 3],
+    effect: {
+      ...{ 'admitted:0': bits(1, 2), 'given-back:0': '00', 'shared:0': '00' },
+      counts: { bought: '3', in_flight: '2', labelers: '5' },
+    },
     answers: [
       ['running', 'effb'],
       ['running', 'eaab'],
@@ -104,7 +118,8 @@ const CASES: Record<string, Case> = {
     again: { 'contested:0': bits(1, 2) },
   },
   'all-told': {
-    before: (redis, keys) => redis.hset(keys.consumers, { there: '1:9999999999999:0', gone: '0:1:0' }),
+    before: (redis, keys) =>
+      redis.hset(keys.consumers, { there: `1:${Date.now()}:0`, gone: '0:1:0', future: '0:9999999999999:0' }),
     keys: (keys) => [keys.consumers],
     args: [4_000],
     effect: { consumers: { there: '1:now:0' } },
@@ -138,6 +153,16 @@ const CASES: Record<string, Case> = {
     args: ['k1', '0:2:a', 'k2', '0:3:b', 'k2', '0:4:c'],
     effect: { 'keys:2': { k2: '0:3:b' } },
     answers: [['0:1:a', '', '0:3:b']],
+  },
+  'clear-ended': {
+    async before(redis, keys) {
+      await redis.set(keys.lease, 'token');
+      await setBits(redis, keys.ended(0), 0, 1, 2);
+    },
+    keys: (keys) => [keys.lease, keys.ended(0)],
+    args: ['token', 1, 2, 3],
+    effect: { 'ended:0': bits(0) },
+    answers: [2, 0],
   },
   'commit-plan': {
     async before(redis, keys) {
@@ -176,17 +201,20 @@ const CASES: Record<string, Case> = {
   'end-lines': {
     async before(redis, keys) {
       await setBits(redis, keys.admitted(0), 0, 1, 2, 3, 4);
-      await redis.hset(keys.counts, { in_flight: 5, bought: 5 });
+      await setBits(redis, keys.shared(0), 1);
+      await redis.hset(keys.counts, { in_flight: 5, bought: 5, shared: 1 });
     },
     keys: (keys) => [
       ...[keys.ended(0), keys.admitted(0), keys.contested(0), keys.counts, keys.results, keys.failures],
-      ...[keys.labels, keys.history, keys.examples],
+      ...[keys.labels, keys.history, keys.examples, keys.shared(0)],
     ],
     args: ENDS,
     effect: {
       'ended:0': bits(0, 1, 2, 3),
       'admitted:0': bits(4),
+      'shared:0': '00',
       counts: {
+        ...{ shared: '0', labeler_sats: '4', labelers: '3', [costDayField(Date.now())]: '12' },
         ...{ in_flight: '1', bought: '4', settled: '2', failed: '2', cost_sats: '12' },
         ...{ unflushed_rows: '4', unflushed_bytes: '44' },
       },
@@ -229,9 +257,9 @@ const CASES: Record<string, Case> = {
       await redis.hset(keys.counts, 'bought', 5);
       await setBits(redis, keys.contested(0), 1);
     },
-    keys: (keys) => [keys.givenBack(0), keys.contested(0), keys.counts],
-    args: [0, 1, 2],
-    effect: { 'given-back:0': bits(0, 2), counts: { bought: '3' } },
+    keys: (keys) => [keys.givenBack(0), keys.contested(0), keys.counts, keys.shared(0)],
+    args: [1, 0, 1, 2],
+    effect: { 'given-back:0': bits(0, 2), 'shared:0': bits(0, 2), counts: { bought: '3', shared: '2' } },
     answers: [2, 0],
   },
   'hint-task': {
@@ -265,12 +293,44 @@ const CASES: Record<string, Case> = {
     effect: { seen: { sender: '1' }, 'settle-times': { a: '15', b: '2', sum: '1005' } },
     answers: [expect.arrayContaining(['a', '15', 'b', '2'])],
   },
+  'make-ready': {
+    async before(redis, keys) {
+      await redis.set(keys.lease, 'token');
+      await redis.hset(keys.record, 'state', 'running');
+    },
+    keys: (keys) => [keys.lease, keys.record, keys.counts],
+    args: ['token', 1],
+    effect: { run: { state: 'running', ready: '1' }, counts: { accepted: '1' } },
+    answers: [1],
+  },
+  'note-end': {
+    before: (redis, keys) => redis.hset(keys.record, 'state', 'running'),
+    keys: (keys) => [keys.record],
+    args: ['2026-01-01T00:00:00Z'],
+    effect: { run: { state: 'running', ended_at: '2026-01-01T00:00:00Z' } },
+    answers: ['2026-01-01T00:00:00Z'],
+  },
   'publish-plan': {
     before: (redis, keys) => entry(redis, keys, ENTRY, '{}'),
     keys: (keys) => [keys.plan, keys.results],
     args: ['the plan', ENTRY],
     effect: { plan: Buffer.from('the plan').toString('hex') },
     answers: ['the plan'],
+  },
+  'rebuild-part': {
+    async before(redis, keys) {
+      await redis.set(keys.lease, 'token');
+      await redis.hset(keys.counts, 'settled', 3);
+      await redis.rpush(keys.parts, '{"name":"p1"}');
+    },
+    keys: (keys) => [keys.lease, keys.parts, keys.counts, keys.examples],
+    args: ['token', '{"name":"p2"}', 2, 3, 'settled', 4, 3, 'bought', 5, 4, '1:rejected', '{"line":1}'],
+    effect: {
+      parts: ['{"name":"p1"}', '{"name":"p2"}'],
+      counts: { settled: '7', bought: '5' },
+      examples: { '1:rejected': '{"line":1}' },
+    },
+    answers: [1],
   },
   // One settled row more than is counted, none in flight but line 4 of the second source, and lines miscounted.
   recount: {
@@ -297,7 +357,7 @@ const CASES: Record<string, Case> = {
         ...{ unflushed_rows: '1', bought: '4' },
       },
     },
-    answers: [1],
+    answers: [4],
   },
   release: {
     before: (redis, keys) => redis.set(keys.lease, 'token'),
@@ -333,9 +393,29 @@ const CASES: Record<string, Case> = {
       await redis.hset(keys.record, running({ budget: 3 }));
       await redis.hset(keys.counts, 'bought', 2);
     },
-    keys: (keys) => [keys.record, keys.boughtAgain(0), keys.counts],
+    keys: (keys) => [keys.record, keys.boughtAgain(0), keys.counts, keys.failures],
     args: [4],
-    effect: { 'bought-again:0': bits(4), counts: { bought: '3' } },
+    effect: { 'bought-again:0': bits(4), counts: { bought: '3', bought_again: '1' } },
+    answers: ['f'],
+  },
+  'set-policy': {
+    before: (redis, keys) => redis.hset(keys.record, { state: 'running', policy: '{"spend":1}' }),
+    keys: (keys) => [keys.record, keys.changes],
+    args: ['{"spend":1}', '{"spend":2}', '{"spend":{}}', 'this call', '{"what":"spend"}'],
+    effect: {
+      run: { state: 'running', policy: '{"spend":2}', tuned: '{"spend":{}}', policy_set_by: 'this call' },
+      changes: ['{"what":"spend"}'],
+    },
+    answers: [1],
+  },
+  'set-bits': {
+    async before(redis, keys) {
+      await redis.set(keys.lease, 'token');
+      await setBits(redis, keys.ended(0), 0);
+    },
+    keys: (keys) => [keys.lease, keys.ended(0)],
+    args: ['token', 1, Buffer.from([0x80])],
+    effect: { 'ended:0': bits(0, 8) },
     answers: [1],
   },
   transition: {
@@ -384,11 +464,11 @@ const CASES: Record<string, Case> = {
   'unreserve-again': {
     async before(redis, keys) {
       await setBits(redis, keys.boughtAgain(0), 4);
-      await redis.hset(keys.counts, 'bought', 3);
+      await redis.hset(keys.counts, { bought: 3, bought_again: 1 });
     },
     keys: (keys) => [keys.boughtAgain(0), keys.counts],
     args: [4],
-    effect: { 'bought-again:0': '00', counts: { bought: '2' } },
+    effect: { 'bought-again:0': '00', counts: { bought: '2', bought_again: '0' } },
     answers: [1],
   },
   update: {
@@ -406,7 +486,7 @@ async function open() {
 }
 
 /** Files that other scripts take in, and no client sends. */
-const PARTS = ['once'];
+const PARTS = ['once', 'day', 'labels-left'];
 
 test('every script of a run has its case here', () => {
   const files = readdirSync(DIRECTORY).map((name) => name.replace(/\.lua$/, ''));
@@ -477,4 +557,54 @@ test('an admission that was answered twice stays: nobody knows which of the two 
   const unadmit = defineScript(new URL('unadmit.lua', DIRECTORY));
   expect(await unadmit.run(redis, [keys.admitted(0), keys.contested(0), keys.counts], [0, 1])).toBe(1);
   expect(await redis.hmget(keys.counts, 'in_flight', 'bought')).toEqual(['1', '1']);
+});
+
+describe('a lease that has gone to another process is a fence', () => {
+  const FENCED = [
+    ...['checkpoint', 'clear-ended', 'forget-progress', 'make-ready', 'rebuild-part', 'recount', 'set-bits'],
+  ];
+  test.each(FENCED)('%s changes nothing', async (name) => {
+    const { before, keys: keysOf, args } = CASES[name] ?? expect.fail(name);
+    const { redis, keys } = await open();
+    await before(redis, keys);
+    await redis.set(keys.lease, 'another');
+    const untouched = await dump(redis, keys);
+    await defineScript(new URL(`${name}.lua`, DIRECTORY)).run(redis, keysOf(keys), args);
+    expect(await dump(redis, keys)).toEqual(untouched);
+  });
+
+  test('also when Redis has lost all it knew: no holding has the token of one before', async () => {
+    const { redis, keys } = await open();
+    const tokens = new Set<string>();
+    for (let n = 0; n < 3; n += 1) {
+      const lease = await takeLease(redis, keys);
+      tokens.add(lease?.token ?? '');
+      // Lost with Redis, and not released: the holder sleeps.
+      await redis.del(keys.lease);
+      onTestFinished(() => lease?.release());
+    }
+    expect(tokens.size).toBe(3);
+    for (const token of tokens) expect(token).toMatch(/^[0-9a-f]{24}$/);
+  });
+});
+
+test.each(['running', 'paused', 'blocked'])('a run that is %s is not opened: that stands', async (state) => {
+  const { redis, keys } = await open();
+  await redis.hset(keys.record, { ...running(), state, reason: 'said' });
+  await redis.hset(keys.cursor, { line: 10 });
+  const untouched = await dump(redis, keys);
+  expect(await reopen(redis, keys)).toBe(false);
+  expect(await dump(redis, keys)).toEqual(untouched);
+});
+
+test('costs that no number holds do not end the script half done', async () => {
+  const { redis, keys } = await open();
+  const most = '9223372036854775807';
+  await redis.hset(keys.counts, 'cost_sats', most);
+  const endLinesScript = defineScript(new URL('end-lines.lua', DIRECTORY));
+  const { keys: keysOf } = CASES['end-lines'] ?? expect.fail();
+  const args = [3, 975, 3, ...ending(0, 'settled', 'cat', 2_100_000_000_000_000, 's3')];
+  for (const answer of ['1', '0']) expect(await endLinesScript.run(redis, keysOf(keys), args)).toBe(answer);
+  expect(await redis.hmget(keys.counts, 'settled', 'cost_sats')).toEqual(['1', most]);
+  expect(await redis.hgetall(keys.history)).toEqual({ s3: '1' });
 });

@@ -21,7 +21,7 @@ const ends: Expected = { exit: 3, state: 'completed', calls: true };
 const again = (state: State): Expected => ({ exit: 3, state, calls: false });
 const waits = (state: State): Expected => ({ exit: 'waits', state, calls: false });
 
-export const TABLE: Record<Action, Record<State, Expected>> = {
+const TABLE: Record<Action, Record<State, Expected>> = {
   pause: {
     running: done('paused'),
     paused: done('paused'),

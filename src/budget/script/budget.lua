@@ -14,6 +14,7 @@
 --- @include "search.lua"
 
 local opened, reason, news = 0, 'rate_limited', false
+--- @include "quotas.lua"
 if limit ~= S.cap then
   S.cap = limit
   S.mode = 'free'
@@ -33,10 +34,12 @@ local paused = max(0, S.pausedUntil - now)
 if news then
   redis.call('PUBLISH', KEYS[1] .. ':news', cjson.encode({ epoch = S.valid, pausedFor = paused }))
 end
-local allowed, paced = limit, rate() ~= nil
+local allowed, paced = limit, rate() ~= nil or #inForce > 0 -- what is stocked up counts as used
+local _, full = quotaLeft()
+local quota = full and { perMs = full.ms, calls = full.limit, wait = freeIn(full) } or nil
 if S.mode ~= 'free' then allowed, source = rate(), 'search' end
 return cjson.encode({
   now = now, epoch = S.epoch, valid = S.valid, slots = slots, canary = canary, paced = paced, late = late,
   rate = allowed, source = source, policy = S.policy, pausedFor = paused, opened = opened,
-  mode = S.mode, reason = reason, circuit = S.circuit, heldMs = S.heldMs,
+  mode = S.mode, reason = reason, circuit = S.circuit, heldMs = S.heldMs, quota = quota,
 })

@@ -72,8 +72,12 @@ if ask.want and #ask.want > 0 then
   local r = rate()
   for i, want in ipairs(ask.want) do
     local flow = flows[i]
+    local left, full = quotaLeft()
+    local n = min(want.n, left)
     if now < S.pausedUntil then
       slots[i] = none(S.pausedUntil - now)
+    elseif full then
+      slots[i] = none(freeIn(full))
     elseif S.canary == 'out' and now < S.canaryUntil and not (repeated and S.canaryHolder == ask.from) then
       slots[i] = none(min(S.canaryUntil - now, 250))
     elseif S.canary ~= 'none' then
@@ -81,10 +85,11 @@ if ask.want and #ask.want > 0 then
       S.canaryHolder = ask.from or ''
       slots[i] = { n = 1, at = now, step = 0, wait = want.n > 1 and 250 or 0 }
     elseif not r then
-      slots[i] = freeSlots(want.n)
+      slots[i] = freeSlots(n)
     else
-      slots[i] = pacedSlots(flow, want.n, r)
+      slots[i] = pacedSlots(flow, n, r)
     end
+    takeQuota(slots[i].n)
     S.grants = S.grants + slots[i].n
     flow.wantUntil = slots[i].n < want.n and now + slots[i].wait + 20 or 0
   end

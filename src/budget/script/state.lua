@@ -16,7 +16,7 @@ S.now = now
 local fresh = {
   epoch = 1, valid = 1, tat = 0, flows = {}, heard = {},
   -- what limits are known
-  command = 0, flag = 0, flagUntil = 0, policy = 0, cap = 0, joinedAt = 0, guard = 0, guardedAt = now,
+  command = 0, flag = 0, flagUntil = 0, policy = 0, cap = 0, quotas = {}, joinedAt = 0, guard = 0, guardedAt = now,
   -- pauses and the circuit
   pausedUntil = 0, pausedAt = 0, pause = 0, canary = 'none', canaryUntil = 0, canaryHolder = '',
   circuit = false, failed = 0, failedSince = 0, heldMs = 0, heldTo = now,
@@ -39,7 +39,7 @@ if ask.from then
   end
   S.heard[ask.from] = { seq = repeated and before.seq or ask.seq, at = now, opened = repeated and before.opened or nil }
   if repeated then
-    ask.ok, ask.good, ask.failed, ask.throttled, ask.canary, ask.exhausted, ask.command = nil, nil, nil, nil, nil, nil, nil
+    ask.ok, ask.good, ask.failed, ask.throttled, ask.canary, ask.exhausted, ask.command, ask.unused = nil, nil, nil, nil, nil, nil, nil, nil
   end
 end
 

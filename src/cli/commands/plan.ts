@@ -14,7 +14,7 @@ export const plan: CommandDefinition = {
   name: 'plan',
   describe: 'check every line of a manifest and forecast its run: cost, calls, time; nothing is sent',
   args: [{ name: 'manifest', describe: 'as for `run`', required: true }],
-  options: [...pipelineOptions, ...taskOptionNames, ...manifestOptions, 'price', 'sample', 'json', 'quiet'],
+  options: [...pipelineOptions, ...taskOptionNames, ...manifestOptions, 'sample', 'json', 'quiet'],
   examples: [
     'asg-ingest plan items.jsonl --question "Which animal?" --options cat,dog,bird',
     'asg-ingest plan s3://bucket/items/ --label-spec spec.json --sample 1% --json',

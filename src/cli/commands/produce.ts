@@ -1,7 +1,10 @@
+import { endCancelled } from '../../consumers/cancel.js';
 import { serveHttp } from '../../http/serve.js';
 import { removeSpools } from '../../manifest/index.js';
 import { keepProducing } from '../../producers/keep-producing.js';
+import { openQueues } from '../../queues/queues.js';
 import { openProducer, prepare } from '../../run.js';
+import { runKeys } from '../../runs/keys.js';
 import { readRun } from '../../runs/read-status.js';
 import { manifestOptions, pipelineOptions, taskOptionNames } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
@@ -35,7 +38,13 @@ export const produce: CommandDefinition = {
         await removeSpools(manifest.sources);
         interrupt.end();
       }
-      const reading = await readRun(pipeline.redis, pipeline.prefix, record.id);
+      const { redis, prefix } = pipeline;
+      const reading = await readRun(redis, prefix, record.id);
+      // What was read while the run was cancelled is queued; perhaps nobody consumes it.
+      if (reading?.record.state === 'cancelled' && !reading.summedUp) {
+        const queues = openQueues(runKeys(prefix, record.id), pipeline.connection, () => undefined);
+        await endCancelled(pipeline, prefix, record, queues, log).finally(() => queues.close());
+      }
       const produced = reading?.status.produced === true;
       const lines = reading?.status.lines ?? 0;
       const result = { run_id: record.id, lines, produced };

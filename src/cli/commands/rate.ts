@@ -1,5 +1,5 @@
 import { createBudget } from '../../budget/index.js';
-import type { Settings } from '../../config/index.js';
+import { parseRateWindows, type RateWindow, type Settings, splitWindows } from '../../config/index.js';
 import { usageError } from '../../errors.js';
 import type { Store } from '../../open-pipeline.js';
 import { budgetKey } from '../../runs/keys.js';
@@ -10,8 +10,9 @@ import { withStore } from '../session.js';
 
 export const rate: CommandDefinition = {
   name: 'rate',
-  describe: "show the key's limit, or set it for the whole fleet: a number of calls per second, or auto",
-  args: [{ name: 'n|auto', describe: 'calls per second', required: false }],
+  describe:
+    "show the key's limit, or set it for the whole fleet: calls per second, windows like 10/s,20000/d, or auto",
+  args: [{ name: 'n|auto', describe: 'calls per second, or windows', required: false }],
   options: [...storeOptions, 'gatewayUrl', 'sandbox', 'json'],
   run: ({ settings, args, log, io }) =>
     withStore(settings, log, async (store) => {
@@ -19,7 +20,10 @@ export const rate: CommandDefinition = {
       const key = await budgetKeyOf(store, settings);
       const budget = createBudget({ redis: store.redis, key, log });
       try {
-        if (wanted !== undefined) await budget.setRate(parseRate(wanted));
+        if (wanted !== undefined) {
+          const { pace, quotas } = splitWindows(windowsOf(wanted));
+          await budget.setRate(pace, quotas);
+        }
         const now = await budget.snapshot();
         if (settings.json) io.stdout.write(`${JSON.stringify(now)}\n`);
         else
@@ -33,11 +37,14 @@ export const rate: CommandDefinition = {
     }),
 };
 
-function parseRate(text: string): number | null {
-  if (text === 'auto') return null;
-  const rate = Number(text);
-  if (Number.isFinite(rate) && rate > 0) return rate;
-  throw usageError('rate', `${text} is neither a number of calls per second above 0 nor auto`);
+function windowsOf(text: string): readonly RateWindow[] {
+  if (text === 'auto') return [];
+  const windows = parseRateWindows(text);
+  if (windows !== undefined) return windows;
+  throw usageError(
+    'rate',
+    `${text} is neither a number of calls per second above 0, nor windows like 10/s,20000/d, nor auto`,
+  );
 }
 
 /** The key in the settings, else that of the latest run. */

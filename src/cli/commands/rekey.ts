@@ -29,7 +29,7 @@ export const rekey: CommandDefinition = {
   options: [...storeOptions, 'gatewayUrl', 'json'],
   examples: ['ASG_API_KEY=sk_live_new… asg-ingest rekey animals'],
   run: ({ settings, args, log, io }) =>
-    withPipeline({ ...settings, rate: null }, log, async (pipeline) => {
+    withPipeline({ ...settings, rate: null, rateQuotas: [] }, log, async (pipeline) => {
       const record = await findRun(pipeline, settings.prefix, args[0]);
       const old = oldKeyOf(settings);
       const interrupt = onInterrupt(() => undefined);

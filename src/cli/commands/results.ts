@@ -1,11 +1,26 @@
 import { once } from 'node:events';
+import { formatDuration, formatSize } from '../../config/units.js';
 import { usageError } from '../../errors.js';
 import { exportRows } from '../../results/export.js';
 import { orderedRows, resultRows } from '../../results/order.js';
 import { openSink } from '../../results/sink.js';
+import { type RunReading, readRun } from '../../runs/read-status.js';
 import { storeOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
 import { findRun, withStore } from '../session.js';
+
+/** Why there are fewer rows than lines; null when all that settled is there. */
+function whatIsMissing({ record, status, unflushed, summedUp }: RunReading): string | null {
+  const { id, policy, state } = record;
+  if (summedUp)
+    return status.settled === 0
+      ? `run ${id} is ${state}, and no line settled: \`asg-ingest status ${id}\``
+      : null;
+  const printed = Math.max(0, status.settled + status.failed - unflushed.rows);
+  const when = `a part is closed at ${formatSize(policy.partSizeBytes)}, after ${formatDuration(policy.partAgeMs)}, and at the end`;
+  const of = printed === 0 ? 'no part is closed yet' : 'what is in closed parts is printed';
+  return `run ${id} is ${state}, ${status.settled} of ${status.lines} lines settled: ${of} (${when}); \`asg-ingest status ${id}\` shows how it stands`;
+}
 
 export const results: CommandDefinition = {
   name: 'results',
@@ -24,6 +39,9 @@ export const results: CommandDefinition = {
       const ordered = settings.order === 'line' ? orderedRows(rows, record.manifest.sources) : rows;
       for await (const chunk of exportRows(ordered, settings.format))
         if (!io.stdout.write(chunk)) await once(io.stdout, 'drain');
+      const reading = await readRun(store.redis, settings.prefix, record.id);
+      const note = reading === null ? null : whatIsMissing(reading);
+      if (note !== null) io.stderr.write(`asg-ingest: ${note}\n`);
       return 0;
     }),
 };

@@ -1,5 +1,6 @@
 import { keepProducing } from '../../producers/keep-producing.js';
 import { reopenManifest } from '../../producers/reopen-manifest.js';
+import { throughWeather } from '../../redis/weather.js';
 import { openSink } from '../../results/sink.js';
 import { followRun, openProducer } from '../../run.js';
 import { loadRun } from '../../runs/record.js';
@@ -19,7 +20,8 @@ export const retry: CommandDefinition = {
       const record = await findRun(pipeline, pipeline.prefix, context.args[0]);
       const producer = openProducer(pipeline, record);
       try {
-        const lines = await retryFailures(producer, record, openSink(record.out, pipeline.objectStores));
+        const sink = openSink(record.out, pipeline.objectStores);
+        const lines = await throughWeather(() => retryFailures(producer, record, sink), watch);
         pipeline.log.info({ run: record.id, lines }, 'failures are queued again');
         const now = (await loadRun(pipeline.redis, pipeline.prefix, record.id)) ?? record;
         return await followRun(pipeline, { kind: 'go', record: now }, watch, (_record, signal) =>

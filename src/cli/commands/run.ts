@@ -1,12 +1,20 @@
+import type { PilotReport } from '../../pilot/report.js';
+import type { Pipeline } from '../../pipeline.js';
+import { isWeather } from '../../redis/weather.js';
 import type { followRun, RunOutcome, RunWatch } from '../../run.js';
+import { examplesOf } from '../../runs/history.js';
+import { runKeys } from '../../runs/keys.js';
+import type { RunSummary } from '../../runs/status.js';
 import { plain } from '../../terminal.js';
 import { openNotices } from '../notices.js';
 import { manifestOptions, pipelineOptions, taskOptionNames } from '../option-groups.js';
+import { formatPilot } from '../pilot-text.js';
 import type { CommandContext, CommandDefinition } from '../program.js';
 import { createProgress } from '../progress.js';
 import { servePorts } from '../serve-ports.js';
-import { onInterrupt, withPipeline } from '../session.js';
-import { formatSummary } from '../summary.js';
+import { endingOf, onInterrupt, withPipeline } from '../session.js';
+import { formatSummary, type SummaryExtra } from '../summary.js';
+import { tellCompany } from '../tell-company.js';
 
 export const run: CommandDefinition = {
   name: 'run',
@@ -18,27 +26,33 @@ export const run: CommandDefinition = {
       required: true,
     },
   ],
-  options: [...pipelineOptions, ...taskOptionNames, ...manifestOptions, 'json', 'quiet'],
+  options: [...pipelineOptions, ...taskOptionNames, ...manifestOptions, 'pilot', 'json', 'quiet'],
   examples: [
     'asg-ingest run examples/animals.jsonl --sandbox --question "Which animal?" --options cat,dog,bird',
     'ASG_API_KEY=sk_live_… asg-ingest run items.jsonl --label-spec spec.json --out results/',
+    'asg-ingest run items.jsonl --label-spec spec.json --pilot 300',
   ],
   run: (context) =>
     runAndReport(context, async (pipeline, watch) => {
+      const { settings, args, io } = context;
       const { runManifest } = await import('../../run.js');
-      return runManifest(pipeline, context.settings, context.args[0] ?? '', {
-        cwd: context.io.cwd,
-        ...watch,
-      });
+      const outcome = await runManifest(pipeline, settings, args[0] ?? '', { cwd: io.cwd, ...watch });
+      if (settings.pilot === null) return outcome;
+      const { reportPilot } = await import('../../pilot/report.js');
+      return { ...outcome, pilot: await reportPilot(pipeline, settings, outcome.summary) };
     }),
 };
 
-const INTERRUPTED = 'asg-ingest: interrupted; the same command again resumes where it stopped\n';
+/** The command for a shell; of standard input the run has to be named. */
+function interruptedText({ commandLine, args, flags }: CommandContext, run: string | undefined): string {
+  const named = args[0] === '-' && flags.runId === undefined && run !== undefined ? ` --run-id ${run}` : '';
+  return `asg-ingest: interrupted; the same command again resumes where it stopped:\n  ${commandLine}${named}\n`;
+}
 
 type Follow = (
   pipeline: Parameters<typeof followRun>[0],
   watch: RunWatch & { signal: AbortSignal },
-) => Promise<RunOutcome>;
+) => Promise<RunOutcome & { pilot?: PilotReport | null }>;
 
 /** Shows progress while a run is followed, prints its summary, and gives its exit status. */
 export async function runAndReport(context: CommandContext, follow: Follow): Promise<number> {
@@ -46,11 +60,15 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
   const started = Date.now();
   const mode = settings.quiet ? 'quiet' : settings.json ? 'json' : io.stderr.isTTY ? 'live' : 'lines';
   const progress = createProgress({ mode, stderr: io.stderr });
-  const interrupt = onInterrupt((text) => progress.note(text));
+  let followed: string[] = [];
+  const tellInterrupted = () => void io.stderr.write(interruptedText(context, followed[0]));
+  const ending = endingOf(tellInterrupted);
+  const interrupt = onInterrupt((text) => progress.note(text), ending);
+  const company = tellCompany((text) => progress.note(text));
   try {
     return await withPipeline(settings, log, async (pipeline) => {
+      ending.opened(pipeline);
       const closePorts = await servePorts(pipeline, context, interrupt.signal);
-      let followed: string[] = [];
       const notices = await openNotices(pipeline, settings, async () => followed);
       try {
         const outcome = await follow(pipeline, {
@@ -59,10 +77,18 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
             followed = [record.id];
             progress.note(`run ${record.id} → ${record.out}`);
           },
-          onStatus: (status) => progress.update(status),
+          onStatus(status) {
+            progress.update(status);
+            company(status.processes);
+          },
         });
         progress.stop();
-        return report(context, outcome, Date.now() - started, interrupt.status());
+        const elapsedMs = Date.now() - started;
+        report(context, outcome, { elapsedMs, examples: await readExamples(pipeline, outcome.summary) });
+        if (outcome.summary.ended_at !== null) return exitStatusOfRun(outcome);
+        const status = interrupt.status();
+        if (status !== null) tellInterrupted();
+        return status ?? exitStatusOfRun(outcome);
       } finally {
         await notices?.close();
         await closePorts();
@@ -70,9 +96,10 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
     });
   } catch (error) {
     const status = interrupt.status();
-    if (status === null || error !== interrupt.signal.reason) throw error;
+    // Redis may refuse just then: what was interrupted is not waited for.
+    if (status === null || (error !== interrupt.signal.reason && !isWeather(error))) throw error;
     progress.stop();
-    io.stderr.write(INTERRUPTED);
+    tellInterrupted();
     return status;
   } finally {
     progress.stop();
@@ -82,20 +109,23 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
 
 function report(
   { settings, io }: CommandContext,
-  outcome: RunOutcome,
-  elapsedMs: number,
-  interrupted: number | null,
-): number {
-  const { summary, out, blocked } = outcome;
+  { summary, out, blocked, pilot }: Awaited<ReturnType<Follow>>,
+  extra: Pick<SummaryExtra, 'elapsedMs' | 'examples'>,
+): void {
+  const color = io.stdout.isTTY === true;
   const text = settings.json
-    ? JSON.stringify(summary, null, 2)
-    : formatSummary(summary, { out, elapsedMs, color: io.stdout.isTTY === true });
+    ? JSON.stringify(pilot === undefined ? summary : { ...summary, pilot }, null, 2)
+    : formatSummary(summary, { out, color, ...extra });
   io.stdout.write(`${text}\n`);
+  if (pilot && !settings.json) io.stdout.write(`${formatPilot(pilot, { color })}\n`);
   if (blocked) io.stderr.write(`asg-ingest: blocked (${blocked.reason}): ${plain(blocked.message)}\n`);
-  if (summary.ended_at === null && interrupted !== null) {
-    io.stderr.write(INTERRUPTED);
-    return interrupted;
-  }
-  if (blocked) return 4;
-  return summary.failed > 0 ? 3 : 0;
+}
+
+const exitStatusOfRun = ({ summary, blocked }: RunOutcome): number =>
+  blocked ? 4 : summary.failed > 0 ? 3 : 0;
+
+/** The first failures of each code; none where Redis does not say: the summary stands without them. */
+async function readExamples({ redis, prefix }: Pipeline, { run_id, failed }: RunSummary) {
+  if (failed === 0) return {};
+  return examplesOf(await redis.hgetall(runKeys(prefix, run_id).examples).catch(() => ({})));
 }

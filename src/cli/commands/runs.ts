@@ -2,11 +2,12 @@ import { removeOrphanSpools, spoolDirOf } from '../../manifest/index.js';
 import type { Store } from '../../open-pipeline.js';
 import { openQueues } from '../../queues/queues.js';
 import { allKeys, manifestsKey, runKeys, runsIndexKey } from '../../runs/keys.js';
+import { takeLease } from '../../runs/lease.js';
 import { readRun } from '../../runs/read-status.js';
 import { listRuns, type RunHead } from '../../runs/record.js';
 import { storeOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
-import { withStore } from '../session.js';
+import { FIRST_RUN, NO_RUN, withStore } from '../session.js';
 import { formatTable } from '../table.js';
 
 export const runs: CommandDefinition = {
@@ -22,6 +23,7 @@ export const runs: CommandDefinition = {
         io.stderr.write(`${pruned.length} ended runs forgotten; their results stay where they are\n`);
       }
       const records = await listRuns(store.redis, prefix);
+      if (records.length === 0) io.stderr.write(`asg-ingest: ${NO_RUN}\n  → ${FIRST_RUN}\n`);
       const readings = await Promise.all(records.map(({ id }) => readRun(store.redis, prefix, id)));
       const statuses = readings.flatMap((reading) =>
         reading ? [{ ...reading.status, out: reading.record.out }] : [],
@@ -60,23 +62,33 @@ async function unlinkAll(redis: Store['redis'], names: Iterable<string>): Promis
 }
 
 /** Forgets what ended and is summed up. */
-async function prune({ redis, connection }: Store, prefix: string): Promise<RunHead[]> {
-  const ended = [];
-  for (const record of await listRuns(redis, prefix)) {
-    const reading = await readRun(redis, prefix, record.id);
-    if (reading?.summedUp) ended.push(record);
-  }
-  for (const record of ended) {
-    const keys = runKeys(prefix, record.id);
-    const queues = openQueues(keys, connection, () => undefined);
-    for (const queue of [queues.submit, queues.poll, queues.flush]) await queue.obliterate({ force: true });
-    await queues.close();
-    await unlinkAll(redis, allKeys(keys, record.manifest.count));
-    await redis.zrem(runsIndexKey(prefix), record.id);
-  }
+async function prune(store: Store, prefix: string): Promise<RunHead[]> {
+  const { redis } = store;
+  const ended: RunHead[] = [];
+  for (const record of await listRuns(redis, prefix))
+    if (await forget(store, prefix, record)) ended.push(record);
   const known = await redis.hgetall(manifestsKey(prefix));
   const gone = new Set(ended.map(({ id }) => id));
   for (const [identity, text] of Object.entries(known))
     if (gone.has((JSON.parse(text) as { run: string }).run)) await redis.hdel(manifestsKey(prefix), identity);
   return ended;
+}
+
+/** Forgets one run, unless it has not ended, or somebody opens it again just now: `retry` holds the tally as well. */
+async function forget({ redis, connection }: Store, prefix: string, record: RunHead): Promise<boolean> {
+  const keys = runKeys(prefix, record.id);
+  if (!(await readRun(redis, prefix, record.id))?.summedUp) return false;
+  const tally = await takeLease(redis, keys, keys.tally);
+  if (tally === null) return false;
+  try {
+    if (!(await readRun(redis, prefix, record.id))?.summedUp) return false;
+    const queues = openQueues(keys, connection, () => undefined);
+    for (const queue of [queues.submit, queues.poll, queues.flush]) await queue.obliterate({ force: true });
+    await queues.close();
+    await unlinkAll(redis, allKeys(keys, record.manifest.count));
+    await redis.zrem(runsIndexKey(prefix), record.id);
+    return true;
+  } finally {
+    await tally.release();
+  }
 }

@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readForecast, tellForecast } from '../../forecast/known.js';
 import type { Store } from '../../open-pipeline.js';
-import { allowedRate } from '../../runs/allowed-rate.js';
+import { readBudget } from '../../runs/allowed-rate.js';
+import { runKeys } from '../../runs/keys.js';
 import { readRun } from '../../runs/read-status.js';
 import type { RunRecord } from '../../runs/record.js';
 import type { RunStatus } from '../../runs/status.js';
+import { waitOf } from '../../runs/wait-of.js';
 import { storeOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
 import { findRun, withStore } from '../session.js';
@@ -31,5 +34,8 @@ export const status: CommandDefinition = {
 async function statusOf(store: Store, prefix: string, record: RunRecord): Promise<RunStatus> {
   const reading = await readRun(store.redis, prefix, record.id, { withParts: true });
   if (reading === null) throw new Error(`run ${record.id} is gone`);
-  return { ...reading.status, rate: await allowedRate(store.redis, prefix, record) };
+  const budget = await readBudget(store.redis, prefix, record);
+  Object.assign(reading.status, waitOf(reading, budget));
+  tellForecast(reading, await readForecast(store.redis, runKeys(prefix, record.id), reading, budget));
+  return { ...reading.status, rate: budget.rate };
 }

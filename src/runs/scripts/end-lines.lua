@@ -1,21 +1,26 @@
 -- Ends lines as results or failures. The only place where a line ends (invariant 1): its bit decides, and only the call
 -- that sets the bit adds the line's row to the results stream and counts it. A second call adds nothing.
 --
--- KEYS ended bits, admitted bits, contested bits, counts, results stream, failures, labels, history, examples
--- ARGV most examples of a failure code, then for each line:
+-- KEYS ended bits, admitted bits, contested bits, counts, results stream, failures, labels, history, examples, shared bits
+-- ARGV most examples of a failure code; the most sats that one labeler was paid for these lines, the most labelers that a
+--   task of them had; then for each line:
 --   bit; kind ('settled', 'failed', or 'unbought': failed, and certainly no task was accepted for it);
---   label or failure code; cost in sats; the row; fields of the history that count it, with spaces between;
+--   label or failure code; cost in sats, or '' when its result does not tell; the row; fields of the history that count it, with spaces between;
 --   the failure's example as JSON, or ''
 -- Returns one digit for each line: 1 when this call ended it.
 --
 -- SETBIT comes first: a Redis that is out of memory refuses it before anything is written.
-local mostExamples = tonumber(ARGV[1])
+--- @include "day.lua"
+local mostExamples, labelerSats, labelers = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+-- A sum that would overflow would end the script half done.
+local mostCost = 2 ^ 53
 local ended, out, bytes, left, unbought, cost = {}, 0, 0, 0, 0, 0
+local sharing, shared, unpriced = tonumber(redis.call('HGET', KEYS[4], 'shared') or 0) > 0, 0, 0
 local rows = {settled = {}, failed = {}}
 local labels, failures, history, examples = {}, {}, {}, {}
 local function count(tally, name) tally[name] = (tally[name] or 0) + 1 end
 
-for i = 2, #ARGV, 7 do
+for i = 4, #ARGV, 7 do
   local bit, kind, name = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   if redis.call('SETBIT', KEYS[1], bit, 1) == 1 then
     ended[#ended + 1] = '0'
@@ -26,13 +31,15 @@ for i = 2, #ARGV, 7 do
     if redis.call('GETBIT', KEYS[2], bit) == 1 then
       redis.call('SETBIT', KEYS[2], bit, 0)
       left = left + 1
+      local isShared = sharing and redis.call('SETBIT', KEYS[10], bit, 0) == 1
+      if isShared then shared = shared + 1 elseif kind == 'settled' and ARGV[i + 3] == '' then unpriced = unpriced + 1 end
       if kind == 'unbought' and redis.call('GETBIT', KEYS[3], bit) == 0 then unbought = unbought + 1 end
     end
     for field in string.gmatch(ARGV[i + 5], '%S+') do count(history, field) end
     if kind == 'settled' then
       table.insert(rows.settled, ARGV[i + 4])
       count(labels, name)
-      cost = cost + tonumber(ARGV[i + 3])
+      cost = cost + (tonumber(ARGV[i + 3]) or 0)
     else
       table.insert(rows.failed, ARGV[i + 4])
       count(failures, name)
@@ -44,6 +51,7 @@ for i = 2, #ARGV, 7 do
   end
 end
 if out == 0 then return table.concat(ended) end
+cost = math.min(cost, mostCost - tonumber(redis.call('HGET', KEYS[4], 'cost_sats') or 0))
 
 for kind, some in pairs(rows) do
   if #some > 0 then
@@ -54,6 +62,8 @@ end
 redis.call('HINCRBY', KEYS[4], 'unflushed_rows', out)
 redis.call('HINCRBY', KEYS[4], 'unflushed_bytes', bytes)
 if left > 0 then redis.call('HINCRBY', KEYS[4], 'in_flight', -left) end
+if shared > 0 then redis.call('HINCRBY', KEYS[4], 'shared', -shared) end
+if unpriced > 0 then redis.call('HINCRBY', KEYS[4], 'unpriced', unpriced) end
 if unbought > 0 then redis.call('HINCRBY', KEYS[4], 'bought', -unbought) end
 for label, n in pairs(labels) do redis.call('HINCRBY', KEYS[7], label, n) end
 for code, n in pairs(failures) do
@@ -64,5 +74,12 @@ for code, n in pairs(failures) do
   end
 end
 for field, n in pairs(history) do redis.call('HINCRBY', KEYS[8], field, n) end
-if cost > 0 then redis.call('HINCRBY', KEYS[4], 'cost_sats', string.format('%.0f', cost)) end
+if cost > 0 then
+  local sats = string.format('%.0f', cost)
+  redis.call('HINCRBY', KEYS[4], 'cost_sats', sats)
+  redis.call('HINCRBY', KEYS[4], costToday(), sats)
+end
+for field, most in pairs({labeler_sats = labelerSats, labelers = labelers}) do
+  if most > tonumber(redis.call('HGET', KEYS[4], field) or 0) then redis.call('HSET', KEYS[4], field, most) end
+end
 return table.concat(ended)

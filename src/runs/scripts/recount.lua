@@ -2,8 +2,9 @@
 --
 -- KEYS lease, counts, parts, results stream, admitted bits of each source …
 -- ARGV the lease's token, how many non-blank lines the manifest has
--- Rows in parts and in the stream are what has ended. Returns 0, and changes nothing, when the lease is another's.
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+-- Rows in parts and in the stream are what has ended. Returns how many there are; -1, and changes nothing, when the lease is
+-- another's.
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
 local rows = {settled = 0, failed = 0}
 for _, part in ipairs(redis.call('LRANGE', KEYS[3], 0, -1)) do
   local kind = string.find(part, '"name":"results-', 1, true) and 'settled' or 'failed'
@@ -25,4 +26,4 @@ for i = 5, #KEYS do inFlight = inFlight + redis.call('BITCOUNT', KEYS[i]) end
 local lines = math.max(tonumber(ARGV[2]), rows.settled + rows.failed)
 redis.call('HSET', KEYS[2], 'lines', lines, 'settled', rows.settled, 'failed', rows.failed,
   'in_flight', inFlight, 'unflushed_rows', unflushed)
-return 1
+return rows.settled + rows.failed

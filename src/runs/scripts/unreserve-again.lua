@@ -2,5 +2,8 @@
 --
 -- KEYS bought-again bits, counts
 -- ARGV bit
-if redis.call('SETBIT', KEYS[1], ARGV[1], 0) == 1 then redis.call('HINCRBY', KEYS[2], 'bought', -1) end
+if redis.call('SETBIT', KEYS[1], ARGV[1], 0) == 1 then
+  redis.call('HINCRBY', KEYS[2], 'bought', -1)
+  redis.call('HINCRBY', KEYS[2], 'bought_again', -1)
+end
 return 1

@@ -1,7 +1,7 @@
 const CR = 0x0d;
 
 /** Where the frame that starts at `at` ends; -1 when some of it has not come yet. */
-export function frameEnd(bytes: Buffer, at: number): number {
+function frameEnd(bytes: Buffer, at: number): number {
   const lineEnd = bytes.indexOf(CR, at);
   if (lineEnd === -1 || lineEnd + 2 > bytes.length) return -1;
   const after = lineEnd + 2;

@@ -1,0 +1,1 @@
+export function unexpectedIn(files: readonly string[]): { missing: string[]; foreign: string[] };

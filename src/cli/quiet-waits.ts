@@ -1,0 +1,26 @@
+import type { RunStatus } from '../runs/status.js';
+import { plain } from '../terminal.js';
+
+/** Shorter waits come and go unsaid. */
+const LONG_MS = 5_000;
+
+type Wait = Pick<RunStatus, 'waiting_for' | 'message'>;
+
+/**
+ * Even with `--quiet`, a run that waits for Redis, the Gateway or its source says so, once for each wait: nobody is to
+ * look at an empty screen until the time is over.
+ */
+export function quietWaits(stderr: NodeJS.WritableStream, now: () => number): (status: Wait) => void {
+  let wait: { what: string; since: number; told: boolean } | null = null;
+  return ({ waiting_for: what, message }) => {
+    if (what !== 'redis' && what !== 'gateway' && what !== 'source') {
+      if (wait?.told) stderr.write(`asg-ingest: no longer waiting for ${wait.what}\n`);
+      wait = null;
+      return;
+    }
+    if (wait?.what !== what) wait = { what, since: now(), told: false };
+    if (wait.told || now() - wait.since < LONG_MS) return;
+    wait.told = true;
+    stderr.write(`asg-ingest: waiting for ${what}${message === null ? '' : `: ${plain(message)}`}\n`);
+  };
+}

@@ -1,0 +1,25 @@
+/** For so long a process that was killed is still counted: one that takes over its run is alone all the same. */
+const GHOST_MS = 5_000;
+
+/**
+ * Tells when other processes work on the run as well. What is there from the start is told after 5 s; who comes later,
+ * at once.
+ */
+export function tellCompany(
+  note: (text: string) => void,
+  now: () => number = () => performance.now(),
+): (processes: number) => void {
+  let [startedAt, told, least] = [Number.NaN, 1, Number.POSITIVE_INFINITY];
+  return (processes) => {
+    if (Number.isNaN(startedAt)) startedAt = now();
+    least = Math.min(least, processes);
+    const others = processes - 1;
+    const isNew = processes > Math.max(told, least) || (processes > told && now() - startedAt >= GHOST_MS);
+    if (processes < told) told = processes;
+    if (!isNew) return;
+    told = processes;
+    note(
+      `${others === 1 ? 'another process works' : `${others} other processes work`} on this run as well; they share its lines and the key's rate, and none is bought twice`,
+    );
+  };
+}

@@ -1,0 +1,18 @@
+/** A usual ending or none, compressed or not: parts that other programs write often have none. */
+const USUAL = /(^|\/)([^./]+|.*\.(jsonl|ndjson|jsonlines|json))(\.(gz|gzip|zst|zstd))?$/i;
+/** A folder or a bare `*`: who writes another pattern has chosen the names. */
+const TAKES_ALL = /^(?!https?:)(.*\/)?\*?$/;
+const SHOWN = 3;
+
+/**
+ * What to say of a folder's files that by their names do not hold lines of JSON, and are read all the same; null if
+ * there is none.
+ */
+export function oddNames(spec: string, names: readonly string[]): string | null {
+  const odd = TAKES_ALL.test(spec) ? names.filter((name) => !USUAL.test(name)) : [];
+  if (odd.length === 0) return null;
+  const shown = odd.slice(0, SHOWN).join(', ') + (odd.length > SHOWN ? ', …' : '');
+  const files = names.length === 1 ? 'its only file is' : `all ${names.length} files are`;
+  const which = odd.length === names.length ? 'none is' : `${odd.length} of them not`;
+  return `${files} read as JSON lines, ${which} named .jsonl: ${shown}; a pattern takes some of them, such as '*.jsonl'`;
+}
