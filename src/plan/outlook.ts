@@ -4,6 +4,7 @@ import type { RedisClient } from '../redis/connection.js';
 import { budgetKey, runKeys } from '../runs/keys.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import { listRuns, type RunHead, type TaskOptions } from '../runs/record.js';
+import { TELLING } from './forecast.js';
 import { type Price, priceOf } from './price.js';
 
 export interface KnownRate {
@@ -78,18 +79,21 @@ const paidOf = ({ status }: RunReading) => ({
   polls: Math.round((status.polls_per_label ?? 0) * status.settled),
 });
 
-/** Of the newest run that has seen enough. */
+/** Of the newest run that has seen enough; where none has, of the one that has seen most, such as a small pilot. */
 async function settleTimesOf(
   redis: RedisClient,
   prefix: string,
   records: readonly RunHead[],
 ): Promise<SettleTimes | null> {
+  let [most, best]: [number, Sightings | null] = [TELLING - 1, null];
   for (const { id } of records) {
     const { sum: _sum, ...fields } = await redis.hgetall(runKeys(prefix, id).settleTimes);
     const seen: Sightings = new Map(Object.entries(fields).map(([field, count]) => [field, Number(count)]));
-    if (settledIn(seen) >= ENOUGH) return settleTimes(seen);
+    const settled = settledIn(seen);
+    if (settled >= ENOUGH) return settleTimes(seen);
+    if (settled > most) [most, best] = [settled, seen];
   }
-  return null;
+  return best === null ? null : settleTimes(best);
 }
 
 /** Looked at, not joined: no limit is set or changed by it. */
