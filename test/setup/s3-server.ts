@@ -16,13 +16,24 @@ export interface S3Server {
   close(): Promise<void>;
 }
 
+const PORTS_TRIED = 3;
+
 /**
  * A real S3 server (moto, of Debian trixie) on loopback, unpacked without root into the user's cache the first time.
  * Any credentials do; it keeps everything in memory.
  */
 export async function startS3Server(): Promise<S3Server> {
   const root = await unpackedDebian('moto-trixie', download);
-  const port = await freePort();
+  for (let tried = 1; ; tried += 1) {
+    const server = await startAt(root, await freePort());
+    // Between being found free and being taken, a port may go to somebody else, who answers in its place.
+    if (server !== null) return server;
+    if (tried === PORTS_TRIED) throw new Error('the S3 test server found no port');
+  }
+}
+
+/** Null when the port is another's. */
+async function startAt(root: string, port: number): Promise<S3Server | null> {
   const lib = path.join(root, 'usr', 'lib', 'x86_64-linux-gnu');
   const python = path.join(root, 'usr', 'bin', 'python3.13');
   const server = spawn(
@@ -47,10 +58,18 @@ export async function startS3Server(): Promise<S3Server> {
     },
   );
   const endpoint = `http://127.0.0.1:${port}`;
+  let [ended, isMoto] = [false, false];
   await tries(STARTUP_MS, async () => {
-    if (server.exitCode !== null) throw new Error('the S3 test server ended');
-    return (await fetch(endpoint).catch(() => null)) !== null;
+    ended = server.exitCode !== null;
+    isMoto = /<ListAllMyBucketsResult/.test(
+      await fetch(endpoint).then(
+        (it) => it.text(),
+        () => '',
+      ),
+    );
+    return ended || isMoto;
   });
+  if (ended || !isMoto) return null;
   return {
     endpoint,
     async close() {
