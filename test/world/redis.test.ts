@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { Cluster } from 'ioredis';
 import { pino } from 'pino';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openQueues } from '../../src/queues/queues.js';
@@ -131,6 +133,15 @@ describe('connections that go half-open', () => {
     await new Promise(setImmediate);
     for (const proxy of proxies) proxy.cut();
     expect(new Set(await set)).toEqual(new Set(['OK']));
+    expect(await redis.get(`${name}7`)).toBe('after');
+    // A command that fails while all connections are being opened anew, which ioredis would give up.
+    const cluster = redis as Cluster;
+    const closed = once(cluster, 'close');
+    cluster.disconnect(true);
+    await closed;
+    await new Promise<void>((connectionClosed, defaults) =>
+      cluster.handleError(new Error('Connection is closed.'), {}, { connectionClosed, defaults }),
+    );
     expect(await redis.get(`${name}7`)).toBe('after');
   });
 
