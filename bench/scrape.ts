@@ -13,7 +13,7 @@ import type { Pipeline } from '../src/pipeline.js';
 import { encodeChunk } from '../src/queues/chunk.js';
 import { openQueues } from '../src/queues/queues.js';
 import { createReleasers } from '../src/releasers.js';
-import { runPolicy, taskOptions } from '../src/run.js';
+import { runPolicy, taskOptions } from '../src/runs/asked.js';
 import { runKeys } from '../src/runs/keys.js';
 import { createRun } from '../src/runs/record.js';
 

@@ -16,12 +16,12 @@ export { createMetrics, type Metrics } from './metrics/metrics.js';
 export { openPipeline } from './open-pipeline.js';
 export type { Pipeline } from './pipeline.js';
 export { type KeepProducingOptions, keepProducing } from './producers/keep-producing.js';
+export { openProducer } from './producers/open-producer.js';
 export { type Producer, produce } from './producers/produce.js';
 export { createReleasers, type Releasers } from './releasers.js';
 export type { FailureRow, ResultRow } from './results/rows.js';
 export { openSink, type Sink } from './results/sink.js';
 export {
-  openProducer,
   prepare as prepareManifest,
   type RunOutcome,
   type RunWatch,

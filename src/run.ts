@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { formatHours, inNamedZone, type Settings } from './config/index.js';
+import type { Settings } from './config/index.js';
 import { createConsumer } from './consumers/consume.js';
 import { usageError } from './errors.js';
 import { watchForecast } from './forecast/watch.js';
@@ -9,21 +9,19 @@ import { wouldReadOwnResults } from './manifest/own-results.js';
 import { chooseLines } from './pilot/choose.js';
 import { pilotOut, refuseStream } from './pilot/chosen.js';
 import type { Pipeline } from './pipeline.js';
+import { policyWithPrice } from './plan/policy-with-price.js';
 import { checkFirstLines } from './producers/first-lines.js';
 import { keepProducing } from './producers/keep-producing.js';
-import { linesPerChunk } from './producers/pack.js';
-import type { Producer } from './producers/produce.js';
-import { openQueues } from './queues/queues.js';
-import { redisNow } from './redis/together.js';
+import { openProducer } from './producers/open-producer.js';
 import { throughWeather } from './redis/weather.js';
 import { summaryNow } from './results/finish.js';
 import { flushOnLeaving } from './results/flush.js';
 import { openSink, resolveOut } from './results/sink.js';
-import { presentIn } from './runs/attendance.js';
+import { taskOptions } from './runs/asked.js';
 import { runKeys } from './runs/keys.js';
 import { type Prepared, prepareRun } from './runs/prepare.js';
 import { type RunReading, readRun } from './runs/read-status.js';
-import type { RunPolicy, RunRecord, TaskOptions } from './runs/record.js';
+import type { RunRecord } from './runs/record.js';
 import { COMMANDS } from './runs/states.js';
 import type { BlockReason, RunStatus, RunSummary } from './runs/status.js';
 import { transition } from './runs/transition.js';
@@ -51,52 +49,6 @@ export interface RunWatch {
   quotaGraceMs?: number;
 }
 
-export const taskOptions = (settings: Settings): TaskOptions => ({
-  taskType: settings.taskType,
-  labelSpec: settings.labelSpec,
-  consensusThreshold: settings.consensusThreshold,
-  key: settings.key,
-  ...(settings.onSameKey === 'share' ? { onSameKey: 'share' as const } : {}),
-  ...(settings.map !== null && { map: settings.map }),
-});
-
-export const runPolicy = (settings: Settings): RunPolicy => ({
-  maxQueued: settings.maxQueued,
-  maxInFlight: settings.maxInFlight,
-  poll: settings.poll,
-  pollDelayMs: settings.pollDelayMs,
-  pollMaxDelayMs: settings.pollMaxDelayMs,
-  resultTimeoutMs: settings.resultTimeoutMs,
-  until: settings.until,
-  maxFailures: settings.maxFailures,
-  budget: settings.budget,
-  spend: settings.spend,
-  spendPerDay: settings.spendPerDay,
-  priceSats: settings.price,
-  hours: settings.hours === null ? null : formatHours(inNamedZone(settings.hours)),
-  retryForMs: settings.retryForMs,
-  partSizeBytes: settings.partSizeBytes,
-  partAgeMs: settings.partAgeMs,
-  compress: settings.compress,
-  weight: settings.weight,
-  finishBy: settings.finishBy,
-});
-
-/** Where sats are limited, the price that past runs of this key tell outranks `--price`. */
-async function withPrice(pipeline: Pipeline, settings: Settings): Promise<RunPolicy> {
-  const policy = runPolicy(settings);
-  if (settings.spend === null && settings.spendPerDay === null) return policy;
-  const { readHistory } = await import('./plan/outlook.js');
-  const whose = {
-    gateway: pipeline.origin,
-    keyFingerprint: pipeline.keyFingerprint,
-    task: taskOptions(settings),
-    runId: settings.runId ?? '',
-  };
-  const { price } = await readHistory(pipeline.redis, pipeline.prefix, whose);
-  return price === null ? policy : { ...policy, priceSats: Math.ceil(price.value) };
-}
-
 /** The manifest opened and the run on record: the part of `run` that sends nothing. */
 export async function prepare(
   pipeline: Pipeline,
@@ -110,6 +62,7 @@ export async function prepare(
   await removeOrphanSpools(spoolDir);
   const manifest = await openManifest(spec, { cwd, spoolDir, objectStores });
   const { pilot: lines } = settings;
+  const onWait = (error: Error) => log.warn({ err: error }, 'Redis refuses, and is waited for');
   try {
     if (lines !== null) refuseStream(manifest);
     if (settings.out !== null && (await wouldReadOwnResults(spec, resolveOut(settings.out, cwd), cwd)))
@@ -129,7 +82,7 @@ export async function prepare(
     const request = {
       manifest,
       task: taskOptions(settings),
-      policy: await withPrice(pipeline, settings),
+      policy: await throughWeather(() => policyWithPrice(pipeline, settings), { signal, onWait }),
       gateway: pipeline.origin,
       keyFingerprint: pipeline.keyFingerprint,
       runId: settings.runId,
@@ -150,7 +103,7 @@ export async function prepare(
     };
     const prepared = await throughWeather(() => prepareRun(pipeline.redis, pipeline.prefix, request, log), {
       signal,
-      onWait: (error) => log.warn({ err: error }, 'Redis refuses, and is waited for'),
+      onWait,
     });
     if (prepared.kind === 'ended') await removeSpools(manifest.sources);
     if (prepared.kind === 'go' && settings.out !== null) {
@@ -163,47 +116,6 @@ export async function prepare(
     await removeSpools(manifest.sources);
     throw error;
   }
-}
-
-export function openProducer(pipeline: Pipeline, record: RunRecord): Producer & { close(): Promise<void> } {
-  const { redis, prefix, metrics, log, objectStores } = pipeline;
-  const queues = openQueues(runKeys(prefix, record.id), pipeline.connection, (error) =>
-    log.debug({ err: error }, 'queue error'),
-  );
-  return {
-    redis,
-    prefix,
-    metrics,
-    log,
-    objectStores,
-    queues,
-    linesPerChunk: createChunkSize(pipeline, record),
-    close: () => queues.close(),
-  };
-}
-
-const CHUNK_SIZE_FOR_MS = 1_000;
-
-/** How many lines a job is to carry, looked up once a second: by the key's rate and the processes of the run. */
-function createChunkSize(
-  { redis, prefix, budget }: Pipeline,
-  { id }: Pick<RunRecord, 'id'>,
-): () => Promise<number> {
-  let known: { at: number; lines: Promise<number> } | undefined;
-  const look = async () => {
-    const [{ rate, mode }, consumers, now] = await Promise.all([
-      budget.snapshot(),
-      redis.hgetall(runKeys(prefix, id).consumers),
-      redisNow(redis),
-    ]);
-    // A ramp passes through its rates within seconds: none of them is the key's.
-    return linesPerChunk(mode === 'ramp' ? null : rate, presentIn(consumers, now).consumers);
-  };
-  return () => {
-    if (known === undefined || Date.now() - known.at > CHUNK_SIZE_FOR_MS)
-      known = { at: Date.now(), lines: look() };
-    return known.lines;
-  };
 }
 
 /**

@@ -43,7 +43,7 @@ export function createBudgetOf(parts: BudgetParts): Budget {
   let seq = 0;
   /** This process has asked for its first slots. */
   let joined = false;
-  let heldMs = 0;
+  let held = 0;
   let pausedUntil = 0;
   let reportBy = Number.POSITIVE_INFINITY;
   let outstanding = 0;
@@ -136,7 +136,7 @@ export function createBudgetOf(parts: BudgetParts): Budget {
       ...(quotas.length > 0 && { quotas }),
     };
     const answer = await run({ ...what, from, seq, lead, ...flags });
-    heldMs = answer.heldMs;
+    held = answer.heldMs;
     return answer;
   }
 
@@ -194,7 +194,7 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     },
 
     async snapshot() {
-      const { rate, source, mode, pausedFor, circuit, quota, ...rest } = await tell({});
+      const { rate, source, mode, pausedFor, circuit, quota, heldMs } = await tell({});
       const allowed = rate > 0 ? rate : null;
       return {
         rate: allowed,
@@ -202,12 +202,12 @@ export function createBudgetOf(parts: BudgetParts): Budget {
         mode,
         pausedForMs: pausedFor,
         circuitOpen: circuit,
-        heldMs: rest.heldMs,
+        heldMs,
         quota: quota ?? null,
       };
     },
 
-    heldMs: () => heldMs,
+    heldMs: () => held,
 
     async setRate(rate, windows = []) {
       await tell({ command: rate ?? 0, commandQuotas: pairsOf(windows) });

@@ -1,8 +1,9 @@
 import { number } from '../format.js';
+import { LINE_PROBLEMS } from '../manifest/types.js';
 import type { RunSummary } from '../runs/status.js';
 
 /** Codes of lines that would fail again as they are: the manifest or the Gateway says that their text is wrong. */
-const REFUSED_AS_THEY_ARE: readonly string[] = ['invalid_json', 'invalid_line', 'line_too_long', 'rejected'];
+const REFUSED_AS_THEY_ARE: readonly string[] = [...LINE_PROBLEMS, 'rejected'];
 
 const MEND = 'failures-*.jsonl says why each failed; mend its inputs and run it as a manifest';
 

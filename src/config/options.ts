@@ -19,6 +19,7 @@ import {
 } from './option.js';
 import { ports } from './port-options.js';
 import { sandbox } from './sandbox-options.js';
+import { stores } from './store-options.js';
 import { tasks } from './task-options.js';
 
 const HTTP = ['http:', 'https:'];
@@ -180,22 +181,7 @@ export const options = {
   partSize: size({ describe: 'a part is closed at this size', default: 64 * 1024 ** 2, min: 1 }),
   partAge: duration({ describe: 'a part is closed at this age', default: 300_000, min: 1 }),
   compress: boolean({ describe: 'write parts as .gz' }),
-  s3Endpoint: text({
-    describe: "an S3 service other than Amazon's, in path style",
-    default: null,
-    env: 'AWS_ENDPOINT_URL_S3',
-    placeholder: 'url',
-  }),
-  gcsEndpoint: text({
-    describe: 'a Google Cloud Storage emulator',
-    default: null,
-    env: 'STORAGE_EMULATOR_HOST',
-    placeholder: 'url',
-  }),
-
-  requesterPays: boolean({
-    describe: 'pay for the requests to buckets whose owners ask for that (S3)',
-  }),
+  ...stores,
   ca: text({
     describe: 'a PEM file of certificates to trust as well, in every connection',
     default: null,

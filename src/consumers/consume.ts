@@ -21,9 +21,11 @@ import { type RunReading, readRun } from '../runs/read-status.js';
 import type { RunRecord } from '../runs/record.js';
 import { pausedQueues, transition } from '../runs/transition.js';
 import { createBudgetWatch, spendIsSpent, spendMessage } from './budget-spent.js';
-import { CallHeldError, type ConsumedRun } from './gateway-call.js';
+import { createGates } from './gates.js';
+import type { ConsumedRun } from './gateway-call.js';
 import { pollProcessor } from './poll.js';
 import { createReach } from './reach.js';
+import { createRest, type Rest } from './rest.js';
 import { submitProcessor } from './submit.js';
 
 const TICK_MS = 1_000;
@@ -44,7 +46,7 @@ export interface Consumer {
   /** Reads the run now, acts on what it finds, and resolves to it; null when the run is gone. */
   tick(): Promise<RunReading | null>;
   /** Resolves after `ms`, sooner when the run may have come nearer to its end, or when aborted. */
-  rest(ms: number, signal: AbortSignal): Promise<void>;
+  rest: Rest['take'];
   close(): Promise<void>;
 }
 
@@ -64,7 +66,8 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   const stopHearing = pipeline.budget.onPause(({ ms, reason }) => {
     if (reason === 'rate_limited') ledger.backoff(ms);
   });
-  const gates = { submit: openGate(), poll: openGate() };
+  const gates = createGates();
+  const rest = createRest();
   // Every waiting submission listens.
   setMaxListeners(0, closed.signal);
   let sinkErrors = 0;
@@ -73,7 +76,6 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   let failure: Error | null = null;
   /** Lines that had not ended at the last look, less those that this process has ended since. */
   let left = 0;
-  let endRest = () => {};
   const budgetIsSpent = createBudgetWatch();
 
   const run: ConsumedRun = {
@@ -89,7 +91,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     now: () => Math.round(Date.now() + (clockAheadMs ?? 0)),
     recorder: createRecorder(redis, keys, pipeline.metrics, (lines) => {
       left -= lines;
-      if (left <= 0) endRest();
+      if (left <= 0) rest.cutShort();
     }),
     reach: createReach(),
     holdUntil(time) {
@@ -98,7 +100,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     },
     closing: closed.signal,
     get gates() {
-      return { submit: gates.submit.signal, poll: gates.poll.signal };
+      return gates.signals;
     },
   };
   const shared = { keys, connection: pipeline.connection, log };
@@ -130,18 +132,12 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     if (leftMs > 0 && !closing) wake = setTimeout(applyHolds, leftMs + 1);
   }
 
-  /** Calls that wait for a slot give up waiting when their queue stands still: a pause is felt at once. */
-  function setGate(name: 'submit' | 'poll', shut: boolean): void {
-    if (shut) gates[name].abort(new CallHeldError());
-    else if (gates[name].signal.aborted && !closing) gates[name] = openGate();
-  }
-
   /** Between two looks `--hours` may end. */
   let edge: NodeJS.Timeout | undefined;
   function shutInTime({ record: { policy }, nowMs }: RunReading): void {
     clearTimeout(edge);
     const leftMs = submitsForMs(policy, nowMs);
-    if (leftMs <= 2 * TICK_MS) edge = setTimeout(() => setGate('submit', true), leftMs);
+    if (leftMs <= 2 * TICK_MS) edge = setTimeout(() => gates.shut('submit'), leftMs);
   }
 
   async function flushRun(): Promise<void> {
@@ -159,7 +155,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       // Until the other consumers have told, the next look asks for a flush again.
       if (await attendance.allTold()) {
         await finishRun(flusher, record.id, log);
-        endRest();
+        rest.cutShort();
       }
       [sinkErrors, failure] = [0, null];
     } catch (error) {
@@ -193,9 +189,10 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     if (reading.ownWait !== null) want.submit = true;
     shutInTime(reading);
     // Submissions that wait for a slot look anew whether they may still be made.
-    if (state === 'cancelled' && before !== state) setGate('submit', true);
+    if (state === 'cancelled' && before !== state) gates.shut('submit');
     for (const name of ['submit', 'poll'] as const) {
-      setGate(name, want[name]);
+      if (want[name]) gates.shut(name);
+      else gates.open(name);
       if (want[name] === reading.queuesPaused[name]) continue;
       await (want[name] ? queues[name].pause() : queues[name].resume());
     }
@@ -267,7 +264,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     callsPerSecond: ledger.pace,
     async start() {
       // Until the first look: the submissions that a job which waits there would make at once.
-      if (!maySubmitAt(record.policy, Date.now())) setGate('submit', true);
+      if (!maySubmitAt(record.policy, Date.now())) gates.shut('submit');
       // The sink's sight decides over flushes; until the first look this process takes none.
       flush.hold();
       await throughWeather(() => attendance.attend(false));
@@ -275,22 +272,11 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       await tickOn();
     },
     tick,
-    rest(ms, signal) {
-      return new Promise((resolve) => {
-        endRest = () => {
-          clearTimeout(due);
-          signal.removeEventListener('abort', endRest);
-          resolve();
-        };
-        const due = setTimeout(endRest, ms);
-        signal.addEventListener('abort', endRest);
-        if (signal.aborted) endRest();
-      });
-    },
+    rest: rest.take,
     close() {
       closing ??= (async () => {
         closed.abort();
-        for (const name of ['submit', 'poll'] as const) setGate(name, true);
+        gates.close();
         clearTimeout(timer);
         clearTimeout(wake);
         clearTimeout(edge);
@@ -308,10 +294,4 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       return closing;
     },
   };
-}
-
-function openGate(): AbortController {
-  const gate = new AbortController();
-  setMaxListeners(0, gate.signal);
-  return gate;
 }

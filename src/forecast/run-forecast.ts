@@ -1,3 +1,4 @@
+import { LINE_PROBLEMS } from '../manifest/types.js';
 import { type Forecast, forecastRun, type SoFar, TELLING } from '../plan/forecast.js';
 import { callsOf } from '../plan/outlook.js';
 import { steadyPolls } from '../plan/polling-forecast.js';
@@ -55,7 +56,7 @@ export interface Known {
 export const NOTHING_KNOWN: Known = { planned: null, settle: null, rate: null, quota: null, limitedBy: null };
 
 /** Failures of lines that were never sent. */
-const REJECTIONS = ['invalid_json', 'invalid_line', 'line_too_long', 'key_conflict'];
+const REJECTIONS = [...LINE_PROBLEMS, 'key_conflict'];
 /** How far off the mean length of the lines to come may be. */
 const LENGTH_ERROR = 0.1;
 /** A pace is the run's mean, unless what is made now differs by so much of it. */

@@ -36,11 +36,18 @@ export function watchForecast(
   }
 
   return {
-    /** Puts the forecast into the reading's status; a fresh one every two seconds. */
+    /** Puts the forecast into the reading's status; a fresh one every two seconds, where Redis lets it be made. */
     async look(reading: RunReading): Promise<void> {
-      if (last === null || reading.summedUp || performance.now() - madeAt >= ANEW_MS)
-        [last, madeAt] = [await make(reading), performance.now()];
-      tellForecast(reading, last);
+      if (last === null || reading.summedUp || performance.now() - madeAt >= ANEW_MS) {
+        madeAt = performance.now();
+        // The run goes on whether it is foretold or not.
+        const made = make(reading).catch((error: unknown) => {
+          log.debug({ err: error, run }, 'no forecast was made');
+          return last;
+        });
+        last = await made;
+      }
+      if (last !== null) tellForecast(reading, last);
     },
   };
 }

@@ -1,6 +1,6 @@
 export { type ContentDigest, type ContentSeen, contentDigest } from './content-digest.js';
 export { type FieldMap, fieldMapOf } from './map-fields.js';
-export { lookAt, openManifest } from './open.js';
+export { lookAt, lookAtAll, openManifest } from './open.js';
 export { parseLine } from './parse-line.js';
 export { rawField } from './raw-fields.js';
 export { checkContent, type ReadLinesOptions, readHead, readLines, spokenName } from './read-lines.js';

@@ -24,15 +24,11 @@ export async function openManifest(spec: string, options: OpenOptions = {}): Pro
   const store = storeOf(spec);
   const { uri, identity = uri, objects, several } = await store.list(spec, options);
   const found: Omit<Source, 'index'>[] = [];
-  for (let i = 0; i < objects.length; i += STATS_AT_ONCE) {
-    options.signal?.throwIfAborted();
-    const few = objects.slice(i, i + STATS_AT_ONCE);
-    for (const source of await Promise.all(few.map((object) => sourceOf(object, store, options)))) {
-      if (several && source.size === 0) continue;
-      if (source.size === 0)
-        throw manifestError(`${source.name} is empty (0 bytes)`, 'A manifest needs at least one line.');
-      found.push(source);
-    }
+  for await (const source of fewAtOnce(objects, (object) => sourceOf(object, store, options), options)) {
+    if (several && source.size === 0) continue;
+    if (source.size === 0)
+      throw manifestError(`${source.name} is empty (0 bytes)`, 'A manifest needs at least one line.');
+    found.push(source);
   }
   if (found.length === 0) {
     throw manifestError(
@@ -69,6 +65,21 @@ export async function lookAt(source: Source, options: ReadOptions): Promise<Sour
   const looked = { ...rest, ...shapeOf(source.name, await storeOf(source.uri).stat(source.uri, options)) };
   if (looked.version !== source.version) throw sourceChanged(source.name, 'it was written again');
   return looked;
+}
+
+/** The same for many, in order. */
+export const lookAtAll = (sources: readonly Source[], options: ReadOptions): AsyncIterable<Source> =>
+  fewAtOnce(sources, (source) => lookAt(source, options), options);
+
+async function* fewAtOnce<T, R>(
+  items: readonly T[],
+  ask: (item: T) => Promise<R>,
+  { signal }: Pick<ReadOptions, 'signal'>,
+): AsyncIterable<R> {
+  for (let i = 0; i < items.length; i += STATS_AT_ONCE) {
+    signal?.throwIfAborted();
+    yield* await Promise.all(items.slice(i, i + STATS_AT_ONCE).map(ask));
+  }
 }
 
 function versionOf(sources: readonly Source[]): string {

@@ -44,8 +44,11 @@ export interface Position {
   offset: number;
 }
 
+/** What may be wrong with a line by itself: it is not sent, and would not be if it were tried again. */
+export const LINE_PROBLEMS = ['invalid_json', 'invalid_line', 'line_too_long'] as const;
+
 export interface LineProblem {
-  code: 'invalid_json' | 'invalid_line' | 'line_too_long';
+  code: (typeof LINE_PROBLEMS)[number];
   message: string;
 }
 

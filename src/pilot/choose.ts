@@ -1,6 +1,6 @@
 import { type Manifest, readLines } from '../manifest/index.js';
 import type { ObjectStores } from '../object-stores/index.js';
-import { seededRandom } from '../plan/sample-blocks.js';
+import { randomOf } from '../plan/sample-blocks.js';
 import type { Chosen } from './chosen.js';
 import { createSpread } from './spread.js';
 
@@ -13,7 +13,7 @@ export async function chooseLines(
   wanted: number,
   options: { objectStores: ObjectStores; signal?: AbortSignal },
 ): Promise<Chosen> {
-  const random = seededRandom(Number.parseInt(manifest.version.slice(0, 8), 16) || 1);
+  const random = randomOf(manifest);
   const spread = createSpread(wanted, manifest.sources.length, random);
   for (const source of manifest.sources)
     for await (const batch of readLines(source, { line: 0, offset: 0 }, options))

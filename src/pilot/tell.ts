@@ -1,6 +1,6 @@
+import { epochMs } from '../gateway/epoch-ms.js';
 import type { Price } from '../plan/price.js';
 import type { Range } from '../plan/range.js';
-import { epochMs } from '../polling/settle-times.js';
 import type { ResultRow } from '../results/rows.js';
 
 /** What a pilot's results say. Shares from 0 to 1, times in seconds; null where the Gateway does not tell. */

@@ -8,7 +8,7 @@ import type { ObjectStores } from '../object-stores/index.js';
 import { checkFirstLines } from '../producers/first-lines.js';
 import type { RedisClient } from '../redis/connection.js';
 import { openSink, resolveOut } from '../results/sink.js';
-import { runPolicy, taskOptions } from '../run.js';
+import { runPolicy, taskOptions } from '../runs/asked.js';
 import { runKeys } from '../runs/keys.js';
 import { readRun } from '../runs/read-status.js';
 import {

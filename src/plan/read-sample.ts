@@ -1,8 +1,8 @@
-import { lookAt, type Manifest, type RawLine, readLines, type Source } from '../manifest/index.js';
+import { lookAtAll, type Manifest, type RawLine, readLines, type Source } from '../manifest/index.js';
 import { type BlockCounts, estimateTotals } from './estimate.js';
 import { plus, type Range } from './range.js';
 import type { ReadOptions } from './read-all.js';
-import { type Block, chooseBlocks, seededRandom } from './sample-blocks.js';
+import { type Block, chooseBlocks, randomOf } from './sample-blocks.js';
 import type { createTally } from './tally.js';
 
 type Tally = ReturnType<typeof createTally>;
@@ -31,9 +31,9 @@ export async function readSample(
   tally: Tally,
   options: ReadOptions,
 ): Promise<SampleEstimate | null> {
-  const random = seededRandom(Number.parseInt(manifest.version.slice(0, 8), 16) || 1);
+  const random = randomOf(manifest);
   const sources: Source[] = [];
-  for (const source of manifest.sources) sources.push(await lookAt(source, options));
+  for await (const source of lookAtAll(manifest.sources, options)) sources.push(source);
   const isSeekable = (source: Source) => source.seekable && source.size !== null;
   const seekable = sources.filter(isSeekable);
   const streamed = sources.filter((source) => !isSeekable(source));

@@ -1,4 +1,4 @@
-import type { Source } from '../manifest/index.js';
+import type { Manifest, Source } from '../manifest/index.js';
 
 /** A stretch of a source's bytes; the lines that begin in it are read. */
 export interface Block {
@@ -58,7 +58,11 @@ function place(
   return blocks;
 }
 
-/** A small generator of numbers from 0 up to 1 (mulberry32), so that the same manifest gives the same sample. */
+/** The same numbers for the same version of a manifest. */
+export const randomOf = ({ version }: Pick<Manifest, 'version'>): (() => number) =>
+  seededRandom(Number.parseInt(version.slice(0, 8), 16) || 1);
+
+/** A small generator of numbers from 0 up to 1 (mulberry32), so that the same seed gives the same sample. */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -1,3 +1,4 @@
+import { epochMs } from '../gateway/epoch-ms.js';
 import type { SettledResult } from '../gateway/types.js';
 
 /**
@@ -103,10 +104,3 @@ export function gatewayTimeMs(
 
 /** Whole seconds, and the way there and back. */
 const CLOCKS_APART_MS = 2_000;
-
-/** ISO 8601, or Unix time in seconds or milliseconds; NaN for anything else. */
-export function epochMs(time: string | number | null | undefined): number {
-  if (typeof time === 'string') return Date.parse(time);
-  if (typeof time !== 'number') return Number.NaN;
-  return time < 1e11 ? time * 1000 : time;
-}

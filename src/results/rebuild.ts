@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import { IngestError } from '../errors.js';
+import { epochMs } from '../gateway/epoch-ms.js';
 import type { RedisClient } from '../redis/connection.js';
 import { defineScript } from '../redis/scripts.js';
 import { costDayField } from '../runs/envelope.js';
@@ -125,7 +126,7 @@ export async function rebuildFromParts(
 
 /** When a row's task was paid; now, where that cannot be told. */
 function settledMs({ settled_at: at }: ResultRow): number {
-  const ms = typeof at === 'number' ? (at < 1e11 ? at * 1000 : at) : Date.parse(at ?? '');
+  const ms = epochMs(at);
   return Number.isFinite(ms) ? ms : Date.now();
 }
 

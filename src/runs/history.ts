@@ -25,14 +25,14 @@ function widthAt(second: number): number {
 
 /** The field that counts an event that happens now. */
 export function eventField(event: Event, { startedAt }: Pick<RunRecord, 'startedAt'>, now = Date.now()) {
-  const second = Math.max(0, Math.floor((now - epochMs(startedAt)) / 1000));
+  const second = Math.max(0, Math.floor((now - msOf(startedAt)) / 1000));
   return `${EVENTS[event]}${second - (second % widthAt(second))}`;
 }
 
 /** Asked for each line, of the same few runs. */
 const parsed = new Map<string, number>();
 
-function epochMs(text: string): number {
+function msOf(text: string): number {
   const known = parsed.get(text);
   if (known !== undefined) return known;
   if (parsed.size >= 100) parsed.clear();

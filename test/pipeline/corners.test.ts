@@ -11,7 +11,6 @@ import { startRedisProxy } from '../campaign/parts/redis-proxy.js';
 import { callMain } from '../cli-frame/harness.js';
 import { startBreakingProxy } from '../setup/breaking-proxy.js';
 import { startRedisServer } from '../setup/redis-server.js';
-import { testRedis } from '../setup/redis-target.js';
 import { startCli, TASK } from './cli.js';
 import {
   API_KEY,
@@ -23,6 +22,7 @@ import {
   readOut,
   runLines,
   sandbox,
+  storeFlags,
   tempDir,
   until,
   writeManifest,
@@ -107,7 +107,7 @@ describe('the same command again', () => {
   test('with another manifest, after the run was pruned: refused, and nothing is sent', async () => {
     const { gateway, dir, manifest, pipeline } = await ingestion(3);
     await runLines(pipeline, dir, manifest, { runId: 'r' });
-    const store = ['--redis-url', `unix://${testRedis().socketPath}`, '--prefix', pipeline.prefix];
+    const store = storeFlags(pipeline);
     const pruned = await callMain(['runs', '--prune', ...store], { runs }, { cwd: dir });
     expect(pruned.stderr).toContain('1 ended runs forgotten');
     expect(await readRun(pipeline.redis, pipeline.prefix, 'r')).toBeNull();
@@ -135,7 +135,7 @@ test('retry of a cancelled run with tasks in flight: every line that was read en
     const status = (await readRun(pipeline.redis, pipeline.prefix, 'r'))?.status;
     return status?.produced === true && status.in_flight === 20;
   }, 'tasks in flight, and all lines read');
-  const store = ['--redis-url', `unix://${testRedis().socketPath}`, '--prefix', pipeline.prefix];
+  const store = storeFlags(pipeline);
   const asg = (...args: string[]) =>
     callMain([...args, ...store], { cancel, retry }, { cwd: dir, env: { ASG_API_KEY: API_KEY } });
   expect((await asg('cancel', 'r')).status).toBe(0);

@@ -10,9 +10,18 @@ import type { RunPolicy } from '../../src/runs/record.js';
 import { admit, giveBack, reserveAgain } from '../../src/runs/scripts.js';
 import type { RunStatus } from '../../src/runs/status.js';
 import { callMain } from '../cli-frame/harness.js';
-import { testRedis } from '../setup/redis-target.js';
 import { cli, startCli, TASK } from './cli.js';
-import { API_KEY, line, numbered, pipelineTo, sandbox, tempDir, until, writeManifest } from './harness.js';
+import {
+  API_KEY,
+  line,
+  numbered,
+  pipelineTo,
+  sandbox,
+  storeFlags,
+  tempDir,
+  until,
+  writeManifest,
+} from './harness.js';
 
 /** What a label of the local Gateway costs: 325 sats for each of two or three labelers. */
 const [LABELER, DEAREST] = [325, 975];
@@ -29,7 +38,7 @@ async function terminal(options: Parameters<typeof sandbox>[0] = {}) {
   const gateway = await sandbox(options);
   const dir = await tempDir();
   const pipeline = await pipelineTo(gateway.url);
-  const store = ['--redis-url', `unix://${testRedis().socketPath}`, '--prefix', pipeline.prefix];
+  const store = storeFlags(pipeline);
   const asg = (...args: string[]) =>
     callMain([...args, ...store], { run, status, tune, rate }, { env: { ASG_API_KEY: API_KEY }, cwd: dir });
   const target = ['--gateway-url', gateway.url];

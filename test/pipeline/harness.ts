@@ -13,7 +13,8 @@ import type { Pipeline } from '../../src/pipeline.js';
 import { openQueues } from '../../src/queues/queues.js';
 import { connectRedis, redisOptions } from '../../src/redis/connection.js';
 import type { FailureRow, ResultRow } from '../../src/results/rows.js';
-import { type RunOutcome, runManifest, runPolicy } from '../../src/run.js';
+import { type RunOutcome, runManifest } from '../../src/run.js';
+import { runPolicy } from '../../src/runs/asked.js';
 import { budgetKey, runKeys } from '../../src/runs/keys.js';
 import { keyFingerprint } from '../../src/runs/record.js';
 import { type SandboxOptions, startSandbox } from '../../src/sandbox/index.js';
@@ -194,3 +195,9 @@ export async function until(
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
+
+/** The flags by which a command finds the test's Redis. */
+export const storeFlags = ({ prefix }: Pick<Pipeline, 'prefix'>): string[] => [
+  ...['--redis-url', `unix://${testRedis().socketPath}`],
+  ...['--prefix', prefix],
+];

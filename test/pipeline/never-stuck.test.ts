@@ -12,7 +12,6 @@ import { readRun } from '../../src/runs/read-status.js';
 import { transition } from '../../src/runs/transition.js';
 import { workRuns } from '../../src/work.js';
 import { callMain } from '../cli-frame/harness.js';
-import { testRedis } from '../setup/redis-target.js';
 import { TASK } from './cli.js';
 import {
   API_KEY,
@@ -26,6 +25,7 @@ import {
   runLines,
   sandbox,
   settingsFor,
+  storeFlags,
   tempDir,
   until,
   writeManifest,
@@ -33,13 +33,6 @@ import {
 
 /** On a machine that may be busy; what is stuck has no end. */
 vi.setConfig({ testTimeout: 120_000 });
-
-const storeOf = ({ prefix }: Pipeline) => [
-  '--redis-url',
-  `unix://${testRedis().socketPath}`,
-  '--prefix',
-  prefix,
-];
 
 /** The run on record and its sink claimed, with nothing read. */
 async function prepared(pipeline: Pipeline, dir: string, manifest: string): Promise<RunKeys> {
@@ -118,7 +111,7 @@ async function endlessSource(lines: object[]) {
 describe('cancelled while its manifest is read', () => {
   test('`produce` ends, and the run is summed up though nobody consumes it', async () => {
     const { gateway, dir, pipeline } = await ingestion(0);
-    const store = storeOf(pipeline);
+    const store = storeFlags(pipeline);
     // More than is looked at before anything is queued.
     const source = await endlessSource(numbered(100).map((each) => ({ ...each, pad: 'x'.repeat(4_096) })));
     const call = (...args: string[]) =>

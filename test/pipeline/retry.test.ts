@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openManifest } from '../../src/manifest/index.js';
+import { openProducer } from '../../src/producers/open-producer.js';
 import type { Producer } from '../../src/producers/produce.js';
 import { reopenManifest } from '../../src/producers/reopen-manifest.js';
 import { decodeChunk } from '../../src/queues/chunk.js';
@@ -8,7 +9,6 @@ import { failedEnding, rejectedEnding } from '../../src/results/endings.js';
 import { finishRun } from '../../src/results/finish.js';
 import { flushOnce } from '../../src/results/flush.js';
 import { openSink, type Sink } from '../../src/results/sink.js';
-import { openProducer } from '../../src/run.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { createRun, type RunRecord } from '../../src/runs/record.js';
 import { retryFailures } from '../../src/runs/retry.js';

@@ -10,7 +10,6 @@ import { runKeys } from '../../src/runs/keys.js';
 import { readRun } from '../../src/runs/read-status.js';
 import { workRuns } from '../../src/work.js';
 import { callMain } from '../cli-frame/harness.js';
-import { testRedis } from '../setup/redis-target.js';
 import { TASK } from './cli.js';
 import {
   API_KEY,
@@ -20,6 +19,7 @@ import {
   pipelineTo,
   readOut,
   sandbox,
+  storeFlags,
   tempDir,
   until,
   writeManifest,
@@ -35,7 +35,7 @@ async function terminal(options: Parameters<typeof sandbox>[0] = {}) {
   const gateway = await sandbox(options);
   const dir = await tempDir();
   const pipeline = await pipelineTo(gateway.url);
-  const store = ['--redis-url', `unix://${testRedis().socketPath}`, '--prefix', pipeline.prefix];
+  const store = storeFlags(pipeline);
   const asg = (...args: string[]) =>
     callMain([...args, ...store], COMMANDS, { env: { ASG_API_KEY: API_KEY }, cwd: dir });
   const target = ['--gateway-url', gateway.url, '--out', 'out', '--run-id', 'r'];

@@ -8,7 +8,6 @@ import { prepare } from '../../src/run.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { readRun } from '../../src/runs/read-status.js';
 import { callMain } from '../cli-frame/harness.js';
-import { testRedis } from '../setup/redis-target.js';
 import {
   boughtTasks,
   ingestion,
@@ -18,6 +17,7 @@ import {
   runLines,
   sandbox,
   settingsFor,
+  storeFlags,
   tempDir,
   until,
   writeManifest,
@@ -27,7 +27,7 @@ import {
 vi.setConfig({ testTimeout: 120_000 });
 
 const prune = async (pipeline: Pipeline, dir: string) => {
-  const store = ['--redis-url', `unix://${testRedis().socketPath}`, '--prefix', pipeline.prefix];
+  const store = storeFlags(pipeline);
   return callMain(['runs', '--prune', ...store], { runs }, { cwd: dir });
 };
 

@@ -1,8 +1,9 @@
 import { keepProducing } from '../../producers/keep-producing.js';
+import { openProducer } from '../../producers/open-producer.js';
 import { reopenManifest } from '../../producers/reopen-manifest.js';
 import { throughWeather } from '../../redis/weather.js';
 import { openSink } from '../../results/sink.js';
-import { followRun, openProducer } from '../../run.js';
+import { followRun } from '../../run.js';
 import { loadRun } from '../../runs/record.js';
 import { retryFailures } from '../../runs/retry.js';
 import { pipelineOptions } from '../option-groups.js';

@@ -3,7 +3,7 @@ import { safeUrl } from '../../manifest/stores/http-url.js';
 import { createObjectStores } from '../../object-stores/index.js';
 import { checkFirstLines } from '../../producers/first-lines.js';
 import type { Releasers } from '../../releasers.js';
-import { taskOptions } from '../../run.js';
+import { taskOptions } from '../../runs/asked.js';
 import type { CommandContext } from '../program.js';
 import { type Finding, failed } from './finding.js';
 import { wayTo } from './gateway.js';

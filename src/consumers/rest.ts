@@ -1,0 +1,35 @@
+/** The time between two looks at a run, which news cut short. */
+export interface Rest {
+  /** There is something to look at. News that come while nobody rests cut the next rest short. */
+  cutShort(): void;
+  /** Resolves after `ms`, at news, or when aborted. */
+  take(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+export function createRest(): Rest {
+  let news = false;
+  let end: (() => void) | null = null;
+  return {
+    cutShort() {
+      if (end === null) news = true;
+      else end();
+    },
+    take(ms, signal) {
+      if (news || signal.aborted) {
+        news = false;
+        return Promise.resolve();
+      }
+      return new Promise((resolve) => {
+        const over = () => {
+          clearTimeout(timer);
+          signal.removeEventListener('abort', over);
+          end = null;
+          resolve();
+        };
+        const timer = setTimeout(over, ms);
+        signal.addEventListener('abort', over);
+        end = over;
+      });
+    },
+  };
+}

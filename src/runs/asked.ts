@@ -1,0 +1,35 @@
+import { formatHours, inNamedZone, type Settings } from '../config/index.js';
+import type { RunPolicy, TaskOptions } from './record.js';
+
+/** What a command's settings ask of a run. */
+
+export const taskOptions = (settings: Settings): TaskOptions => ({
+  taskType: settings.taskType,
+  labelSpec: settings.labelSpec,
+  consensusThreshold: settings.consensusThreshold,
+  key: settings.key,
+  ...(settings.onSameKey === 'share' ? { onSameKey: 'share' as const } : {}),
+  ...(settings.map !== null && { map: settings.map }),
+});
+
+export const runPolicy = (settings: Settings): RunPolicy => ({
+  maxQueued: settings.maxQueued,
+  maxInFlight: settings.maxInFlight,
+  poll: settings.poll,
+  pollDelayMs: settings.pollDelayMs,
+  pollMaxDelayMs: settings.pollMaxDelayMs,
+  resultTimeoutMs: settings.resultTimeoutMs,
+  until: settings.until,
+  maxFailures: settings.maxFailures,
+  budget: settings.budget,
+  spend: settings.spend,
+  spendPerDay: settings.spendPerDay,
+  priceSats: settings.price,
+  hours: settings.hours === null ? null : formatHours(inNamedZone(settings.hours)),
+  retryForMs: settings.retryForMs,
+  partSizeBytes: settings.partSizeBytes,
+  partAgeMs: settings.partAgeMs,
+  compress: settings.compress,
+  weight: settings.weight,
+  finishBy: settings.finishBy,
+});
