@@ -65,15 +65,14 @@ function firstOf([first]: FailureExample[] = []): string {
   return `: ${source === null ? '' : `${source}, `}line ${line}: ${cut}`;
 }
 
+const stoodStill = (seconds: number) => (seconds > 0 ? `, all calls stood still for ${span(seconds)}` : '');
+
 /** What the run took. */
 function effort(summary: RunSummary): [string, string][] {
   const calls = Object.values(summary.gateway_calls).reduce((total, byStatus) => total + sum(byStatus), 0);
   const perLabel = (n: number) => n.toFixed(2);
   return [
-    [
-      '429s',
-      `${number(summary.rate_limited)}, all calls stood still for ${span(summary.stood_still_seconds)}`,
-    ],
+    ['429s', number(summary.rate_limited) + stoodStill(summary.stood_still_seconds)],
     [
       'calls per label',
       summary.settled > 0
