@@ -5,7 +5,10 @@
 export { type Budget, type BudgetSnapshot, createBudget } from './budget/index.js';
 export { resolveSettings, type Settings, type SettingsInput } from './config/index.js';
 export { type Consumer, createConsumer } from './consumers/consume.js';
-export { createPermits, type Permits } from './consumers/permits.js';
+export {
+  type ConcurrencyLimit as Permits,
+  createConcurrencyLimit as createPermits,
+} from './consumers/permits.js';
 export { IngestError, type IngestErrorCode } from './errors.js';
 export * from './gateway/index.js';
 export { serveHttp } from './http/serve.js';
@@ -15,7 +18,10 @@ export { type Manifest, openManifest, parseLine, readLines, type Source } from '
 export { createMetrics, type Metrics } from './metrics/metrics.js';
 export { openPipeline } from './open-pipeline.js';
 export type { Pipeline } from './pipeline.js';
-export { type KeepProducingOptions, keepProducing } from './producers/keep-producing.js';
+export {
+  type SuperviseOptions as KeepProducingOptions,
+  superviseProducer as keepProducing,
+} from './producers/keep-producing.js';
 export { openProducer } from './producers/open-producer.js';
 export { type Producer, produce } from './producers/produce.js';
 export { createReleasers, type Releasers } from './releasers.js';

@@ -2,7 +2,7 @@ import type { ConnectionOptions } from 'bullmq';
 import type { Logger } from 'pino';
 import { createBudget } from './budget/index.js';
 import type { Settings } from './config/index.js';
-import { createPermits } from './consumers/permits.js';
+import { createConcurrencyLimit } from './consumers/permits.js';
 import { usageError } from './errors.js';
 import { parseBaseUrl } from './gateway/checks.js';
 import { ASGGatewayClient } from './gateway/client.js';
@@ -16,7 +16,7 @@ import { bullConnection, connectRedis, type RedisClient, type RedisTarget } from
 import { firstAnswer } from './redis/first-answer.js';
 import { openRedisTarget } from './redis/target.js';
 import { watchRedis } from './redis/watch.js';
-import { throughWeather } from './redis/weather.js';
+import { retryTemporaryErrors } from './redis/weather.js';
 import type { Releasers } from './releasers.js';
 import { budgetKey } from './runs/keys.js';
 import { keyFingerprint } from './runs/record.js';
@@ -128,7 +128,7 @@ export async function openPipeline(
   budget.onPause(({ ms, reason }) => {
     if (reason === 'rate_limited') metrics.backoffSeconds.inc({ reason }, ms / 1000);
   });
-  await throughWeather(() => budget.start());
+  await retryTemporaryErrors(() => budget.start());
   releasers.add(() => budget.close());
   return {
     redis,
@@ -138,7 +138,7 @@ export async function openPipeline(
     budget,
     origin: gateway.origin,
     keyFingerprint: fingerprint,
-    permits: createPermits(concurrency),
+    concurrencyLimit: createConcurrencyLimit(concurrency),
     concurrency,
     objectStores,
     webhooks: settings.webhookUrl === null ? null : { callbackUrl: settings.webhookUrl },

@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from 'bullmq';
 import type { Logger } from 'pino';
 import type { Budget } from './budget/index.js';
-import type { Permits } from './consumers/permits.js';
+import type { ConcurrencyLimit } from './consumers/permits.js';
 import type { ASGGatewayClient } from './gateway/client.js';
 import type { Metrics } from './metrics/metrics.js';
 import type { ObjectStores } from './object-stores/index.js';
@@ -20,7 +20,7 @@ export interface Pipeline {
   /** The Gateway's origin, `sandbox` for the local one. */
   origin: string;
   keyFingerprint: string;
-  permits: Permits;
+  concurrencyLimit: ConcurrencyLimit;
   concurrency: number;
   /** S3 and Google Cloud Storage, for manifests and results. */
   objectStores: ObjectStores;

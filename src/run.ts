@@ -11,9 +11,9 @@ import { pilotOut, refuseStream } from './pilot/chosen.js';
 import type { Pipeline } from './pipeline.js';
 import { policyWithPrice } from './plan/policy-with-price.js';
 import { checkFirstLines } from './producers/first-lines.js';
-import { keepProducing } from './producers/keep-producing.js';
+import { superviseProducer } from './producers/keep-producing.js';
 import { openProducer } from './producers/open-producer.js';
-import { throughWeather } from './redis/weather.js';
+import { retryTemporaryErrors } from './redis/weather.js';
 import { summaryNow } from './results/finish.js';
 import { flushOnLeaving } from './results/flush.js';
 import { openSink, resolveOut } from './results/sink.js';
@@ -25,7 +25,7 @@ import type { RunRecord } from './runs/record.js';
 import { COMMANDS } from './runs/states.js';
 import type { BlockReason, RunStatus, RunSummary } from './runs/status.js';
 import { transition } from './runs/transition.js';
-import { waitOf } from './runs/wait-of.js';
+import { waitingForOf } from './runs/wait-of.js';
 
 const LOOK_MS = 400;
 const WAIT_SHOWN_MS = 1_000;
@@ -82,7 +82,7 @@ export async function prepare(
     const request = {
       manifest,
       task: taskOptions(settings),
-      policy: await throughWeather(() => policyWithPrice(pipeline, settings), { signal, onWait }),
+      policy: await retryTemporaryErrors(() => policyWithPrice(pipeline, settings), { signal, onWait }),
       gateway: pipeline.origin,
       keyFingerprint: pipeline.keyFingerprint,
       runId: settings.runId,
@@ -101,10 +101,13 @@ export async function prepare(
             },
           }),
     };
-    const prepared = await throughWeather(() => prepareRun(pipeline.redis, pipeline.prefix, request, log), {
-      signal,
-      onWait,
-    });
+    const prepared = await retryTemporaryErrors(
+      () => prepareRun(pipeline.redis, pipeline.prefix, request, log),
+      {
+        signal,
+        onWait,
+      },
+    );
     if (prepared.kind === 'ended') await removeSpools(manifest.sources);
     if (prepared.kind === 'go' && settings.out !== null) {
       const { id, out } = prepared.record;
@@ -133,7 +136,7 @@ export async function runManifest(
   const following = followRun(pipeline, prepared, options, async (record, stop) => {
     const producer = openProducer(pipeline, record);
     try {
-      await keepProducing(producer, record, async () => manifest, {
+      await superviseProducer(producer, record, async () => manifest, {
         until: 'ended',
         mayProduce: true,
         signal: stop,
@@ -154,10 +157,13 @@ export async function followRun(
 ): Promise<RunOutcome> {
   const { record } = prepared;
   const keys = runKeys(pipeline.prefix, record.id);
-  const before = await throughWeather(() => readRun(pipeline.redis, pipeline.prefix, record.id), options);
+  const before = await retryTemporaryErrors(
+    () => readRun(pipeline.redis, pipeline.prefix, record.id),
+    options,
+  );
   if (before?.summedUp) return outcomeOf(pipeline, before);
   if (COMMANDS.run[record.state] === 'running')
-    await throughWeather(() => transition(pipeline.redis, keys, 'running'), options);
+    await retryTemporaryErrors(() => transition(pipeline.redis, keys, 'running'), options);
   options.onStart?.(record);
   const consumer = createConsumer(pipeline, record);
   const stop = new AbortController();
@@ -215,7 +221,7 @@ async function watch(
 
   async function looking(): Promise<RunReading> {
     for (;;) {
-      const reading = await throughWeather(() => consumer.tick(), {
+      const reading = await retryTemporaryErrors(() => consumer.tick(), {
         signal,
         onWait({ message }) {
           if (last !== null)
@@ -228,9 +234,9 @@ async function watch(
       });
       if (reading === null) throw new Error('the run is gone from Redis');
       last = reading;
-      const budget = await throughWeather(() => pipeline.budget.snapshot(), { signal });
+      const budget = await retryTemporaryErrors(() => pipeline.budget.snapshot(), { signal });
       reading.status.rate = budget.rate;
-      Object.assign(reading.status, waitOf(reading, budget));
+      Object.assign(reading.status, waitingForOf(reading, budget));
       await forecast.look(reading);
       show(reading.status, reading.read.lines, reading.present.consumers);
       if (signal.aborted) return reading;
@@ -254,6 +260,6 @@ async function outcomeOf(pipeline: Pipeline, reading: RunReading): Promise<RunOu
     record.state === 'blocked' && record.reason !== null
       ? { reason: record.reason, message: record.message ?? record.reason }
       : null;
-  const summary = await throughWeather(() => summaryNow(pipeline, reading));
+  const summary = await retryTemporaryErrors(() => summaryNow(pipeline, reading));
   return { summary, out: record.out, blocked };
 }

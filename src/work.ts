@@ -3,11 +3,11 @@ import { type Consumer, createConsumer } from './consumers/consume.js';
 import { watchForecast } from './forecast/watch.js';
 import type { GatewayCall } from './gateway/types.js';
 import type { Pipeline } from './pipeline.js';
-import { keepProducing } from './producers/keep-producing.js';
+import { superviseProducer } from './producers/keep-producing.js';
 import { openProducer } from './producers/open-producer.js';
 import { reopenManifest } from './producers/reopen-manifest.js';
 import { runKeys } from './runs/keys.js';
-import { liveRuns } from './runs/live.js';
+import { unfinishedRuns } from './runs/live.js';
 import { readRun } from './runs/read-status.js';
 import { loadRun, type RunRecord } from './runs/record.js';
 import { transition } from './runs/transition.js';
@@ -36,7 +36,7 @@ export async function workRuns(
   try {
     while (!signal.aborted) {
       try {
-        const live = await liveRuns(pipeline);
+        const live = await unfinishedRuns(pipeline);
         for (const [id, worked] of open) {
           if (live.some((record) => record.id === id)) continue;
           open.delete(id);
@@ -113,7 +113,7 @@ async function sweepWhileOpen(
   const options = { until: 'ended', mayProduce: false, signal } as const;
   for (;;) {
     try {
-      return await keepProducing(producer, record, reopen, options);
+      return await superviseProducer(producer, record, reopen, options);
     } catch (error) {
       // The manifest may be within reach later; until then another process may sweep.
       pipeline.log.warn({ run: record.id, err: error }, 'lines are missing; `produce` or `run` sweeps them');
@@ -129,7 +129,7 @@ async function lookForQuota(pipeline: Pipeline, everyMs: number, signal: AbortSi
     await sleep(everyMs, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return;
     try {
-      const live = await liveRuns(pipeline);
+      const live = await unfinishedRuns(pipeline);
       const waiting = live.filter(({ state, reason }) => state === 'blocked' && reason === 'quota');
       const left = waiting.length > 0 ? await quotaLeft(pipeline, signal) : 0;
       if (left <= 0) continue;

@@ -77,7 +77,7 @@ export interface Answer {
 }
 
 /** What is published on `<key>:news`. */
-export interface News {
+export interface BudgetNews {
   /** Unused slots of epochs before this one are void. */
   epoch: number;
   pausedFor: number;

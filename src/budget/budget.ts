@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
-import type { Answer, Ask, News } from './ask.js';
+import type { Answer, Ask, BudgetNews } from './ask.js';
 import { type Clock, clockOffset } from './clock.js';
-import { createDesk } from './desk.js';
-import { type Flow, lacking } from './flow.js';
+import { createSlotQueue } from './desk.js';
+import { type Flow, unrequested } from './flow.js';
 import { createReports } from './reports.js';
 import type { RunScript } from './script.js';
 import { type Budget, BudgetPausedError, type Pause, type Quota, type Slot } from './types.js';
@@ -11,7 +11,7 @@ import { type Budget, BudgetPausedError, type Pause, type Quota, type Slot } fro
 export interface BudgetParts {
   run: RunScript;
   /** Hears of pauses and their ends; returns how to stop. */
-  subscribe(listener: (news: News) => void): Promise<() => Promise<void>>;
+  subscribe(listener: (news: BudgetNews) => void): Promise<() => Promise<void>>;
   clock: Clock;
   rate?: number | undefined;
   /** Windows longer than a minute: so many calls in each stretch of so many ms. */
@@ -56,7 +56,7 @@ export function createBudgetOf(parts: BudgetParts): Budget {
   let wakeAt = Number.POSITIVE_INFINITY;
   let cancelWake = () => {};
 
-  const desk = createDesk(
+  const slotQueue = createSlotQueue(
     clock.now,
     (outcome) => {
       reports.add(outcome);
@@ -70,21 +70,21 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     reports.unused,
   );
 
-  function notePause(ms: number): void {
+  function applyPause(ms: number): void {
     pausedUntil = ms > 0 ? clock.now() + ms : 0;
-    if (ms > maxHoldMs) desk.rejectAll(new BudgetPausedError(Date.now() + ms));
+    if (ms > maxHoldMs) slotQueue.rejectAll(new BudgetPausedError(Date.now() + ms));
   }
 
-  function take(answer: Answer, asked: [Flow, number][], sent: number): void {
+  function applyAnswer(answer: Answer, asked: [Flow, number][], sent: number): void {
     const received = clock.now();
     const offset = toLocal(sent, answer.now, received);
     answerMs += 0.2 * (received - sent - answerMs);
-    desk.voidOlder(answer.valid);
+    slotQueue.dropStaleGrants(answer.valid);
     for (const [i, [flow]] of asked.entries()) {
       const slots = answer.slots[i];
-      if (slots) desk.give(flow, slots, answer, offset);
+      if (slots) slotQueue.give(flow, slots, answer, offset);
     }
-    notePause(answer.pausedFor);
+    applyPause(answer.pausedFor);
     if (answer.opened > 0) {
       log?.warn({ pause_ms: Math.round(answer.opened) }, PAUSES[answer.reason]);
       for (const listener of pauseListeners) listener({ ms: answer.opened, reason: answer.reason });
@@ -97,8 +97,8 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     if (closed || outstanding >= OUTSTANDING_ASKS || now < retryAt) return;
     const asked: [Flow, number][] = [];
     if (now >= askFrom)
-      for (const flow of desk.flows.values())
-        if (lacking(flow) > 0 && flow.askAt <= now) asked.push([flow, desk.wanted(flow)]);
+      for (const flow of slotQueue.flows.values())
+        if (unrequested(flow) > 0 && flow.askAt <= now) asked.push([flow, slotQueue.wanted(flow)]);
     if (asked.length === 0 && reportBy > now) return;
     for (const [flow, n] of asked) {
       flow.asked += n;
@@ -111,9 +111,9 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     const want = asked.map(([flow, n]) => ({ flow: flow.id, kind: flow.kind, weight: flow.weight, n }));
     const joins = !joined && want.length > 0;
     joined ||= joins;
-    tell({ ...news, want, ...(joins && { joined: true }) })
+    callScript({ ...news, want, ...(joins && { joined: true }) })
       .then(
-        (answer) => take(answer, asked, now),
+        (answer) => applyAnswer(answer, asked, now),
         (error) => {
           log?.warn({ err: error }, 'the budget cannot reach Redis; calls wait');
           reports.putBack(news);
@@ -124,11 +124,11 @@ export function createBudgetOf(parts: BudgetParts): Budget {
         outstanding -= 1;
         for (const [flow, n] of asked) flow.asked -= n;
         turn();
-        desk.tidy();
+        slotQueue.tidy();
       });
   }
 
-  async function tell(what: Ask): Promise<Answer> {
+  async function callScript(what: Ask): Promise<Answer> {
     seq += 1;
     const lead = Math.ceil(answerMs + LEAD_MS);
     const flags = {
@@ -142,13 +142,13 @@ export function createBudgetOf(parts: BudgetParts): Budget {
 
   function turn(): void {
     turnQueued = false;
-    desk.fire();
+    slotQueue.releaseDue();
     ask();
     if (closed) return;
-    let next = Math.min(desk.nextDue(), reportBy);
+    let next = Math.min(slotQueue.nextDue(), reportBy);
     if (outstanding < OUTSTANDING_ASKS) {
-      for (const flow of desk.flows.values())
-        if (lacking(flow) > 0) next = Math.min(next, Math.max(flow.askAt, retryAt, askFrom));
+      for (const flow of slotQueue.flows.values())
+        if (unrequested(flow) > 0) next = Math.min(next, Math.max(flow.askAt, retryAt, askFrom));
     }
     wakeBy(next);
   }
@@ -170,17 +170,17 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     queueMicrotask(turn);
   }
 
-  function hear(news: News): void {
-    desk.voidOlder(news.epoch);
-    notePause(news.pausedFor);
-    for (const flow of desk.flows.values()) flow.askAt = 0;
+  function onNews(news: BudgetNews): void {
+    slotQueue.dropStaleGrants(news.epoch);
+    applyPause(news.pausedFor);
+    for (const flow of slotQueue.flows.values()) flow.askAt = 0;
     queueTurn();
   }
 
   return {
     async start() {
-      unsubscribe ??= await parts.subscribe(hear);
-      await tell({});
+      unsubscribe ??= await parts.subscribe(onNews);
+      await callScript({});
     },
 
     acquire(kind, options = {}) {
@@ -189,12 +189,12 @@ export function createBudgetOf(parts: BudgetParts): Budget {
         if (closed) return reject(closedError());
         const wait = pausedUntil - clock.now();
         if (wait > maxHoldMs) return reject(new BudgetPausedError(Date.now() + wait));
-        if (desk.wait(kind, options, { resolve, reject })) queueTurn();
+        if (slotQueue.wait(kind, options, { resolve, reject })) queueTurn();
       });
     },
 
     async snapshot() {
-      const { rate, source, mode, pausedFor, circuit, quota, heldMs } = await tell({});
+      const { rate, source, mode, pausedFor, circuit, quota, heldMs } = await callScript({});
       const allowed = rate > 0 ? rate : null;
       return {
         rate: allowed,
@@ -210,7 +210,7 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     heldMs: () => held,
 
     async setRate(rate, windows = []) {
-      await tell({ command: rate ?? 0, commandQuotas: pairsOf(windows) });
+      await callScript({ command: rate ?? 0, commandQuotas: pairsOf(windows) });
     },
 
     onPause(listener) {
@@ -222,11 +222,11 @@ export function createBudgetOf(parts: BudgetParts): Budget {
       if (closed) return;
       closed = true;
       cancelWake();
-      desk.rejectAll(closedError());
+      slotQueue.rejectAll(closedError());
       await unsubscribe?.();
       if (reports.due())
         await Promise.race([
-          tell(reports.take()).catch(() => {}),
+          callScript(reports.take()).catch(() => {}),
           new Promise((r) => clock.after(500, () => r(undefined))),
         ]);
     },

@@ -25,18 +25,18 @@ const LONGEST_WAIT_MS = 5000;
  * Where callers of this process wait for slots and are handed them when they are due. Knows nothing of Redis: what it was
  * given, and what it has still to ask for.
  */
-export interface Desk {
+export interface SlotQueue {
   readonly flows: ReadonlyMap<string, Flow>;
   /** Queues a caller; false: a slot from the stock was handed out at once, and there is nothing to ask for. */
   wait(kind: CallKind, options: AcquireOptions, waiter: Waiter): boolean;
   /** Hands out the slots that are due. */
-  fire(): void;
+  releaseDue(): void;
   /** What to ask for a flow: for those that wait and, where no limit is in force, some more. */
   wanted(flow: Flow): number;
   /** Takes in what a flow was given; `offset` turns Redis' time into ours. */
   give(flow: Flow, slots: Answer['slots'][number], answer: Answer, offset: number): void;
   /** Drops unused slots of epochs before `valid`. */
-  voidOlder(valid: number): void;
+  dropStaleGrants(valid: number): void;
   /** When the next slot is due; Infinity when there is none. */
   nextDue(): number;
   rejectAll(error: unknown): void;
@@ -44,11 +44,11 @@ export interface Desk {
   tidy(): void;
 }
 
-export function createDesk(
+export function createSlotQueue(
   now: () => number,
   ended: (outcome: Outcome) => void,
   unused: (slots: number) => void,
-): Desk {
+): SlotQueue {
   const flows = new Map<string, Flow>();
   const grants: Grant[] = [];
   const signals = abortable();
@@ -77,7 +77,7 @@ export function createDesk(
   }
 
   /** Hands a due slot to whoever waits longest; one that nobody can use in time expires. */
-  function use(flow: Flow, epoch: number, canary: boolean, inTime: boolean): boolean {
+  function deliver(flow: Flow, epoch: number, canary: boolean, inTime: boolean): boolean {
     const [waiter] = flow.waiters;
     if (!waiter || !(canary || (inTime && epoch >= valid))) {
       if (canary) ended({ epoch, canary, call: undefined });
@@ -94,7 +94,7 @@ export function createDesk(
 
   function stockUp(flow: Flow, n: number, epoch: number): void {
     let left = inStock(flow) + n;
-    while (left > 0 && use(flow, epoch, false, true)) left -= 1;
+    while (left > 0 && deliver(flow, epoch, false, true)) left -= 1;
     flow.stock = left;
     flow.stockUntil = now() + STOCK_MS;
     flow.stockEpoch = epoch;
@@ -129,14 +129,14 @@ export function createDesk(
       flow.waiters.add(waiter);
       return true;
     },
-    fire() {
+    releaseDue() {
       const time = now();
       let [count, wasted] = [0, 0];
       for (const grant of grants) {
         if (grant.due > time + TIMER_GRAIN_MS) break;
         count += 1;
         grant.flow.granted -= 1;
-        if (!use(grant.flow, grant.epoch, grant.canary, time - grant.due <= grant.late)) wasted += 1;
+        if (!deliver(grant.flow, grant.epoch, grant.canary, time - grant.due <= grant.late)) wasted += 1;
       }
       if (wasted > 0) unused(wasted);
       if (count > 0) grants.splice(0, count);
@@ -150,7 +150,7 @@ export function createDesk(
       paced = answer.paced;
       flow.askAt = slots.wait > 0 ? now() + Math.min(slots.wait, LONGEST_WAIT_MS) : 0;
       if (answer.canary) {
-        if (slots.n > 0) use(flow, answer.epoch, true, true);
+        if (slots.n > 0) deliver(flow, answer.epoch, true, true);
       } else if (!answer.paced) {
         stockUp(flow, slots.n, answer.epoch);
       } else {
@@ -164,7 +164,7 @@ export function createDesk(
           });
       }
     },
-    voidOlder(before) {
+    dropStaleGrants(before) {
       if (before <= valid) return;
       valid = before;
       let kept = 0;

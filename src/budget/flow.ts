@@ -48,7 +48,7 @@ export interface Grant {
 }
 
 /** How many slots the flow has still to ask for. */
-export const lacking = (flow: Flow) => Math.max(0, flow.waiters.size - flow.granted - flow.asked);
+export const unrequested = (flow: Flow) => Math.max(0, flow.waiters.size - flow.granted - flow.asked);
 
 export const isIdle = (flow: Flow) => flow.waiters.size + flow.granted + flow.asked === 0;
 

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { RedisClient } from '../redis/connection.js';
 import { subscribe } from '../redis/subscribe.js';
-import type { News } from './ask.js';
+import type { BudgetNews } from './ask.js';
 import { createBudgetOf } from './budget.js';
 import { systemClock } from './clock.js';
 import { budgetScript, newsChannel } from './script.js';
@@ -43,7 +43,9 @@ export function createBudget({ redis, key, ...rest }: BudgetOptions): Budget {
 }
 
 /** News that are lost with a connection are brought by the next ask. */
-const subscribeTo = (redis: RedisClient, key: string) => async (listener: (news: News) => void) => {
-  const end = await subscribe(redis, newsChannel(key), (message) => listener(JSON.parse(message) as News));
+const subscribeTo = (redis: RedisClient, key: string) => async (listener: (news: BudgetNews) => void) => {
+  const end = await subscribe(redis, newsChannel(key), (message) =>
+    listener(JSON.parse(message) as BudgetNews),
+  );
   return async () => end();
 };

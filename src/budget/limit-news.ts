@@ -1,7 +1,7 @@
 import { parseRateLimitHeaders } from '../gateway/rate-limit-headers.js';
 
 /** What an answer's headers mean for the budget; absent parts were not said. */
-export interface LimitNews {
+export interface HeaderLimit {
   /** Calls per second of the strictest policy that is a pace. */
   policy?: number;
   /** Calls per second that the present window suggests, where no policy says it: a place to begin. */
@@ -18,10 +18,10 @@ const LONGEST_PACE_MS = 60_000;
 /** Resets come in whole seconds: one of 0 or 1 s may be any time up to then. */
 const SHORTEST_WINDOW_MS = 1000;
 
-const NOTHING: LimitNews = {};
+const NOTHING: HeaderLimit = {};
 
 /** Header names in lower case; `now` in epoch ms. */
-export function readLimitNews(headers: Readonly<Record<string, string>>, now: number): LimitNews {
+export function limitFromHeaders(headers: Readonly<Record<string, string>>, now: number): HeaderLimit {
   const { policy = [], limit, remaining, resetMs } = parseRateLimitHeaders(headers, now);
   if (policy.length === 0 && remaining === undefined) return NOTHING;
   const paces = policy.flatMap((each) =>

@@ -1,6 +1,6 @@
 import type { GatewayCall } from '../gateway/types.js';
 import type { Ask } from './ask.js';
-import { readLimitNews } from './limit-news.js';
+import { limitFromHeaders } from './limit-news.js';
 
 /** How one call with a slot ended: answered by the Gateway, or (`call` undefined) never made. */
 export interface Outcome {
@@ -50,7 +50,7 @@ export function createReports(): Reports {
     add({ epoch, canary: isCanary, call }) {
       if (call === undefined) unused += 1;
       const answered = typeof call?.status === 'number';
-      const limits = call && answered ? readLimitNews(call.headers, Date.now()) : {};
+      const limits = call && answered ? limitFromHeaders(call.headers, Date.now()) : {};
       if (limits.policy !== undefined && limits.policy !== told) policy = limits.policy;
       if (limits.guess !== undefined && !guessed) {
         guess = limits.guess;

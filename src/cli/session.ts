@@ -4,7 +4,7 @@ import { IngestError } from '../errors.js';
 import { refuseTooFewFiles } from '../net/open-files.js';
 import type { Store } from '../open-pipeline.js';
 import type { Pipeline } from '../pipeline.js';
-import { openRedisBeside } from '../redis/target.js';
+import { openRedisWhileLoading } from '../redis/target.js';
 import { createReleasers, type Releasers } from '../releasers.js';
 import { listRuns, loadRun, type RunRecord } from '../runs/record.js';
 
@@ -26,7 +26,7 @@ export const withPipeline = <T>(
   withReleasers(async (releasers) => {
     await refuseTooFewFiles();
     const load = () => Promise.all([import('../open-pipeline.js'), import('../work.js')]);
-    const [target, [{ openPipeline }]] = await openRedisBeside(load, settings, log, releasers.add);
+    const [target, [{ openPipeline }]] = await openRedisWhileLoading(load, settings, log, releasers.add);
     return use(await openPipeline(settings, log, releasers, target));
   });
 
@@ -37,7 +37,7 @@ export const withStore = <T>(
 ): Promise<T> =>
   withReleasers(async (releasers) => {
     const load = () => import('../open-pipeline.js');
-    const [target, { openStore }] = await openRedisBeside(load, settings, log, releasers.add);
+    const [target, { openStore }] = await openRedisWhileLoading(load, settings, log, releasers.add);
     return use(await openStore(settings, log, releasers, target));
   });
 

@@ -5,7 +5,7 @@ const GHOST_MS = 5_000;
  * Tells when other processes work on the run as well. What is there from the start is told after 5 s; who comes later,
  * at once.
  */
-export function tellCompany(
+export function reportOtherConsumers(
   note: (text: string) => void,
   now: () => number = () => performance.now(),
 ): (processes: number) => void {

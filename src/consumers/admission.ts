@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RedisClient } from '../redis/connection.js';
-import { throughWeather } from '../redis/weather.js';
+import { retryTemporaryErrors } from '../redis/weather.js';
 import type { RunKeys } from '../runs/keys.js';
 import { admit, type Envelope, isEnvelope, type Verdict } from '../runs/scripts.js';
 
@@ -50,7 +50,9 @@ export function admitChunk(
     const began = Date.now();
     while (waiting.size > 0) {
       const asked = [...waiting.keys()];
-      const answers = await throughWeather(() => admit(redis, keys, source, asked, labelers), { signal });
+      const answers = await retryTemporaryErrors(() => admit(redis, keys, source, asked, labelers), {
+        signal,
+      });
       let lacks: 'full' | Envelope | null = null;
       for (const [index, line] of asked.entries()) {
         const verdict = answers?.[index] ?? 'gone';
@@ -58,7 +60,7 @@ export function admitChunk(
         else resolve(line, verdict);
       }
       if (lacks === null) return;
-      await sleep(aWhile(), undefined, { signal }).catch(() => undefined);
+      await sleep(jitteredWaitMs(), undefined, { signal }).catch(() => undefined);
       const patience = !signal.aborted && Date.now() - began < HOLD_FOR_ROOM_MS[lacks];
       if (patience && (lacks !== 'full' || (await resultsMakeRoom()))) continue;
       for (const line of [...waiting.keys()]) resolve(line, lacks);
@@ -77,4 +79,4 @@ export function admitChunk(
 }
 
 /** How long a line stays away that found no room, ms: not all at once. */
-export const aWhile = () => LOOK_FOR_ROOM_MS * (0.5 + Math.random());
+export const jitteredWaitMs = () => LOOK_FOR_ROOM_MS * (0.5 + Math.random());

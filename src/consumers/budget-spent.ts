@@ -11,7 +11,7 @@ const LONGEST_MS = 30_000;
  * Looks whether lines wait for more than `--budget` allows and no call is out that may give some of it back: a line
  * that was bought before does.
  */
-export function createBudgetWatch(now: () => number = Date.now): (reading: RunReading) => boolean {
+export function createTaskCapWatch(now: () => number = Date.now): (reading: RunReading) => boolean {
   let looks = 0;
   let quietSince = 0;
   let since = now();
@@ -31,13 +31,13 @@ export function createBudgetWatch(now: () => number = Date.now): (reading: RunRe
 }
 
 /** Lines wait, no label more fits into `--spend`, and no task is out that may cost less than is reserved for it. */
-export function spendIsSpent(reading: RunReading): boolean {
+export function spendLimitReached(reading: RunReading): boolean {
   const { spent } = reading.envelope;
   return reading.record.state === 'running' && (spent === 'run' || spent === 'never') && linesWait(reading);
 }
 
 /** What blocked it, and how to go on. */
-export function spendMessage({ envelope, record: { id, policy } }: RunReading): string {
+export function spendLimitMessage({ envelope, record: { id, policy } }: RunReading): string {
   const { spent, paid, reserved, price } = envelope;
   const label = price === null ? '' : `, a label may cost ${number(price)}`;
   const goOn = (option: string) =>

@@ -17,7 +17,7 @@ const PAGE = 50;
  * Ends the queued lines of a cancelled run as failures, and the run itself if nothing was in flight and its sink is
  * seen from here. Lines that may have been bought stay for a consumer, which asks for their results.
  */
-export async function endCancelled(
+export async function failQueuedLines(
   { redis, objectStores }: Pick<Pipeline, 'redis' | 'objectStores'>,
   prefix: string,
   record: RunRecord,

@@ -2,30 +2,30 @@ import { setMaxListeners } from 'node:events';
 import { IngestError } from '../errors.js';
 import type { Pipeline } from '../pipeline.js';
 import { createPolls } from '../polling/polls.js';
-import { bringForward } from '../queues/bring-forward.js';
+import { advancePolls } from '../queues/bring-forward.js';
 import type { ChunkData } from '../queues/chunk.js';
 import { openQueues, requestFlush } from '../queues/queues.js';
 import { shortenLocks } from '../queues/shorten-locks.js';
 import { createWorker, type RunWorker } from '../queues/worker.js';
-import { throughWeather } from '../redis/weather.js';
-import { allEnded, finishRun, tooManyFailures, toSumUp } from '../results/finish.js';
+import { retryTemporaryErrors } from '../redis/weather.js';
+import { allEnded, finishRun, readyForSummary, tooManyFailures } from '../results/finish.js';
 import { flushOnce } from '../results/flush.js';
 import { createRecorder } from '../results/recorder.js';
 import { openSink } from '../results/sink.js';
-import { createAttendance } from '../runs/attendance.js';
-import { createCallLedger } from '../runs/calls.js';
+import { createConsumerHeartbeats } from '../runs/attendance.js';
+import { createCallCounter } from '../runs/calls.js';
 import { runKeys } from '../runs/keys.js';
-import { createLearn } from '../runs/learn.js';
+import { createShareSettleTimes } from '../runs/learn.js';
 import { maySubmitAt, submitsForMs } from '../runs/own-limits.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import type { RunRecord } from '../runs/record.js';
 import { pausedQueues, transition } from '../runs/transition.js';
-import { createBudgetWatch, spendIsSpent, spendMessage } from './budget-spent.js';
-import { createGates } from './gates.js';
+import { createTaskCapWatch, spendLimitMessage, spendLimitReached } from './budget-spent.js';
+import { createCallInterrupts } from './gates.js';
 import type { ConsumedRun } from './gateway-call.js';
 import { pollProcessor } from './poll.js';
 import { createReach } from './reach.js';
-import { createRest, type Rest } from './rest.js';
+import { createInterruptibleSleep, type InterruptibleSleep } from './rest.js';
 import { submitProcessor } from './submit.js';
 
 const TICK_MS = 1_000;
@@ -46,7 +46,7 @@ export interface Consumer {
   /** Reads the run now, acts on what it finds, and resolves to it; null when the run is gone. */
   tick(): Promise<RunReading | null>;
   /** Resolves after `ms`, sooner when the run may have come nearer to its end, or when aborted. */
-  rest: Rest['take'];
+  rest: InterruptibleSleep['sleep'];
   close(): Promise<void>;
 }
 
@@ -58,16 +58,16 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   const sink = pipeline.openSink?.(record.out) ?? openSink(record.out, pipeline.objectStores);
   const flusher = { redis, prefix, sink };
   const queues = openQueues(keys, pipeline.connection, (error) => log.debug({ err: error }, 'queue error'));
-  const ledger = createCallLedger(redis, keys, record);
-  const attendance = createAttendance(redis, keys);
+  const ledger = createCallCounter(redis, keys, record);
+  const heartbeats = createConsumerHeartbeats(redis, keys);
   const holds = { fleetUntil: 0, flush: true };
   const closed = new AbortController();
   // A pause of the fleet is on the record of the runs of the process that opened it, once for each.
-  const stopHearing = pipeline.budget.onPause(({ ms, reason }) => {
+  const unsubscribe = pipeline.budget.onPause(({ ms, reason }) => {
     if (reason === 'rate_limited') ledger.backoff(ms);
   });
-  const gates = createGates();
-  const rest = createRest();
+  const gates = createCallInterrupts();
+  const rest = createInterruptibleSleep();
   // Every waiting submission listens.
   setMaxListeners(0, closed.signal);
   let sinkErrors = 0;
@@ -76,22 +76,22 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   let failure: Error | null = null;
   /** Lines that had not ended at the last look, less those that this process has ended since. */
   let left = 0;
-  const budgetIsSpent = createBudgetWatch();
+  const budgetIsSpent = createTaskCapWatch();
 
   const run: ConsumedRun = {
     record,
-    ledger,
+    callCounter: ledger,
     polls: createPolls({
       policy: record.policy,
-      learn: createLearn(redis, keys),
-      bringForward: (times) => bringForward(redis, keys, times),
+      shareSettleTimes: createShareSettleTimes(redis, keys),
+      advancePolls: (times) => advancePolls(redis, keys, times),
       concurrency: pipeline.concurrency,
     }),
     submitting: 0,
     now: () => Math.round(Date.now() + (clockAheadMs ?? 0)),
     recorder: createRecorder(redis, keys, pipeline.metrics, (lines) => {
       left -= lines;
-      if (left <= 0) rest.cutShort();
+      if (left <= 0) rest.wake();
     }),
     reach: createReach(),
     holdUntil(time) {
@@ -99,7 +99,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       applyHolds();
     },
     closing: closed.signal,
-    get gates() {
+    get interrupts() {
       return gates.signals;
     },
   };
@@ -121,23 +121,23 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   });
   const workers: RunWorker[] = [submit, poll, flush];
 
-  let wake: NodeJS.Timeout | undefined;
+  let unholdTimer: NodeJS.Timeout | undefined;
   function applyHolds(): void {
     const leftMs = holds.fleetUntil - Date.now();
     for (const each of [submit, poll]) {
       if (leftMs > 0) each.hold();
       else each.unhold();
     }
-    clearTimeout(wake);
-    if (leftMs > 0 && !closing) wake = setTimeout(applyHolds, leftMs + 1);
+    clearTimeout(unholdTimer);
+    if (leftMs > 0 && !closing) unholdTimer = setTimeout(applyHolds, leftMs + 1);
   }
 
   /** Between two looks `--hours` may end. */
-  let edge: NodeJS.Timeout | undefined;
-  function shutInTime({ record: { policy }, nowMs }: RunReading): void {
-    clearTimeout(edge);
+  let hoursTimer: NodeJS.Timeout | undefined;
+  function interruptAtEndOfHours({ record: { policy }, nowMs }: RunReading): void {
+    clearTimeout(hoursTimer);
     const leftMs = submitsForMs(policy, nowMs);
-    if (leftMs <= 2 * TICK_MS) edge = setTimeout(() => gates.shut('submit'), leftMs);
+    if (leftMs <= 2 * TICK_MS) hoursTimer = setTimeout(() => gates.interrupt('submit'), leftMs);
   }
 
   async function flushRun(): Promise<void> {
@@ -151,11 +151,11 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
           pipeline.metrics.resultsWritten.inc({ sink: sink.kind }, part.rows);
         }
       }
-      await tell(await readRun(redis, prefix, record.id));
+      await publishCounts(await readRun(redis, prefix, record.id));
       // Until the other consumers have told, the next look asks for a flush again.
-      if (await attendance.allTold()) {
+      if (await heartbeats.allCountsFlushed()) {
         await finishRun(flusher, record.id, log);
-        rest.cutShort();
+        rest.wake();
       }
       [sinkErrors, failure] = [0, null];
     } catch (error) {
@@ -180,19 +180,19 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     );
   }
 
-  async function act(reading: RunReading): Promise<void> {
+  async function applyDecisions(reading: RunReading): Promise<void> {
     const { state: before } = run.record;
     run.record = { ...reading.record, manifest: record.manifest };
     run.reach.read(reading);
     const { state, reason, policy } = reading.record;
     const want = pausedQueues(state, reason);
     if (reading.ownWait !== null) want.submit = true;
-    shutInTime(reading);
+    interruptAtEndOfHours(reading);
     // Submissions that wait for a slot look anew whether they may still be made.
-    if (state === 'cancelled' && before !== state) gates.shut('submit');
+    if (state === 'cancelled' && before !== state) gates.interrupt('submit');
     for (const name of ['submit', 'poll'] as const) {
-      if (want[name]) gates.shut(name);
-      else gates.open(name);
+      if (want[name]) gates.interrupt(name);
+      else gates.allow(name);
       if (want[name] === reading.queuesPaused[name]) continue;
       await (want[name] ? queues[name].pause() : queues[name].resume());
     }
@@ -204,15 +204,15 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       const message = `${reading.bought} tasks have been bought, as many as --budget allows; run again with a larger one`;
       await transition(redis, keys, 'blocked', { reason: 'budget', message });
     }
-    if (spendIsSpent(reading))
-      await transition(redis, keys, 'blocked', { reason: 'spend', message: spendMessage(reading) });
+    if (spendLimitReached(reading))
+      await transition(redis, keys, 'blocked', { reason: 'spend', message: spendLimitMessage(reading) });
     const seen = await sink.sees(record);
     if (seen === holds.flush) {
       holds.flush = !seen;
       if (seen) flush.unhold();
       else flush.hold();
     }
-    if (reading.planned || flushDue(reading) || toSumUp(reading)) await requestFlush(queues);
+    if (reading.planned || flushDue(reading) || readyForSummary(reading)) await requestFlush(queues);
     if (state !== 'running') return;
     if (reading.unflushed.bytes > UNFLUSHED_PARTS * policy.partSizeBytes + (64 << 20)) {
       const message = `no process that sees ${record.out} takes the results; start one there, then resume`;
@@ -221,9 +221,9 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   }
 
   /** Puts this process' counts on record; those of all its calls, when every line had ended before. */
-  async function tell(reading: RunReading | null): Promise<void> {
+  async function publishCounts(reading: RunReading | null): Promise<void> {
     await ledger.flush();
-    await attendance.attend(reading !== null && allEnded(reading), {
+    await heartbeats.beat(reading !== null && allEnded(reading), {
       callsPerSecond: ledger.pace(),
       submitting: run.submitting,
     });
@@ -239,9 +239,9 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       if (before === null || clockAheadMs < before - SET_BACK_MS) await shortenLocks(redis, keys);
       left = reading.status.lines - reading.status.settled - reading.status.failed;
     }
-    await tell(reading);
+    await publishCounts(reading);
     if (reading !== null && !closing) {
-      await act(reading);
+      await applyDecisions(reading);
       await run.polls.look(reading);
     }
     return reading;
@@ -249,9 +249,9 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
 
   let timer: NodeJS.Timeout | undefined;
   let closing: Promise<void> | undefined;
-  const tickOn = async () => {
+  const tickAndSchedule = async () => {
     await tick().catch((error: unknown) => log.warn({ err: error }, 'could not look at the run'));
-    if (!closing) timer = setTimeout(tickOn, TICK_MS);
+    if (!closing) timer = setTimeout(tickAndSchedule, TICK_MS);
   };
 
   return {
@@ -264,30 +264,30 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
     callsPerSecond: ledger.pace,
     async start() {
       // Until the first look: the submissions that a job which waits there would make at once.
-      if (!maySubmitAt(record.policy, Date.now())) gates.shut('submit');
+      if (!maySubmitAt(record.policy, Date.now())) gates.interrupt('submit');
       // The sink's sight decides over flushes; until the first look this process takes none.
       flush.hold();
-      await throughWeather(() => attendance.attend(false));
+      await retryTemporaryErrors(() => heartbeats.beat(false));
       for (const each of workers) each.start();
-      await tickOn();
+      await tickAndSchedule();
     },
     tick,
-    rest: rest.take,
+    rest: rest.sleep,
     close() {
       closing ??= (async () => {
         closed.abort();
         gates.close();
         clearTimeout(timer);
-        clearTimeout(wake);
-        clearTimeout(edge);
+        clearTimeout(unholdTimer);
+        clearTimeout(hoursTimer);
         await Promise.all(workers.map((each) => each.close(CLOSE_DEADLINE_MS)));
-        stopHearing();
+        unsubscribe();
         await run.polls
           .end()
           .catch((error: unknown) => log.debug({ err: error }, 'the last settle times are lost'));
         await ledger
           .flush()
-          .then(attendance.leave)
+          .then(heartbeats.leave)
           .catch((error: unknown) => log.warn({ err: error }, 'the last call counts are lost'));
         await queues.close();
       })();

@@ -4,23 +4,23 @@ import type { Pipeline } from '../pipeline.js';
 import type { Polls } from '../polling/polls.js';
 import type { Backoff } from '../queues/chunk.js';
 import type { Recorder } from '../results/recorder.js';
-import type { CallLedger } from '../runs/calls.js';
+import type { CallCounter } from '../runs/calls.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import { transition } from '../runs/transition.js';
 import type { Reach } from './reach.js';
-import { backoffMs, type Trouble } from './trouble.js';
+import { backoffMs, type CallFailure } from './trouble.js';
 
 const HELD_MS = 500;
 
 /** The call was not made: its run was paused, blocked or cancelled, or its process is closing. */
-export class CallHeldError extends Error {}
+export class CallInterruptedError extends Error {}
 
 /** A run as its consumers see it, in one process. */
 export interface ConsumedRun {
   /** Replaced when the record changes. */
   record: RunRecord;
-  ledger: CallLedger;
+  callCounter: CallCounter;
   polls: Polls;
   recorder: Recorder;
   reach: Reach;
@@ -33,7 +33,7 @@ export interface ConsumedRun {
   /** Aborts when this process stops consuming the run. */
   closing: AbortSignal;
   /** Each kind of call's leave to wait for a slot; aborts with a `CallHeldError`, and is replaced afterwards. */
-  gates: Record<CallKind, AbortSignal>;
+  interrupts: Record<CallKind, AbortSignal>;
 }
 
 /**
@@ -47,8 +47,8 @@ export async function callGateway<T>(
   make: (options: CallOptions) => Promise<T>,
 ): Promise<T> {
   // The gate of now: who waits for a permit while the run is stopped has to look anew whether to go on.
-  const signal = run.gates[kind];
-  await pipeline.permits.take();
+  const signal = run.interrupts[kind];
+  await pipeline.concurrencyLimit.acquire();
   let durationMs: number | undefined;
   try {
     const { id, policy } = run.record;
@@ -64,7 +64,7 @@ export async function callGateway<T>(
           called = true;
           durationMs = call.durationMs;
           slot.report(call);
-          run.ledger.record(call);
+          run.callCounter.record(call);
           run.reach.called(call);
           pipeline.metrics.call(call);
         },
@@ -73,7 +73,7 @@ export async function callGateway<T>(
       if (!called) slot.release();
     }
   } finally {
-    pipeline.permits.give(durationMs);
+    pipeline.concurrencyLimit.release(durationMs);
   }
 }
 
@@ -86,7 +86,7 @@ export async function nextBackoff(
   pipeline: Pipeline,
   run: ConsumedRun,
   before: Backoff | undefined,
-  trouble: Extract<Trouble, { kind: 'again' }>,
+  trouble: Extract<CallFailure, { kind: 'again' }>,
 ): Promise<Backoff | null> {
   const { heldMs } = await pipeline.budget.snapshot();
   const at = Date.now();
@@ -95,7 +95,7 @@ export async function nextBackoff(
   if (waitedMs >= run.record.policy.retryForMs && mayFail) return null;
   const calls = (before?.calls ?? 0) + 1;
   const ms = Math.max(1, backoffMs(calls));
-  run.ledger.backoff(ms);
+  run.callCounter.backoff(ms);
   pipeline.metrics.backoffSeconds.inc({ reason: trouble.metric }, ms / 1000);
   return { calls, waitedMs, at, ms, heldMs };
 }
@@ -104,7 +104,7 @@ export async function nextBackoff(
 const lastWait = (before: Backoff, now: number, heldMs: number) =>
   Math.max(0, Math.min(before.ms, now - before.at - (heldMs - before.heldMs)));
 
-type RunTrouble = Extract<Trouble, { kind: 'run' }>;
+type RunTrouble = Extract<CallFailure, { kind: 'run' }>;
 
 /**
  * Blocks the run. A cancelled one cannot block, nor wait for somebody to resume it: then what stops it is a trouble
@@ -114,19 +114,19 @@ export async function blockRun(
   pipeline: Pipeline,
   run: ConsumedRun,
   { reason, message }: RunTrouble,
-): Promise<Extract<Trouble, { kind: 'again' }> | null> {
+): Promise<Extract<CallFailure, { kind: 'again' }> | null> {
   const keys = runKeys(pipeline.prefix, run.record.id);
   const state = await transition(pipeline.redis, keys, 'blocked', { reason, message });
   return state === 'cancelled' ? { kind: 'again', metric: 'server_error', message } : null;
 }
 
 /** The call may not be made now. */
-export const isHeld = (error: unknown): error is BudgetPausedError | CallHeldError =>
-  error instanceof BudgetPausedError || error instanceof CallHeldError;
+export const isHeld = (error: unknown): error is BudgetPausedError | CallInterruptedError =>
+  error instanceof BudgetPausedError || error instanceof CallInterruptedError;
 
 /** How long a line waits whose call may not be made now, without holding its slot; ms. */
-export function heldForMs(run: ConsumedRun, error: BudgetPausedError | CallHeldError): number {
-  if (error instanceof CallHeldError) return HELD_MS;
+export function heldForMs(run: ConsumedRun, error: BudgetPausedError | CallInterruptedError): number {
+  if (error instanceof CallInterruptedError) return HELD_MS;
   run.holdUntil(error.resumeAt);
   return error.resumeAt - Date.now() + Math.random() * 250;
 }

@@ -4,18 +4,18 @@ import { createAdaptiveLimit } from './adaptive-limit.js';
  * Gateway calls that a process may have in flight, over all its runs and both kinds of call; first come, first served.
  * Never more than `most`, and fewer where a slow server answers no more for having more.
  */
-export interface Permits {
+export interface ConcurrencyLimit {
   readonly limit: number;
-  take(): Promise<void>;
+  acquire(): Promise<void>;
   /** `durationMs` of the call that was made with it; undefined when none was. */
-  give(durationMs?: number): void;
+  release(durationMs?: number): void;
 }
 
-export function createPermits(most: number, now?: () => number): Permits {
+export function createConcurrencyLimit(most: number, now?: () => number): ConcurrencyLimit {
   const adaptive = createAdaptiveLimit(most, now);
   let out = 0;
   const waiting: (() => void)[] = [];
-  const hand = () => {
+  const grantWaiting = () => {
     while (out < adaptive.limit) {
       const next = waiting.shift();
       if (next === undefined) return;
@@ -27,17 +27,17 @@ export function createPermits(most: number, now?: () => number): Permits {
     get limit() {
       return adaptive.limit;
     },
-    take() {
+    acquire() {
       if (out < adaptive.limit) {
         out += 1;
         return Promise.resolve();
       }
       return new Promise((resolve) => waiting.push(resolve));
     },
-    give(durationMs) {
+    release(durationMs) {
       if (durationMs !== undefined) adaptive.observe(durationMs, out >= adaptive.limit);
       out -= 1;
-      hand();
+      grantWaiting();
     },
   };
 }

@@ -10,11 +10,11 @@ import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import { reserveAgain, unreserveAgain } from '../runs/scripts.js';
 import { resultFrom } from '../webhooks/delivery.js';
-import { forgetTasks, type Hint, hintsOf, wake } from '../webhooks/tasks.js';
+import { forgetTasks, type Hint, hintsOf, promoteIfDelayed } from '../webhooks/tasks.js';
 import { blockRun, type ConsumedRun, callGateway, heldForMs, isHeld, nextBackoff } from './gateway-call.js';
 import { type LineOutcome, processChunk, sleepUntil } from './process-chunk.js';
 import { labelSpecOf, taskOf } from './task-of.js';
-import { type Trouble, troubleOf, whyOf } from './trouble.js';
+import { type CallFailure, classifyFailure, failureReason } from './trouble.js';
 
 type Outcome = LineOutcome<PolledLine>;
 
@@ -36,7 +36,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
     const { source, lines } = decodeChunk<PolledLine>(job.data);
     const id = job.id ?? '';
     const awaiting = lines.filter((line) => line.awaitsDelivery).map(({ task }) => task);
-    const tooSoon = awaiting.length > 0 ? null : run.polls.tooSoonMs(run.now() - (job.data.at ?? 0));
+    const tooSoon = awaiting.length > 0 ? null : run.polls.extraSleepMs(run.now() - (job.data.at ?? 0));
     if (tooSoon !== null) {
       release(lines.length);
       return sleepUntil(job, token, source, lines, Math.round(Date.now() + tooSoon), true);
@@ -62,7 +62,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
             const ageMs = run.now() - line.at;
             const early = line.awaitsDelivery && hint === null && restMs > 0 && !run.polls.isOverdue(ageMs);
             // Its safety net may have been drawn tighter since it went to sleep.
-            const delayMs = Math.min(restMs, run.polls.safetyMs(ageMs));
+            const delayMs = Math.min(restMs, run.polls.webhookFallbackDelayMs(ageMs));
             outcome = early ? { kind: 'later', line, delayMs } : await pollLine(source, line, hint);
           }
           if (line.awaitsDelivery && leavesTask(outcome, line)) done.push(line.task);
@@ -79,15 +79,15 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
     await work
       .finally(() => forgetTasks(redis, keys, id, done))
       .catch(async (error: unknown) => {
-        if (awaiting.length > 0) await wakeIfTold(job, awaiting);
+        if (awaiting.length > 0) await promoteIfDelivered(job, awaiting);
         throw error;
       });
   };
 
   /** A delivery that came while the job was being worked on could not wake it; what it said is there by now. */
-  async function wakeIfTold(job: Job<ChunkData>, tasks: readonly string[]): Promise<void> {
+  async function promoteIfDelivered(job: Job<ChunkData>, tasks: readonly string[]): Promise<void> {
     try {
-      if ((await hintsOf(redis, keys, tasks)).size > 0) await wake(() => job.promote());
+      if ((await hintsOf(redis, keys, tasks)).size > 0) await promoteIfDelayed(() => job.promote());
     } catch (error) {
       pipeline.log.debug({ err: error, job: job.id }, 'a delivery was not looked for; the next poll settles');
     }
@@ -104,7 +104,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
         return answered(source, line, answer, hint !== null);
       } catch (error) {
         if (isHeld(error)) return { kind: 'later', line, delayMs: heldForMs(run, error) };
-        const trouble = troubleOf(error, 'result');
+        const trouble = classifyFailure(error, 'result');
         if (trouble === null) throw error;
         if (trouble.kind !== 'rate_limited') return handle(trouble, source, line);
       }
@@ -134,19 +134,19 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
     pipeline.metrics.pending(ageMs);
     // Whatever had kept polls from an answer is over. A task of the future is as old as it can be shown to be.
     const { backoff: over, ...rest } = { ...line, at: Math.min(line.at, run.now()) };
-    const keepsAge = run.polls.pending(rest, ageMs);
+    const keepsAge = run.polls.observePending(rest, ageMs);
     const next = keepsAge ? { ...rest, seen: ageMs } : over === undefined && ageMs >= 0 ? line : rest;
     const awaitsDelivery = line.awaitsDelivery === true && !told;
     return {
       kind: 'later',
       line: next,
-      delayMs: awaitsDelivery ? run.polls.safetyMs(ageMs) : run.polls.nextMs(ageMs),
+      delayMs: awaitsDelivery ? run.polls.webhookFallbackDelayMs(ageMs) : run.polls.nextPollDelayMs(ageMs),
     };
   }
 
   function settled(source: number, line: PolledLine, result: SettledResult, by: 'poll' | 'webhook'): Outcome {
     const ageMs = Math.max(0, run.now() - line.at);
-    run.polls.settled(line, result, ageMs);
+    run.polls.observeSettled(line, result, ageMs);
     const wrong = line.key === undefined ? null : wrongLabel(line, result);
     if (wrong !== null) return failed(source, line, { code: 'key_conflict', message: wrong });
     return { kind: 'ended', ending: settledEnding(run.record, source, line, result, by, ageMs) };
@@ -161,17 +161,18 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
 
   /** Until its next poll, which may be over `--result-timeout` by now: no answer says so, and it is not made at once. */
   function waitRefused(line: PolledLine): Outcome {
-    const delayMs = Math.max(WAIT_FOR_STATE_MS, run.polls.nextMs(run.now() - line.at));
+    const delayMs = Math.max(WAIT_FOR_STATE_MS, run.polls.nextPollDelayMs(run.now() - line.at));
     return { kind: 'later', line, delayMs };
   }
 
-  async function handle(trouble: Trouble, source: number, line: PolledLine): Promise<Outcome> {
+  async function handle(trouble: CallFailure, source: number, line: PolledLine): Promise<Outcome> {
     switch (trouble.kind) {
       case 'rate_limited':
         return { kind: 'later', line, delayMs: WAIT_FOR_STATE_MS };
       case 'again': {
         const backoff = await nextBackoff(pipeline, run, line.backoff, trouble);
-        if (backoff === null) return failed(source, line, { code: 'retries_exhausted', ...whyOf(trouble) });
+        if (backoff === null)
+          return failed(source, line, { code: 'retries_exhausted', ...failureReason(trouble) });
         return { kind: 'alone', line: { ...line, backoff }, delayMs: backoff.ms };
       }
       case 'run': {
@@ -187,7 +188,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
           ? failed(source, line, { code: 'task_not_found', status: 404, message: 'task not found, twice' })
           : submitAgain(source, line);
       case 'line':
-        return failed(source, line, { code: trouble.code, ...whyOf(trouble) });
+        return failed(source, line, { code: trouble.code, ...failureReason(trouble) });
     }
   }
 
@@ -222,7 +223,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
         await unreserveAgain(redis, keys, source, line.line);
         return { kind: 'later', line, delayMs: heldForMs(run, error) };
       }
-      const trouble = troubleOf(error, 'submit');
+      const trouble = classifyFailure(error, 'submit');
       if (trouble === null) throw error;
       // A call whose answer is lost may have bought one.
       if (trouble.kind !== 'again') await unreserveAgain(redis, keys, source, line.line);

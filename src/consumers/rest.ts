@@ -1,20 +1,20 @@
 /** The time between two looks at a run, which news cut short. */
-export interface Rest {
+export interface InterruptibleSleep {
   /** There is something to look at. News that come while nobody rests cut the next rest short. */
-  cutShort(): void;
+  wake(): void;
   /** Resolves after `ms`, at news, or when aborted. */
-  take(ms: number, signal: AbortSignal): Promise<void>;
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-export function createRest(): Rest {
+export function createInterruptibleSleep(): InterruptibleSleep {
   let news = false;
   let end: (() => void) | null = null;
   return {
-    cutShort() {
+    wake() {
       if (end === null) news = true;
       else end();
     },
-    take(ms, signal) {
+    sleep(ms, signal) {
       if (news || signal.aborted) {
         news = false;
         return Promise.resolve();

@@ -12,14 +12,14 @@ import { createDealer } from '../queues/deal.js';
 import { queueKey, type RunQueues } from '../queues/queues.js';
 import { CANCELLED, type Failure, failedEnding } from '../results/endings.js';
 import { deliveryKey, runKeys } from '../runs/keys.js';
-import { giveBack, judgeRefusal, unadmit, type Verdict } from '../runs/scripts.js';
-import { hintTask, wake } from '../webhooks/tasks.js';
-import { admitChunk, aWhile } from './admission.js';
+import { judgeRefusal, returnReservations, type Verdict, withdrawAdmission } from '../runs/scripts.js';
+import { hintTask, promoteIfDelayed } from '../webhooks/tasks.js';
+import { admitChunk, jitteredWaitMs } from './admission.js';
 import { blockRun, type ConsumedRun, callGateway, heldForMs, isHeld, nextBackoff } from './gateway-call.js';
 import { type LineOutcome, processChunk } from './process-chunk.js';
 import { neverReached } from './reach.js';
 import { labelersAsked, taskOf } from './task-of.js';
-import { type Trouble, troubleOf, whyOf, wrongEndpoint } from './trouble.js';
+import { type CallFailure, classifyFailure, failureReason, wrongEndpoint } from './trouble.js';
 
 type Outcome = LineOutcome<QueuedLine>;
 
@@ -85,7 +85,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
       case 'cancelled':
         return ended(source, line, CANCELLED, true);
       case 'full':
-        return { kind: 'later', line, delayMs: aWhile() };
+        return { kind: 'later', line, delayMs: jitteredWaitMs() };
       case 'budget':
       case 'spend':
       case 'day':
@@ -103,10 +103,10 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
         return await submitted(source, line, fresh, answer);
       } catch (error) {
         if (isHeld(error)) {
-          if (fresh) await unadmit(redis, keys, source, [line.line]);
+          if (fresh) await withdrawAdmission(redis, keys, source, [line.line]);
           return { kind: 'later', line, delayMs: heldForMs(run, error) };
         }
-        const trouble = neverReached(run, error) ?? troubleOf(error, 'submit');
+        const trouble = neverReached(run, error) ?? classifyFailure(error, 'submit');
         if (trouble === null) throw error;
         // The budget has been told: the next slot comes when the fleet goes on.
         if (trouble.kind !== 'rate_limited') return handle(trouble, source, line, fresh);
@@ -124,25 +124,26 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     const polled: PolledLine = { line: line.line, text: line.text, task: answer.task_id, at: run.now() };
     if (line.key !== undefined) polled.key = line.key;
     if (line.shares) polled.shares = true;
-    if (run.polls.learnsFrom(line.line)) polled.seen = 0;
+    if (run.polls.isSampled(line.line)) polled.seen = 0;
     const replayed = answer.idempotent === true;
     // A line that was admitted before may have been bought by the attempt that its crash cut off: not given back. First
     // of all: a task in the poll queue with its reservation still taken looks as if it had been bought.
     if (replayed && fresh) {
       const shares = line.key !== undefined;
-      await giveBack(redis, keys, source, [line.line], shares);
+      await returnReservations(redis, keys, source, [line.line], shares);
       if (shares) polled.shares = true;
     }
     if (!accepted) await redis.hset(keys.counts, 'accepted', 1);
     accepted = true;
     pipeline.metrics.submitted.inc({ outcome: replayed ? 'replayed' : 'created' });
-    if (pipeline.webhooks === null) return { kind: 'submitted', line: polled, delayMs: run.polls.nextMs(0) };
+    if (pipeline.webhooks === null)
+      return { kind: 'submitted', line: polled, delayMs: run.polls.nextPollDelayMs(0) };
     polled.awaitsDelivery = true;
     // A replayed task may have been bought without a callback, or be delivered long since: its first poll is soon.
     return {
       kind: 'submitted',
       line: polled,
-      delayMs: replayed ? run.polls.nextMs(0) : run.polls.safetyMs(0),
+      delayMs: replayed ? run.polls.nextPollDelayMs(0) : run.polls.webhookFallbackDelayMs(0),
     };
   }
 
@@ -153,7 +154,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     const said = await redis.get(deliveryKey(pipeline.prefix, pipeline.keyFingerprint, line.task));
     if (said === null) return;
     const hinted = await hintTask(redis, keys, line.task, said);
-    for (const job of hinted?.jobs ?? []) await wake(() => queues.poll.backend.promote(job));
+    for (const job of hinted?.jobs ?? []) await promoteIfDelayed(() => queues.poll.backend.promote(job));
   }
 
   async function resultsMakeRoom(): Promise<boolean> {
@@ -162,7 +163,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
   }
 
   async function handle(
-    trouble: Trouble,
+    trouble: CallFailure,
     source: number,
     line: QueuedLine,
     fresh: boolean,
@@ -175,14 +176,14 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
           return handle(refusedAll(trouble.message), source, line, fresh);
         const backoff = await nextBackoff(pipeline, run, line.backoff, trouble);
         if (backoff !== null) return { kind: 'alone', line: { ...line, backoff }, delayMs: backoff.ms };
-        return failed(source, line, { code: 'retries_exhausted', ...whyOf(trouble) }, false);
+        return failed(source, line, { code: 'retries_exhausted', ...failureReason(trouble) }, false);
       }
       case 'run': {
         const passing = await blockRun(pipeline, run, trouble);
         // Under its key it would have been replayed: it has not been bought, and is not to be any more.
         if (passing !== null && trouble.reason === 'quota') return ended(source, line, CANCELLED, fresh);
         if (passing !== null) return handle(passing, source, line, fresh);
-        if (fresh) await unadmit(redis, keys, source, [line.line]);
+        if (fresh) await withdrawAdmission(redis, keys, source, [line.line]);
         return { kind: 'later', line, delayMs: WAIT_FOR_STATE_MS };
       }
       case 'line':
@@ -203,7 +204,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
    * only a second refusal fails it. With so many refused once and none accepted, none has failed.
    */
   async function refused(
-    trouble: Extract<Trouble, { kind: 'line' }>,
+    trouble: Extract<CallFailure, { kind: 'line' }>,
     source: number,
     line: QueuedLine,
     fresh: boolean,
@@ -211,7 +212,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     const verdict = accepted ? 'line' : await judge(source, line);
     if (verdict === 'line') return failed(source, line, trouble, fresh);
     if (verdict === 'endpoint') return handle(refusedAll(trouble.message), source, line, fresh);
-    if (fresh) await unadmit(redis, keys, source, [line.line]);
+    if (fresh) await withdrawAdmission(redis, keys, source, [line.line]);
     return { kind: 'alone', line: { ...line, refusedIn: verdict.round }, delayMs: WAIT_FOR_STATE_MS };
   }
 
@@ -247,13 +248,13 @@ async function counted<T>(run: ConsumedRun, work: () => Promise<T>): Promise<T> 
 const stepOf = ({ backoff, refusedIn }: QueuedLine) =>
   `${backoff?.calls ?? 0}.${refusedIn ?? ''}.${backoff?.at ?? 0}`;
 
-const refusedAll = (last: string): Trouble =>
+const refusedAll = (last: string): CallFailure =>
   wrongEndpoint(
     `refused ${REFUSALS_OF_A_WRONG_ENDPOINT} lines and accepted none, the last with: ${last.slice(0, 300)}`,
   );
 
 /** Somebody deleted the webhook: that is no line's fault. */
-const unregistered = (message: string): Trouble => ({
+const unregistered = (message: string): CallFailure => ({
   kind: 'run',
   reason: 'wrong_endpoint',
   message: `the Gateway refuses tasks with --webhook-url (${message}); start the processes that take its deliveries again, they register it, then resume`,

@@ -11,7 +11,7 @@ import { isCertificateTrouble, unreachable } from '../gateway/reach.js';
 import type { BlockReason } from '../runs/status.js';
 
 /** What a failed Gateway call means for its line and its run. */
-export type Trouble =
+export type CallFailure =
   /** The line itself is refused: it fails. */
   | { kind: 'line'; code: string; status?: number; message: string }
   /** The run cannot go on: it blocks, and nothing is lost. */
@@ -34,7 +34,7 @@ const RETRYABLE = new Set([408, 409, 421, 423, 425]);
 const OF_THE_ENDPOINT = new Set([404, 405, 406, 407, 410, 415, 426]);
 const GONE = new Set([404, 410]);
 
-export function troubleOf(error: unknown, operation: 'submit' | 'result'): Trouble | null {
+export function classifyFailure(error: unknown, operation: 'submit' | 'result'): CallFailure | null {
   if (error instanceof ASGRateLimitError) return { kind: 'rate_limited' };
   if (error instanceof ASGAuthError)
     return {
@@ -64,7 +64,7 @@ export function troubleOf(error: unknown, operation: 'submit' | 'result'): Troub
   return null;
 }
 
-function httpTrouble(error: ASGGatewayHTTPError, operation: 'submit' | 'result'): Trouble {
+function httpTrouble(error: ASGGatewayHTTPError, operation: 'submit' | 'result'): CallFailure {
   const { statusCode: status, message } = error;
   if (status >= 500 || RETRYABLE.has(status))
     return { kind: 'again', metric: 'server_error', status, message };
@@ -74,20 +74,20 @@ function httpTrouble(error: ASGGatewayHTTPError, operation: 'submit' | 'result')
   return { kind: 'line', code: 'rejected', status, message };
 }
 
-const outOfQuota = ({ message }: ASGGatewayHTTPError): Trouble => ({
+const outOfQuota = ({ message }: ASGGatewayHTTPError): CallFailure => ({
   kind: 'run',
   reason: 'quota',
   message: `the label quota is used up (${message.slice(0, 300)}); top it up, then resume`,
 });
 
-export const wrongEndpoint = (what: string): Trouble => ({
+export const wrongEndpoint = (what: string): CallFailure => ({
   kind: 'run',
   reason: 'wrong_endpoint',
   message: `the Gateway URL ${what}; check --gateway-url, or resume when it answers as it should`,
 });
 
 /** What a failure's record says of the trouble that ended its line. */
-export const whyOf = ({ status, message }: { status?: number; message: string }) => ({
+export const failureReason = ({ status, message }: { status?: number; message: string }) => ({
   ...(status === undefined ? {} : { status }),
   message,
 });

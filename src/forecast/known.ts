@@ -1,6 +1,6 @@
 import type { BudgetSnapshot } from '../budget/index.js';
 import { TELLING } from '../plan/forecast.js';
-import { type Sightings, settledIn, settleTimes } from '../polling/settle-times.js';
+import { type SettleObservations, settledIn, settleTimes } from '../polling/settle-times.js';
 import type { RedisClient } from '../redis/connection.js';
 import type { RunKeys } from '../runs/keys.js';
 import type { RunReading } from '../runs/read-status.js';
@@ -19,7 +19,9 @@ export async function readKnown(
     redis.hgetall(keys.settleTimes),
     redis.get(keys.planned),
   ]);
-  const seen: Sightings = new Map(Object.entries(fields).map(([field, count]) => [field, Number(count)]));
+  const seen: SettleObservations = new Map(
+    Object.entries(fields).map(([field, count]) => [field, Number(count)]),
+  );
   const settle = settledIn(seen) >= TELLING ? settleTimes(seen) : null;
   // How far a search has come that has met no limit yet is no limit.
   const rate = budget === null || (budget.source === 'search' && budget.mode === 'ramp') ? null : budget.rate;

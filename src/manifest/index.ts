@@ -3,7 +3,7 @@ export { type FieldMap, fieldMapOf } from './map-fields.js';
 export { lookAt, lookAtAll, openManifest } from './open.js';
 export { parseLine } from './parse-line.js';
 export { rawField } from './raw-fields.js';
-export { checkContent, type ReadLinesOptions, readHead, readLines, spokenName } from './read-lines.js';
+export { checkContent, displayName, type ReadLinesOptions, readHead, readLines } from './read-lines.js';
 export { removeOrphanSpools, removeSpools, spoolDirOf } from './stores/stdin.js';
 export type { OpenOptions } from './stores/store.js';
 export type {

@@ -26,7 +26,7 @@ export function parseLine({ text, problem }: RawLine, map: FieldMap = []): Parse
     return reject(text, 'invalid_json', error instanceof Error ? error.message : String(error));
   }
   if (!isObject(value)) return reject(text, 'invalid_line', `must be a JSON object, got ${nameOf(value)}`);
-  return isFailureRecord(value) ? retake(value, text, map) : checked(value, text, map);
+  return isFailureRecord(value) ? parseFailureRow(value, text, map) : checked(value, text, map);
 }
 
 const reject = (text: string, code: LineProblem['code'], message: string): ParsedLine => ({
@@ -55,7 +55,7 @@ const isFailureRecord = (value: Record<string, unknown>) =>
   Object.hasOwn(value, 'input') &&
   !Object.hasOwn(value, 'data_url');
 
-function retake(
+function parseFailureRow(
   { input, idempotency_key }: Record<string, unknown>,
   record: string,
   map: FieldMap,

@@ -32,7 +32,7 @@ export async function* readLines(
   const bytes = unpacked(source, stored(source, start, options));
   const splitter = createLineSplitter(from, maxLineBytes);
   const shown = digest === null ? bytes : showing(bytes, digest);
-  for await (const chunk of skip(shown, from.offset - start, spokenName(source))) {
+  for await (const chunk of skip(shown, from.offset - start, displayName(source))) {
     options.signal?.throwIfAborted();
     const lines = await splitter.push(chunk);
     if (lines.length > 0) yield lines;
@@ -51,7 +51,7 @@ export async function checkContent(
   seen: ContentSeen & { whole: boolean },
   options: ReadOptions,
 ): Promise<void> {
-  const name = spokenName(source);
+  const name = displayName(source);
   const digest = contentDigest();
   let same = false;
   for await (const chunk of unpacked(source, storeOf(source.uri).openRange(source, 0, options))) {
@@ -89,7 +89,7 @@ export async function readHead(
 }
 
 /** What messages call a source. */
-export const spokenName = ({ name, spool }: Source) => (spool === undefined ? name : 'standard input');
+export const displayName = ({ name, spool }: Source) => (spool === undefined ? name : 'standard input');
 
 const known = (source: Source, options: ReadOptions): Promise<Source> =>
   lookAt(source, options).catch((error: unknown) => {
@@ -118,7 +118,7 @@ async function* unpacked(source: Source, stored: AsyncIterable<Uint8Array>): Asy
   // Standard input shows what it is only when it is read.
   const peeked = await peek(stored, 4);
   const compression = magicOf(peeked.head);
-  yield* compression === null ? peeked.all : decompress(peeked.all, compression, spokenName(source), 0);
+  yield* compression === null ? peeked.all : decompress(peeked.all, compression, displayName(source), 0);
 }
 
 /** The first bytes of a stream, and the stream with them. */

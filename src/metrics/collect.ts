@@ -2,10 +2,10 @@ import type { ChainableCommander } from 'ioredis';
 import { readForecast, tellForecast } from '../forecast/known.js';
 import type { Pipeline } from '../pipeline.js';
 import { QUEUE_NAMES, queueKey } from '../queues/queues.js';
-import { redisFigures } from '../redis/figures.js';
-import { readTogether, redisNow } from '../redis/together.js';
+import { readServerInfo } from '../redis/figures.js';
+import { readGroups, redisNow } from '../redis/together.js';
 import { type RunKeys, runKeys, runsIndexKey } from '../runs/keys.js';
-import { askForRun, type RunReading, readingOf } from '../runs/read-status.js';
+import { parseRunReads, queueRunReads, type RunReading } from '../runs/read-status.js';
 import type { BlockReason, RunState } from '../runs/status.js';
 import type { Gauges } from './gauges.js';
 
@@ -65,7 +65,7 @@ async function collect(pipeline: Pipeline, known: Set<string>, passedOver: Set<s
   const [runs, snapshot, nodes] = await Promise.all([
     readRuns(pipeline, known, passedOver),
     budget.snapshot(),
-    redisFigures(redis),
+    readServerInfo(redis),
   ]);
   for (const gauge of Object.values(gauges)) gauge.reset();
   gauges.rateLimit.set(snapshot.rate ?? Number.POSITIVE_INFINITY);
@@ -105,19 +105,19 @@ async function readRuns(
   const groupOf = (id: string) => (pipeline: ChainableCommander) => askAll(pipeline, runKeys(prefix, id));
   const before = [...known];
   const [read, nowMs] = await Promise.all([
-    readTogether(redis, [index, ...before.map(groupOf)]),
+    readGroups(redis, [index, ...before.map(groupOf)]),
     redisNow(redis),
   ]);
   const [[ids], ...answers] = read as [[string[]], ...unknown[][]];
   const listed = new Set(ids);
   for (const id of passedOver) if (!listed.has(id)) passedOver.delete(id);
   const fresh = ids.filter((id) => !known.has(id) && !passedOver.has(id));
-  if (fresh.length > 0) answers.push(...(await readTogether(redis, fresh.map(groupOf))));
+  if (fresh.length > 0) answers.push(...(await readGroups(redis, fresh.map(groupOf))));
 
   const runs: ReadRun[] = [];
   known.clear();
   for (const [at, id] of [...before, ...fresh].entries()) {
-    const reading = readingOf((answers[at] ?? []).slice(LENGTHS.length), nowMs);
+    const reading = parseRunReads((answers[at] ?? []).slice(LENGTHS.length), nowMs);
     if (reading === null || !listed.has(id)) continue;
     const { gateway, keyFingerprint: key, endedAt } = reading.record;
     const ours = gateway === origin && key === keyFingerprint;
@@ -146,7 +146,7 @@ function askAll(pipeline: ChainableCommander, keys: RunKeys): void {
     if (SETS.has(list)) pipeline.zcard(key);
     else pipeline.llen(key);
   }
-  askForRun(pipeline, keys);
+  queueRunReads(pipeline, keys);
 }
 
 function setRun(gauges: Gauges, { record, status, unflushed }: RunReading): void {

@@ -2,7 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { GatewayCall } from '../gateway/types.js';
 import { VERSION } from '../version.js';
 import { createGauges } from './gauges.js';
-import { oldestSeen } from './oldest-seen.js';
+import { createPendingAge } from './oldest-seen.js';
 
 const NAME = 'asg_ingest_';
 const CALL_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -67,7 +67,7 @@ export function createMetrics(options: { defaults?: boolean } = {}) {
     { version: VERSION },
     1,
   );
-  const pendingAge = oldestSeen();
+  const pendingAge = createPendingAge();
   new Gauge({
     name: `${NAME}in_flight_oldest_seconds`,
     help: 'Age of the oldest task that this process lately found pending.',

@@ -2,7 +2,7 @@
 const WINDOW_MS = 120_000;
 
 /** The greatest of the values seen in the last one to two windows. */
-export function oldestSeen(now: () => number = Date.now) {
+export function createPendingAge(now: () => number = Date.now) {
   let [window, current, before] = [0, 0, 0];
   const turn = () => {
     const at = Math.floor(now() / WINDOW_MS);

@@ -2,12 +2,12 @@ import type { ChainableCommander } from 'ioredis';
 import type { BudgetSnapshot } from '../budget/index.js';
 import { readForecast, tellForecast } from '../forecast/known.js';
 import type { RedisClient } from '../redis/connection.js';
-import { readTogether, redisNow } from '../redis/together.js';
+import { readGroups, redisNow } from '../redis/together.js';
 import { readBudget } from '../runs/allowed-rate.js';
 import { examplesOf, type FailureExample, type History, historyOf } from '../runs/history.js';
 import { runKeys, runsIndexKey } from '../runs/keys.js';
-import { askForRun, type RunReading, readingOf } from '../runs/read-status.js';
-import { waitOf } from '../runs/wait-of.js';
+import { parseRunReads, queueRunReads, type RunReading } from '../runs/read-status.js';
+import { waitingForOf } from '../runs/wait-of.js';
 
 export interface ShownRun extends RunReading {
   /** Gateway calls per second now allowed to the run's key; null: no limit in force, or the run has ended. */
@@ -29,15 +29,17 @@ export interface ShownRuns {
 
 /** The newest runs of the prefix, whoever's they are. */
 export async function readNewest(redis: RedisClient, prefix: string, most: number): Promise<ShownRuns> {
-  const [[newest, total]] = (await readTogether(redis, [
+  const [[newest, total]] = (await readGroups(redis, [
     (pipeline: ChainableCommander) => {
       pipeline.zrevrange(runsIndexKey(prefix), 0, most - 1);
       pipeline.zcard(runsIndexKey(prefix));
     },
   ])) as [[string[], number]];
-  const asks = newest.map((id) => (pipeline: ChainableCommander) => askForRun(pipeline, runKeys(prefix, id)));
-  const [answers, nowMs] = await Promise.all([readTogether(redis, asks), redisNow(redis)]);
-  const readings = answers.map((each) => readingOf(each, nowMs)).filter((reading) => reading !== null);
+  const asks = newest.map(
+    (id) => (pipeline: ChainableCommander) => queueRunReads(pipeline, runKeys(prefix, id)),
+  );
+  const [answers, nowMs] = await Promise.all([readGroups(redis, asks), redisNow(redis)]);
+  const readings = answers.map((each) => parseRunReads(each, nowMs)).filter((reading) => reading !== null);
   // Runs of one key have one limit: it is asked for once.
   const budgets = new Map<string, Promise<BudgetSnapshot>>();
   const budgetOf = ({ record }: RunReading) => {
@@ -58,7 +60,7 @@ async function foretold(
   budget: BudgetSnapshot | null,
 ): Promise<ShownRun> {
   tellForecast(reading, await readForecast(redis, runKeys(prefix, reading.record.id), reading, budget));
-  if (budget !== null) Object.assign(reading.status, waitOf(reading, budget));
+  if (budget !== null) Object.assign(reading.status, waitingForOf(reading, budget));
   return { ...reading, allowed: budget?.rate ?? null };
 }
 
@@ -70,9 +72,9 @@ export async function readShown(
 ): Promise<ShownHistory | null> {
   const keys = runKeys(prefix, id);
   const [read, nowMs] = await Promise.all([
-    readTogether(redis, [
+    readGroups(redis, [
       (pipeline) => void pipeline.hgetall(keys.history).hgetall(keys.examples),
-      (pipeline) => askForRun(pipeline, keys, true),
+      (pipeline) => queueRunReads(pipeline, keys, true),
     ]),
     redisNow(redis),
   ]);
@@ -80,7 +82,7 @@ export async function readShown(
     [Record<string, string>, Record<string, string>],
     unknown[],
   ];
-  const reading = readingOf(answers, nowMs);
+  const reading = parseRunReads(answers, nowMs);
   if (reading === null) return null;
   const live = reading.record.endedAt === null;
   const budget = live ? await readBudget(redis, prefix, reading.record) : null;

@@ -1,5 +1,5 @@
 import { number, span } from '../format.js';
-import { CONFIDENCE_STEPS, evenColumns, type History, settleBinEnds } from '../runs/history.js';
+import { CONFIDENCE_STEPS, type History, resampleHistory, settleBinEnds } from '../runs/history.js';
 import { chart } from './charts.js';
 import { percent, sum } from './figures.js';
 import type { Html } from './html.js';
@@ -8,7 +8,7 @@ import type { Html } from './html.js';
 
 /** @param seconds from the run's start to its end, or to now */
 export function overTime(history: History, seconds: number): Html[] {
-  const columns = evenColumns(history, seconds);
+  const columns = resampleHistory(history, seconds);
   if (history.columns.length === 0) return [];
   const perSecond = (n: number, width: number) => Number((n / width).toFixed(1));
   const when = (from: number, width: number) => `${clock(from)} to ${clock(from + width)}`;

@@ -1,11 +1,11 @@
 import {
   type ContentDigest,
+  displayName,
   lookAt,
   type Position,
   type RawLine,
   readLines,
   type Source,
-  spokenName,
 } from '../manifest/index.js';
 import { sourceChanged } from '../manifest/stores/store.js';
 import type { ObjectStores } from '../object-stores/index.js';
@@ -44,7 +44,8 @@ export async function* readChosen(
       if (source.seekable && (left[0]?.[1] ?? 0) - (batch.at(-1)?.end ?? 0) > FAR) break;
     }
     // Its version is the one that the lines were chosen from, so they are there.
-    if (left.length === before) throw sourceChanged(spokenName(source), `it has no line ${next[0]} any more`);
+    if (left.length === before)
+      throw sourceChanged(displayName(source), `it has no line ${next[0]} any more`);
     next = left[0];
   }
 }

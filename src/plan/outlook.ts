@@ -1,5 +1,10 @@
 import { createBudget } from '../budget/index.js';
-import { type SettleTimes, type Sightings, settledIn, settleTimes } from '../polling/settle-times.js';
+import {
+  type SettleObservations,
+  type SettleTimes,
+  settledIn,
+  settleTimes,
+} from '../polling/settle-times.js';
 import type { RedisClient } from '../redis/connection.js';
 import { budgetKey, runKeys } from '../runs/keys.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
@@ -85,10 +90,12 @@ async function settleTimesOf(
   prefix: string,
   records: readonly RunHead[],
 ): Promise<SettleTimes | null> {
-  let [most, best]: [number, Sightings | null] = [TELLING - 1, null];
+  let [most, best]: [number, SettleObservations | null] = [TELLING - 1, null];
   for (const { id } of records) {
     const { sum: _sum, ...fields } = await redis.hgetall(runKeys(prefix, id).settleTimes);
-    const seen: Sightings = new Map(Object.entries(fields).map(([field, count]) => [field, Number(count)]));
+    const seen: SettleObservations = new Map(
+      Object.entries(fields).map(([field, count]) => [field, Number(count)]),
+    );
     const settled = settledIn(seen);
     if (settled >= ENOUGH) return settleTimes(seen);
     if (settled > most) [most, best] = [settled, seen];

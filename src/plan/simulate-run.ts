@@ -1,5 +1,5 @@
 import { createPolls } from '../polling/polls.js';
-import { type Sightings, settledIn } from '../polling/settle-times.js';
+import { type SettleObservations, settledIn } from '../polling/settle-times.js';
 import type { RunReading } from '../runs/read-status.js';
 import type { RunPolicy } from '../runs/record.js';
 
@@ -33,20 +33,20 @@ const LOOK_SHARE = 0.02;
 export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> {
   const { times, callsPerSecond, concurrency } = run;
   const policy = run.policy as RunPolicy;
-  let seen: Sightings = new Map();
+  let seen: SettleObservations = new Map();
   let now = 0;
   let sleeping = new Map<number, Task[]>();
   const polls = createPolls({
     policy,
     concurrency,
     now: () => now,
-    async learn(sightings) {
+    async shareSettleTimes(sightings) {
       for (const [field, count] of sightings) seen.set(field, (seen.get(field) ?? 0) + count);
       if (settledIn(seen) > RESULTS_KEPT)
         seen = new Map([...seen].map(([field, count]) => [field, count / 2]));
       return seen;
     },
-    async bringForward({ nextMs }) {
+    async advancePolls({ nextPollDelayMs: nextMs }) {
       const tasks = [...sleeping.values()].flat();
       sleeping = new Map();
       for (const task of tasks) sleep(task, Math.min(task.due - now, nextMs(now - task.at)));
@@ -66,7 +66,7 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
   let lastLook = 0;
 
   function poll(task: Task): void {
-    const tooSoon = polls.tooSoonMs(now - task.at);
+    const tooSoon = polls.extraSleepMs(now - task.at);
     if (tooSoon !== null) {
       sleep(task, tooSoon);
       return;
@@ -77,10 +77,10 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
     const age = now - task.at;
     if (task.settles <= now) {
       collected += 1;
-      polls.settled(task, resultOf(task), age);
+      polls.observeSettled(task, resultOf(task), age);
     } else {
-      if (polls.pending(task, age)) task.seen = age;
-      sleep(task, polls.nextMs(age));
+      if (polls.observePending(task, age)) task.seen = age;
+      sleep(task, polls.nextPollDelayMs(age));
     }
   }
   const takePolls = (most: number) => {
@@ -99,8 +99,8 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
     takePolls(room() ? slots / 2 : slots);
     for (; slots >= 1 && room(); slots -= 1, submitted += 1) {
       const task: Task = { at: now, settles: now + (times[submitted] ?? 0), due: 0 };
-      if (polls.learnsFrom(submitted + 1)) task.seen = 0;
-      sleep(task, polls.nextMs(0));
+      if (polls.isSampled(submitted + 1)) task.seen = 0;
+      sleep(task, polls.nextPollDelayMs(0));
       calls += 1;
     }
     takePolls(slots);
@@ -130,5 +130,5 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
 const iso = (ms: number) => new Date(1e12 + ms).toISOString();
 const resultOf = ({ at, settles }: Task) =>
   ({ created_at: iso(at), settled_at: iso(settles) }) as Parameters<
-    ReturnType<typeof createPolls>['settled']
+    ReturnType<typeof createPolls>['observeSettled']
   >[1];

@@ -15,7 +15,7 @@ export interface Gaps {
 }
 
 /** So many tasks may be in flight, in a run that makes so many calls per second. */
-export interface Room {
+export interface InFlightWindow {
   tasks: number;
   callsPerSecond: number;
 }
@@ -90,7 +90,7 @@ function median(shares: { share: number; count: number }[], total: number): numb
 }
 
 /** The best plan of this family for these settle times, at this price. `room`: what a scarce one must not fill. */
-export function choosePlan(seen: SettleTimes, price: Price, gaps: Gaps, room?: Room): PollPlan {
+export function choosePlan(seen: SettleTimes, price: Price, gaps: Gaps, room?: InFlightWindow): PollPlan {
   if (price === 'scarce') {
     // While a task grows as old as tasks have been watched, those are watched on: one documented gap more is no guess.
     const late = costed(seen, 2 * seen.seenToMs + gaps.leastMs, gaps);
@@ -117,7 +117,7 @@ function costed(seen: SettleTimes, latestMs: number, gaps: Gaps): CostedPlan[] {
 }
 
 /** Little's law: as many calls as are made give so many labels, and each is in flight for so long. */
-const fits = ({ inFlightMs, pollsPerLabel }: PlanCost, { tasks, callsPerSecond }: Room) =>
+const fits = ({ inFlightMs, pollsPerLabel }: PlanCost, { tasks, callsPerSecond }: InFlightWindow) =>
   (inFlightMs / 1000) * (callsPerSecond / (1 + pollsPerLabel)) <= tasks;
 
 function fewPolls(plans: CostedPlan[]): PollPlan {

@@ -2,19 +2,19 @@ import type { SettledResult } from '../gateway/types.js';
 import type { RunReading } from '../runs/read-status.js';
 import type { RunPolicy } from '../runs/record.js';
 import { nextPollMs } from './documented.js';
-import { choosePlan, type Gaps, gapMs, type PollPlan, type Price, type Room } from './plan.js';
+import { choosePlan, type Gaps, gapMs, type InFlightWindow, type PollPlan, type Price } from './plan.js';
 import {
+  countPending,
+  countSettled,
   quantile,
-  type Sightings,
-  sawPending,
-  sawSettled,
+  type SettleObservations,
   settledIn,
   settleTimeMs,
   settleTimes,
 } from './settle-times.js';
 
 /** So many results, and the run's own settle times outrank the documentation's advice. */
-const ENOUGH = 100;
+const MIN_RESULTS_TO_PLAN = 100;
 /** All of a source's first lines are learned from; then one more of so many for each so many calls per second. */
 const FIRST_LINES = 2_000;
 const ONE_IN = 7;
@@ -25,9 +25,9 @@ const SAFETY_NET = 24;
 const SURELY_SETTLED = 1.5;
 const PLAN_AGAIN_MS = 5_000;
 /** A task that wakes is polled if it is nearly as old as the plan's first poll is now, else it sleeps on. */
-const NEARLY = 0.9;
+const NEARLY_DUE_SHARE = 0.9;
 /** With so much of the in-flight window taken, submissions wait for results: then they are what is wanted. */
-const TIGHT = 0.8;
+const TIGHT_WINDOW_SHARE = 0.8;
 /** What the end of a run may be stretched by: the longer of the two. */
 const STRETCH_MS = 30_000;
 const STRETCH_SHARE = 0.1;
@@ -44,18 +44,18 @@ export interface Polls {
    * Whether to learn from the task of this line (from 1), which is to have `seen` then. Decided once: of tasks that were
    * taken in later, only those still in progress would be counted.
    */
-  learnsFrom(line: number): boolean;
+  isSampled(line: number): boolean;
   /** Until the (next) poll of a task of this age, ms; never past its `--result-timeout`. */
-  nextMs(ageMs: number): number;
+  nextPollDelayMs(ageMs: number): number;
   /** For a task that has just woken: how long it sleeps on unpolled (ms), where the plan has become a later one. */
-  tooSoonMs(ageMs: number): number | null;
+  extraSleepMs(ageMs: number): number | null;
   /** The same for a task that a webhook delivery will tell of. */
-  safetyMs(ageMs: number): number;
+  webhookFallbackDelayMs(ageMs: number): number;
   /** Whether a task of this age that still awaits its delivery is polled now: nearly all others had settled by then. */
   isOverdue(ageMs: number): boolean;
-  settled(task: PolledTask, result: SettledResult, ageMs: number): void;
+  observeSettled(task: PolledTask, result: SettledResult, ageMs: number): void;
   /** Tells of a poll that found the task in progress; true when the task is to keep this age as `seen`. */
-  pending(task: PolledTask, ageMs: number): boolean;
+  observePending(task: PolledTask, ageMs: number): boolean;
   /** Once a second. Where the plan is old, shares what was learned here, takes what others learned, and plans anew. */
   look(reading: RunReading): Promise<void>;
   /** Shares what was learned here last: forecasts of other runs are made of it. */
@@ -65,9 +65,9 @@ export interface Polls {
 export interface PollsParts {
   policy: RunPolicy;
   /** Adds to what all processes have seen, `settled` results among it; resolves to all of it. */
-  learn(sightings: Sightings, settled: number): Promise<Sightings>;
+  shareSettleTimes(sightings: SettleObservations, settled: number): Promise<SettleObservations>;
   /** Wakes tasks that sleep longer than tasks of their age now do. Called when nothing is left to submit. */
-  bringForward(times: Pick<Polls, 'nextMs' | 'safetyMs' | 'isOverdue'>): Promise<void>;
+  advancePolls(times: Pick<Polls, 'nextPollDelayMs' | 'webhookFallbackDelayMs' | 'isOverdue'>): Promise<void>;
   /** Most calls of this process in flight. */
   concurrency: number;
   /** Epoch ms. Default: the system's clock. */
@@ -75,20 +75,20 @@ export interface PollsParts {
 }
 
 export function createPolls({
-  learn,
-  bringForward,
+  shareSettleTimes: learn,
+  advancePolls: bringForward,
   concurrency,
   now = Date.now,
   ...parts
 }: PollsParts): Polls {
   let { policy } = parts;
-  let fresh: Sightings = new Map();
+  let fresh: SettleObservations = new Map();
   let plan: PollPlan | null = null;
   let settledMs = 0;
   let gaps: Gaps = gapsOf(policy);
   let planned: { price: Price; at: number } | null = null;
   let submitted = false;
-  let oneIn = 1;
+  let sampleEvery = 1;
   let endSeen = false;
 
   const isSpare = () => planned?.price === 'spare' && submitted;
@@ -104,14 +104,14 @@ export function createPolls({
   const nextMs = (ageMs: number) => inTime(gapAt(Math.max(0, ageMs)), Math.max(0, ageMs));
 
   /** Shares what this process saw. */
-  async function share(): Promise<Sightings> {
+  async function share(): Promise<SettleObservations> {
     const batch = fresh;
     fresh = new Map();
     return learn(batch, settledIn(batch));
   }
 
-  function replan(sightings: Sightings, price: Price, room: Room): void {
-    if (settledIn(sightings) < ENOUGH) return;
+  function replan(sightings: SettleObservations, price: Price, room: InFlightWindow): void {
+    if (settledIn(sightings) < MIN_RESULTS_TO_PLAN) return;
     const seen = settleTimes(sightings);
     // Polls beyond what is known find it out, for the tasks behind them. The last ones have none behind them.
     if (submitted) gaps.unknownFromMs = seen.seenToMs;
@@ -121,14 +121,14 @@ export function createPolls({
   }
 
   const polls: Polls = {
-    learnsFrom: (line) => policy.poll === 'auto' && (line <= FIRST_LINES || line % oneIn === 0),
-    nextMs,
-    tooSoonMs(ageMs) {
+    isSampled: (line) => policy.poll === 'auto' && (line <= FIRST_LINES || line % sampleEvery === 0),
+    nextPollDelayMs: nextMs,
+    extraSleepMs(ageMs) {
       if (policy.poll === 'fixed' || plan === null || submitted || ageMs < 0) return null;
-      return ageMs < Math.min(plan.firstMs * NEARLY, policy.resultTimeoutMs) ? nextMs(ageMs) : null;
+      return ageMs < Math.min(plan.firstMs * NEARLY_DUE_SHARE, policy.resultTimeoutMs) ? nextMs(ageMs) : null;
     },
     isOverdue: (ageMs) => isSpare() && settledMs > 0 && ageMs >= settledMs,
-    safetyMs(age) {
+    webhookFallbackDelayMs(age) {
       const ageMs = Math.max(0, age);
       // Nothing else wants the calls: a delivery that should have come by now is not waited for any longer.
       if (isSpare() && settledMs > 0)
@@ -139,13 +139,13 @@ export function createPolls({
       };
       return inTime(Math.max(nextPollMs(ageMs, rare), settledMs - ageMs), ageMs);
     },
-    settled(task, result, ageMs) {
+    observeSettled(task, result, ageMs) {
       if (policy.poll === 'fixed' || task.seen === undefined || ageMs < task.seen) return;
-      sawSettled(fresh, task.seen, settleTimeMs(result, task.seen, ageMs));
+      countSettled(fresh, task.seen, settleTimeMs(result, task.seen, ageMs));
     },
-    pending(task, ageMs) {
+    observePending(task, ageMs) {
       if (policy.poll === 'fixed' || task.seen === undefined || ageMs < task.seen) return false;
-      sawPending(fresh, task.seen, ageMs);
+      countPending(fresh, task.seen, ageMs);
       return true;
     },
     async look(reading) {
@@ -158,8 +158,8 @@ export function createPolls({
       if (submitted && unknownFromMs !== undefined) gaps.unknownFromMs = unknownFromMs;
       const price = priceOf(reading, concurrency);
       const stands = planned?.price === price && now() - planned.at < PLAN_AGAIN_MS;
-      oneIn = Math.min(Math.max(1, Math.ceil(present.callsPerSecond / CALLS_PER_SECOND)), ONE_IN);
-      const room = { tasks: TIGHT * policy.maxInFlight, callsPerSecond: present.callsPerSecond };
+      sampleEvery = Math.min(Math.max(1, Math.ceil(present.callsPerSecond / CALLS_PER_SECOND)), ONE_IN);
+      const room = { tasks: TIGHT_WINDOW_SHARE * policy.maxInFlight, callsPerSecond: present.callsPerSecond };
       if (!stands) replan(await share(), price, room);
       // Again with each plan: a task that was in hand the last time has gone back to sleep since.
       const ends = price === 'spare' && submitted;
@@ -183,7 +183,7 @@ const stretchMs = (elapsedMs: number) => Math.max(STRETCH_MS, STRETCH_SHARE * el
 
 /** A poll displaces a call where more calls wait than are being made: a submission that has room, or another poll. */
 function priceOf({ status, record, tasksDue }: RunReading, concurrency: number): Price {
-  const tight = status.in_flight > TIGHT * record.policy.maxInFlight;
+  const tight = status.in_flight > TIGHT_WINDOW_SHARE * record.policy.maxInFlight;
   const waits = (status.queued > concurrency && !tight) || tasksDue > concurrency;
   return waits ? 'scarce' : 'spare';
 }

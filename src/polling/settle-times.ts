@@ -15,13 +15,13 @@ const timeOf = (bin: number): number => GROWTH ** bin;
  * those among them that settled in it. Tasks that are still in progress count as well: the first to settle are the
  * quick ones, and alone they would tell of a Gateway that is quicker than it is.
  */
-export type Sightings = Map<string, number>;
+export type SettleObservations = Map<string, number>;
 
 /** A poll found the task in progress at this age; `fromMs` is the age of the poll before, 0 for the first one. */
-export const sawPending = (sightings: Sightings, fromMs: number, ageMs: number): void =>
+export const countPending = (sightings: SettleObservations, fromMs: number, ageMs: number): void =>
   watch(sightings, firstAfter(fromMs), binOf(ageMs));
 
-export function sawSettled(sightings: Sightings, fromMs: number, settledMs: number): void {
+export function countSettled(sightings: SettleObservations, fromMs: number, settledMs: number): void {
   const first = firstAfter(fromMs);
   const bin = Math.max(first, binOf(settledMs));
   watch(sightings, first, bin);
@@ -30,11 +30,12 @@ export function sawSettled(sightings: Sightings, fromMs: number, settledMs: numb
 
 const firstAfter = (fromMs: number) => (fromMs > 0 ? binOf(fromMs) + 1 : 0);
 
-function watch(sightings: Sightings, first: number, last: number): void {
+function watch(sightings: SettleObservations, first: number, last: number): void {
   for (let bin = first; bin <= last; bin += 1) add(sightings, `w${bin}`);
 }
 
-const add = (sightings: Sightings, field: string) => sightings.set(field, (sightings.get(field) ?? 0) + 1);
+const add = (sightings: SettleObservations, field: string) =>
+  sightings.set(field, (sightings.get(field) ?? 0) + 1);
 
 /** How many results the sightings are made of. */
 export const settledIn = (sightings: ReadonlyMap<string, number>): number =>

@@ -1,5 +1,6 @@
 import { usageError } from '../errors.js';
 import {
+  displayName,
   fieldMapOf,
   type Manifest,
   type ParsedLine,
@@ -7,7 +8,6 @@ import {
   type RawLine,
   readHead,
   type Source,
-  spokenName,
 } from '../manifest/index.js';
 import { createLineSplitter } from '../manifest/line-splitter.js';
 import { binaryLookalike, type Lookalike, textLookalike } from '../manifest/looks-like.js';
@@ -60,7 +60,7 @@ export async function checkFirstLines(
     if ((error as { code?: unknown }).code === 'source_changed') return NOT_LOOKED;
     throw error;
   }
-  const name = spokenName(source);
+  const name = displayName(source);
   const binary = binaryLookalike(start.head, fileNameOf(source));
   if (binary !== null) throw noManifest(name, binary, 'its first bytes');
   const raws = (await linesOf(start))
@@ -98,7 +98,7 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 
 function refuseWhatIsNone(source: Source, raws: readonly RawLine[], parsed: readonly ParsedLine[]): void {
   if (parsed.length === 0 || !parsed.every(isRejected)) return;
-  const name = spokenName(source);
+  const name = displayName(source);
   const objects = parsed.map(({ input }) => JSON.parse(input) as unknown).filter(isRecord);
   if (objects.length === 0) {
     // A line too long to be looked at is no proof of anything.

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IngestError } from '../errors.js';
 import type { Manifest } from '../manifest/index.js';
-import { isWeather } from '../redis/weather.js';
+import { isTemporaryError } from '../redis/weather.js';
 import { openLinesWithoutRows } from '../results/lines-without-rows.js';
 import { runKeys } from '../runs/keys.js';
-import { type Lease, takeLease } from '../runs/lease.js';
+import { acquireLease, type Lease } from '../runs/lease.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import type { RunRecord } from '../runs/record.js';
 import { recount } from '../runs/recount.js';
@@ -16,7 +16,7 @@ const LOOK_MS = 500;
 /** Looks in a row that must find the queues empty and the counts not right: jobs on their way are not lost jobs. */
 const LOOKS_BEFORE_SWEEP = 4;
 
-export interface KeepProducingOptions {
+export interface SuperviseOptions {
   /** `produced`: return once all is enqueued; `ended`: stay, and sweep, until the run is summed up. */
   until: 'produced' | 'ended';
   /** False for a process that only sweeps, such as `work`. */
@@ -28,11 +28,11 @@ export interface KeepProducingOptions {
  * Produces the run whenever no other process does, and sweeps it when lines are missing. A source that changed
  * blocks the run. The manifest is opened when it is first needed.
  */
-export async function keepProducing(
+export async function superviseProducer(
   producer: Producer,
   record: RunRecord,
   openManifest: () => Promise<Manifest>,
-  { until, mayProduce, signal }: KeepProducingOptions,
+  { until, mayProduce, signal }: SuperviseOptions,
 ): Promise<void> {
   let emptyLooks = 0;
 
@@ -78,7 +78,7 @@ export async function keepProducing(
     work: (lease: Lease, stop: AbortSignal) => Promise<void>,
   ): Promise<void> {
     const keys = runKeys(prefix, now.id);
-    const lease = await takeLease(redis, keys);
+    const lease = await acquireLease(redis, keys);
     if (lease === null) return;
     const watch = watchState(producer, now);
     try {
@@ -97,7 +97,7 @@ export async function keepProducing(
       if (await look()) return;
     } catch (error) {
       // What was under way is done again from the checkpoint.
-      if (!isWeather(error)) throw error;
+      if (!isTemporaryError(error)) throw error;
       producer.log.warn({ run: record.id, err: error }, 'Redis refuses, and is waited for');
     }
     await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);

@@ -1,7 +1,7 @@
 import type { Pipeline } from '../pipeline.js';
 import { openQueues } from '../queues/queues.js';
 import { redisNow } from '../redis/together.js';
-import { presentIn } from '../runs/attendance.js';
+import { liveConsumersIn } from '../runs/attendance.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import { linesPerChunk } from './pack.js';
@@ -40,7 +40,7 @@ function createChunkSize(
       redisNow(redis),
     ]);
     // A ramp passes through its rates within seconds: none of them is the key's.
-    return linesPerChunk(mode === 'ramp' ? null : rate, presentIn(consumers, now).consumers);
+    return linesPerChunk(mode === 'ramp' ? null : rate, liveConsumersIn(consumers, now).consumers);
   };
   return () => {
     if (known === undefined || Date.now() - known.at > CHUNK_SIZE_FOR_MS)

@@ -18,7 +18,7 @@ import { type RunKeys, runKeys } from '../runs/keys.js';
 import type { Lease } from '../runs/lease.js';
 import type { RunRecord } from '../runs/record.js';
 import { type Enqueued, enqueue } from './enqueue.js';
-import { createRoom, type Depth, readDepth } from './room.js';
+import { createBackpressure, type Depth, readDepth } from './room.js';
 
 /** Most lines that are read, queued and counted in one step. */
 const STEP_LINES = 1_000;
@@ -59,7 +59,7 @@ export async function produce(
   const { at: begin, content, produced } = await readCursor(redis, keys);
   if (produced) return 'all';
   const stop = AbortSignal.any([signal, lease.signal]);
-  const room = createRoom(() => readDepth(redis, keys), record.policy, stop);
+  const room = createBackpressure(() => readDepth(redis, keys), record.policy, stop);
   let at = begin;
   let step: Step | undefined;
 

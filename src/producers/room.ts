@@ -17,19 +17,19 @@ export interface Depth {
 }
 
 /** How far the producer may run ahead of the submissions and of the sink. */
-export interface Room {
+export interface Backpressure {
   /** Resolves to how many lines there is room for, at least 1; to 0 when the signal ended the wait. */
   wait(): Promise<number>;
   /** Lines are in; `depth` is how the run stands with them. */
   added(lines: number, bytes: number, depth: Depth): void;
 }
 
-export function createRoom(
+export function createBackpressure(
   readDepth: () => Promise<Depth>,
   /** Looked at each time: it may change. */
   policy: Pick<RunPolicy, 'maxQueued' | 'partSizeBytes'>,
   signal: AbortSignal,
-): Room {
+): Backpressure {
   let depth: Depth = { queued: 0, unflushedBytes: 0, state: 'running' };
   // The last lines, newest last: what waits is the tail of what was added, so their bytes are the queue's.
   let recent: { lines: number; bytes: number }[] = [];

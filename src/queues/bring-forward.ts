@@ -10,9 +10,9 @@ const ONE_AT_A_TIME_MS = 10_000;
 
 /** How long tasks of an age sleep by now. */
 export interface SleepTimes {
-  nextMs(ageMs: number): number;
+  nextPollDelayMs(ageMs: number): number;
   /** Of those that a delivery will tell of. */
-  safetyMs(ageMs: number): number;
+  webhookFallbackDelayMs(ageMs: number): number;
   /** Whether such a delivery should have come by now. */
   isOverdue(ageMs: number): boolean;
 }
@@ -22,7 +22,7 @@ export interface SleepTimes {
  * time does it, in pages from the one that would sleep longest. A job that wakes meanwhile is left alone (`XX`), and
  * none is put off (`LT`).
  */
-export async function bringForward(redis: RedisClient, keys: RunKeys, times: SleepTimes): Promise<void> {
+export async function advancePolls(redis: RedisClient, keys: RunKeys, times: SleepTimes): Promise<void> {
   if ((await redis.set(keys.bringingForward, 1, 'PX', ONE_AT_A_TIME_MS, 'NX')) === null) return;
   const delayed = queueKey(keys, 'poll', 'delayed');
   const now = Date.now();
@@ -33,7 +33,7 @@ export async function bringForward(redis: RedisClient, keys: RunKeys, times: Sle
     const moves = redis.pipeline();
     for (const { id, dueMs, data } of jobs) {
       const ageMs = now - (data.at ?? now);
-      const wanted = Math.ceil(now + (data.w ? times.safetyMs : times.nextMs)(ageMs));
+      const wanted = Math.ceil(now + (data.w ? times.webhookFallbackDelayMs : times.nextPollDelayMs)(ageMs));
       // One that sleeps so long has not been polled since its delivery became overdue.
       const at = data.w && times.isOverdue(ageMs) ? now : wanted;
       if (dueMs <= wanted) from += 1;

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { RedisClient } from '../redis/connection.js';
-import { throughWeather } from '../redis/weather.js';
+import { retryTemporaryErrors } from '../redis/weather.js';
 import type { RunKeys } from '../runs/keys.js';
 import { indexTasks } from '../webhooks/tasks.js';
 import { CHUNK_LINES, encodeChunk, intoChunks, type PolledLine } from './chunk.js';
@@ -83,7 +83,7 @@ export async function addPolls(
   );
   // A delivery that comes at once has to find the job: the index first. The tasks are paid for: a Redis that refuses is
   // waited for, and the jobs keep their ids.
-  await throughWeather(async () => {
+  await retryTemporaryErrors(async () => {
     await Promise.all(jobs.map(({ chunk, id }) => indexTasks(redis, keys, id, awaited(chunk))));
     await queues.poll.addBulk(
       jobs.map(({ chunk, due, id }) => ({

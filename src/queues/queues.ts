@@ -1,5 +1,5 @@
 import { type ConnectionOptions, type Job, type JobsOptions, Queue } from 'bullmq';
-import { askBullNowAndThen } from '../redis/sign-of-life.js';
+import { keepBullAlive } from '../redis/sign-of-life.js';
 import type { RunKeys } from '../runs/keys.js';
 import type { ChunkData } from './chunk.js';
 import { closeWithin } from './close-within.js';
@@ -29,7 +29,7 @@ export function openQueues(
   const flush = new Queue<Record<string, never>>('flush', options);
   const all = [submit, poll, flush];
   for (const queue of all) queue.on('error', onError);
-  const asking = all.map((queue) => askBullNowAndThen(queue));
+  const asking = all.map((queue) => keepBullAlive(queue));
   let closing: Promise<void> | undefined;
   return {
     submit,

@@ -1,6 +1,6 @@
 import { type ConnectionOptions, DelayedError, type Job, type Processor, Worker } from 'bullmq';
 import type { Logger } from 'pino';
-import { askBullNowAndThen } from '../redis/sign-of-life.js';
+import { keepBullAlive } from '../redis/sign-of-life.js';
 import type { RunKeys } from '../runs/keys.js';
 import { closeWithin } from './close-within.js';
 
@@ -42,7 +42,7 @@ export interface RunWorker {
 export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
   const { log } = options;
   const hand = createHand(options, () => worker);
-  const worker: Worker<T, void> = new Worker<T, void>(options.name, keeping(options, hand), {
+  const worker: Worker<T, void> = new Worker<T, void>(options.name, withRedelivery(options, hand), {
     autorun: false,
     connection: options.connection,
     prefix: options.keys.queuePrefix,
@@ -55,7 +55,7 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
     removeOnComplete: { count: 0 },
     skipVersionCheck: true,
   });
-  const stopAsking = askBullNowAndThen(worker);
+  const stopAsking = keepBullAlive(worker);
   let held = false;
   let resting = false;
   let closing: Promise<void> | undefined;
@@ -108,7 +108,7 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
  * No job is lost to an error that nobody expected, such as one of Redis': it goes back for a while (invariant 3). Where
  * that fails too, BullMQ has the job as failed or stalled, and the sweep or another process has it in the end.
  */
-function keeping<T>({ name, process, log }: RunWorkerOptions<T>, hand: Hand<T>): Processor<T, void> {
+function withRedelivery<T>({ name, process, log }: RunWorkerOptions<T>, hand: Hand<T>): Processor<T, void> {
   return async (job: Job<T, void>, token?: string) => {
     const held = hand.take(job);
     try {

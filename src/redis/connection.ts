@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from 'bullmq';
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { addressOf, type RedisAddress, type RedisTarget } from './address.js';
-import { askNowAndThen } from './sign-of-life.js';
+import { keepAlive } from './sign-of-life.js';
 
 export type { RedisTarget } from './address.js';
 
@@ -84,7 +84,7 @@ export const duplicateOf = (redis: RedisClient): RedisClient =>
   askedNowAndThen(redis instanceof Cluster ? patient(redis.duplicate()) : redis.duplicate());
 
 function askedNowAndThen<T extends RedisClient>(redis: T): T {
-  redis.once('end', askNowAndThen(redis));
+  redis.once('end', keepAlive(redis));
   return redis;
 }
 

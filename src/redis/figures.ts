@@ -1,7 +1,7 @@
 import { Cluster, type Redis } from 'ioredis';
 import type { RedisClient } from './connection.js';
 
-export interface RedisFigures {
+export interface ServerInfo {
   /** `host:port`, or `socket`. */
   node: string;
   usedBytes: number;
@@ -11,11 +11,11 @@ export interface RedisFigures {
 }
 
 /** Memory and evictions of the server, or of each master of a cluster. */
-export async function redisFigures(redis: RedisClient): Promise<RedisFigures[]> {
+export async function readServerInfo(redis: RedisClient): Promise<ServerInfo[]> {
   return Promise.all((redis instanceof Cluster ? redis.nodes('master') : [redis]).map(figuresOf));
 }
 
-async function figuresOf(node: Redis): Promise<RedisFigures> {
+async function figuresOf(node: Redis): Promise<ServerInfo> {
   const [memory, stats] = await Promise.all([node.info('memory'), node.info('stats')]);
   const { path, host, port } = node.options;
   return {

@@ -15,13 +15,13 @@ interface Asked {
  *
  * @returns ends it
  */
-export function askNowAndThen(client: Redis | Cluster): () => void {
+export function keepAlive(client: Redis | Cluster): () => void {
   const ends = client instanceof Cluster ? () => client.nodes() : () => [client];
   return every(() => ends().forEach(ask));
 }
 
 /** The same for the connections that BullMQ opens by itself. */
-export function askBullNowAndThen(bull: Queue | Worker): () => void {
+export function keepBullAlive(bull: Queue | Worker): () => void {
   const backend = bull.getBackend();
   const clients: Asked[] = [];
   for (const opened of [backend.client, backend.blockingClient])

@@ -23,7 +23,7 @@ export async function openRedisTarget(
  * Opens Redis and loads modules at the same time: the embedded one replays its log, a second for 60 MB, in a process of
  * its own. Loading begins once that process runs, since it leaves the event loop little time.
  */
-export async function openRedisBeside<T>(
+export async function openRedisWhileLoading<T>(
   load: () => Promise<T>,
   settings: RedisSettings,
   log: Logger,

@@ -8,7 +8,7 @@ import type { RedisClient } from './connection.js';
  *
  * @throws the first error that Redis answered
  */
-export async function readTogether(
+export async function readGroups(
   redis: RedisClient,
   groups: readonly ((pipeline: ChainableCommander) => void)[],
 ): Promise<unknown[][]> {

@@ -8,10 +8,10 @@ const LEAST_WAIT_MS = 100;
 const MOST_WAIT_MS = 2_000;
 
 /** Whether an error is a state of Redis that passes, and no fault of the command. */
-export const isWeather = (error: unknown): error is Error =>
+export const isTemporaryError = (error: unknown): error is Error =>
   error instanceof Error && (PASSING.test(`${error.message} `) || error.message === GIVEN_UP);
 
-export interface WeatherOptions {
+export interface RetryOptions {
   /** Ends the wait: then the error is thrown. */
   signal?: AbortSignal | undefined;
   /** Told of each refusal. */
@@ -19,15 +19,15 @@ export interface WeatherOptions {
 }
 
 /** Does something with Redis, again and again while Redis refuses for a reason that passes. It must be safe to repeat. */
-export async function throughWeather<T>(
+export async function retryTemporaryErrors<T>(
   work: () => Promise<T>,
-  { signal, onWait }: WeatherOptions = {},
+  { signal, onWait }: RetryOptions = {},
 ): Promise<T> {
   for (let waitMs = LEAST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, MOST_WAIT_MS)) {
     try {
       return await work();
     } catch (error) {
-      if (!isWeather(error) || signal?.aborted) throw error;
+      if (!isTemporaryError(error) || signal?.aborted) throw error;
       onWait?.(error);
       await sleep(waitMs, undefined, signal && { signal }).catch(() => undefined);
     }

@@ -3,7 +3,7 @@ import { IngestError } from '../errors.js';
 import { readForecast } from '../forecast/known.js';
 import { defineScript } from '../redis/scripts.js';
 import { type RunKeys, runKeys } from '../runs/keys.js';
-import { takeLease } from '../runs/lease.js';
+import { acquireLease } from '../runs/lease.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import { noteSummedUp } from '../runs/record.js';
 import type { RunSummary } from '../runs/status.js';
@@ -24,7 +24,7 @@ export function allEnded({ record, status, jobs }: RunReading): boolean {
 }
 
 /** Whether the run can be summed up now; a paused or blocked one goes on first, or with other limits. */
-export function toSumUp(reading: RunReading): boolean {
+export function readyForSummary(reading: RunReading): boolean {
   const { state } = reading.record;
   if (reading.summedUp || !allEnded(reading)) return false;
   if (state === 'running') return !tooManyFailures(reading);
@@ -49,16 +49,17 @@ export function tooManyFailures({ record, status }: RunReading): boolean {
 export async function finishRun(flusher: Flusher, runId: string, log: Logger): Promise<boolean> {
   const { redis, prefix } = flusher;
   const keys = runKeys(prefix, runId);
-  const tally = await takeLease(redis, keys, keys.tally);
+  const tally = await acquireLease(redis, keys, keys.tally);
   if (tally === null) return false;
   // A cancel stops the producer within a second: what it had under way is queued, and ends as cancelled, before the sum.
   const cancelled = (await redis.hget(keys.record, 'state')) === 'cancelled';
-  const lease = cancelled ? await takeLease(redis, keys) : null;
+  const lease = cancelled ? await acquireLease(redis, keys) : null;
   try {
     if (cancelled && lease === null) return false;
     const reading = await readRun(redis, prefix, runId, { withParts: true });
-    if (reading === null || !toSumUp(reading) || reading.unflushed.rows > 0 || reading.planned) return false;
-    await sumUp(flusher, reading, keys, log);
+    if (reading === null || !readyForSummary(reading) || reading.unflushed.rows > 0 || reading.planned)
+      return false;
+    await writeSummary(flusher, reading, keys, log);
     return true;
   } finally {
     await lease?.release();
@@ -66,7 +67,12 @@ export async function finishRun(flusher: Flusher, runId: string, log: Logger): P
   }
 }
 
-async function sumUp(flusher: Flusher, reading: RunReading, keys: RunKeys, log: Logger): Promise<void> {
+async function writeSummary(
+  flusher: Flusher,
+  reading: RunReading,
+  keys: RunKeys,
+  log: Logger,
+): Promise<void> {
   const { redis, prefix, sink } = flusher;
   const { status } = reading;
   const { id: runId } = reading.record;

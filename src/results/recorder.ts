@@ -1,6 +1,6 @@
 import type { Metrics } from '../metrics/metrics.js';
 import type { RedisClient } from '../redis/connection.js';
-import { throughWeather } from '../redis/weather.js';
+import { retryTemporaryErrors } from '../redis/weather.js';
 import type { RunKeys } from '../runs/keys.js';
 import { type EndedLine, type Ending, endLines } from '../runs/scripts.js';
 
@@ -35,7 +35,7 @@ export function createRecorder(
 
   async function record(source: number, lines: readonly EndedLine[]): Promise<void> {
     // The lines are in hand, and what they cost is paid: a Redis that refuses is waited for.
-    const ended = await throughWeather(() => endLines(redis, keys, source, lines));
+    const ended = await retryTemporaryErrors(() => endLines(redis, keys, source, lines));
     for (const [index, { ending }] of lines.entries()) if (ended[index]) count(metrics, ending);
     onEnded(lines.length);
   }

@@ -13,24 +13,24 @@ const ABSENT_MS = 4_000;
  * The consumers of a run, so that its summary holds the calls of all of them: the run is summed up when each has
  * said, after every line ended, that its counts are on record.
  */
-export interface Attendance {
+export interface ConsumerHeartbeats {
   /** Says that this consumer is there; `told`: every line has ended and its counts are on record. */
-  attend(told: boolean, doing?: { callsPerSecond: number; submitting: number }): Promise<void>;
+  beat(told: boolean, doing?: { callsPerSecond: number; submitting: number }): Promise<void>;
   /** Whether all consumers that are there have told. */
-  allTold(): Promise<boolean>;
+  allCountsFlushed(): Promise<boolean>;
   leave(): Promise<void>;
 }
 
-export function createAttendance(redis: RedisClient, keys: RunKeys): Attendance {
+export function createConsumerHeartbeats(redis: RedisClient, keys: RunKeys): ConsumerHeartbeats {
   const id = randomBytes(6).toString('hex');
   let left = false;
   return {
-    async attend(told, { callsPerSecond, submitting } = { callsPerSecond: 0, submitting: 0 }) {
+    async beat(told, { callsPerSecond, submitting } = { callsPerSecond: 0, submitting: 0 }) {
       if (left) return;
       const doing = `${callsPerSecond.toFixed(1)}:${submitting}`;
       await attendScript.run(redis, [keys.consumers], [id, told ? 1 : 0, doing]);
     },
-    allTold: async () => (await allTold.run(redis, [keys.consumers], [ABSENT_MS])) === 1,
+    allCountsFlushed: async () => (await allTold.run(redis, [keys.consumers], [ABSENT_MS])) === 1,
     async leave() {
       left = true;
       await redis.hdel(keys.consumers, id);
@@ -39,7 +39,7 @@ export function createAttendance(redis: RedisClient, keys: RunKeys): Attendance 
 }
 
 /** The consumers that have been heard of lately, and what all of them do. */
-export interface Present {
+export interface LiveConsumers {
   consumers: number;
   callsPerSecond: number;
   /** Lines that may be bought and are not in the poll queue yet. */
@@ -47,8 +47,8 @@ export interface Present {
 }
 
 /** @param fields of the hash that consumers attend in */
-export function presentIn(fields: Record<string, string>, nowMs: number): Present {
-  const present: Present = { consumers: 0, callsPerSecond: 0, submitting: 0 };
+export function liveConsumersIn(fields: Record<string, string>, nowMs: number): LiveConsumers {
+  const present: LiveConsumers = { consumers: 0, callsPerSecond: 0, submitting: 0 };
   for (const value of Object.values(fields)) {
     const [, at, pace, submitting] = value.split(':').map(Number);
     // Redis' clock may have been set back since.

@@ -16,7 +16,7 @@ const POLLS = 'polls';
  * Counts a run's Gateway calls in this process and adds them to the run's record every second and at close. A process
  * killed with 9 takes at most the last second's counts with it; lines and results are never counted here.
  */
-export interface CallLedger {
+export interface CallCounter {
   record(call: GatewayCall): void;
   backoff(ms: number): void;
   /** How long the key's budget has held calls back in all, ms. */
@@ -26,11 +26,11 @@ export interface CallLedger {
   flush(): Promise<void>;
 }
 
-export function createCallLedger(
+export function createCallCounter(
   redis: RedisClient,
   keys: RunKeys,
   run: Pick<RunRecord, 'startedAt'>,
-): CallLedger {
+): CallCounter {
   let pending = new Map<string, number>();
   let events = new Map<string, number>();
   let total = 0;

@@ -115,7 +115,7 @@ export function historyOf(fields: Record<string, string>): History {
 const SHOWN = 64;
 
 /** The run's time up to `seconds` in columns of one width, empty ones included. */
-export function evenColumns({ columns }: History, seconds: number): Column[] {
+export function resampleHistory({ columns }: History, seconds: number): Column[] {
   const last = columns.at(-1);
   const end = Math.max(seconds, last ? last.from + 1 : 0, 1);
   let width = 1;

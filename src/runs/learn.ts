@@ -9,9 +9,12 @@ const learnScript = defineScript(new URL('./scripts/learn.lua', import.meta.url)
 const RESULTS_KEPT = 2_000;
 
 /** Adds to the sightings of a run's settle times, `settled` results among them; resolves to all of them. */
-export type Learn = (sightings: ReadonlyMap<string, number>, settled: number) => Promise<Map<string, number>>;
+export type ShareSettleTimes = (
+  sightings: ReadonlyMap<string, number>,
+  settled: number,
+) => Promise<Map<string, number>>;
 
-export function createLearn(redis: RedisClient, keys: RunKeys): Learn {
+export function createShareSettleTimes(redis: RedisClient, keys: RunKeys): ShareSettleTimes {
   const messages = createMessages();
   // What could not be sent keeps its number: it may have arrived all the same.
   const unsent: { number: number; args: (string | number)[] }[] = [];

@@ -23,7 +23,11 @@ export interface Lease {
  * Takes the lease (default: the producer's), or resolves to null when another process holds it. It is renewed until
  * released or lost.
  */
-export async function takeLease(redis: RedisClient, keys: RunKeys, key = keys.lease): Promise<Lease | null> {
+export async function acquireLease(
+  redis: RedisClient,
+  keys: RunKeys,
+  key = keys.lease,
+): Promise<Lease | null> {
   // Random: a counter would begin again in a Redis that was lost, and a holder from before would pass the fence.
   const token = randomBytes(12).toString('hex');
   if ((await redis.set(key, token, 'PX', LEASE_MS, 'NX')) === null) {
@@ -47,9 +51,9 @@ export async function takeLease(redis: RedisClient, keys: RunKeys, key = keys.le
 }
 
 /** Takes the run's tally, as soon as no other process has it. */
-export async function takeTally(redis: RedisClient, keys: RunKeys): Promise<Lease> {
+export async function acquireSummaryLease(redis: RedisClient, keys: RunKeys): Promise<Lease> {
   for (;;) {
-    const lease = await takeLease(redis, keys, keys.tally);
+    const lease = await acquireLease(redis, keys, keys.tally);
     if (lease !== null) return lease;
     await sleep(WAIT_MS);
   }

@@ -3,7 +3,7 @@ import { runKeys } from './keys.js';
 import { listRuns, type RunHead } from './record.js';
 
 /** The runs of the pipeline's Gateway and key that are ready and have not been summed up. */
-export async function liveRuns(pipeline: Pipeline): Promise<RunHead[]> {
+export async function unfinishedRuns(pipeline: Pipeline): Promise<RunHead[]> {
   const { redis, prefix } = pipeline;
   const ours = (await listRuns(redis, prefix)).filter(
     (record) => record.gateway === pipeline.origin && record.keyFingerprint === pipeline.keyFingerprint,

@@ -10,7 +10,7 @@ import { defineScript } from '../redis/scripts.js';
 import { rebuildFromParts } from '../results/rebuild.js';
 import type { MadeOf, Marker, Sink } from '../results/sink.js';
 import { bitKeys, runKeys } from './keys.js';
-import { takeLease } from './lease.js';
+import { acquireLease } from './lease.js';
 import {
   createRun,
   defaultRunId,
@@ -214,7 +214,7 @@ async function makeReady(
   for (;;) {
     const [id, ready] = await redis.hmget(keys.record, 'id', 'ready');
     if (id === null || ready === '1') return id !== null;
-    const lease = await takeLease(redis, keys);
+    const lease = await acquireLease(redis, keys);
     if (lease === null) {
       await sleep(200);
       continue;

@@ -1,7 +1,7 @@
 import type { ChainableCommander } from 'ioredis';
 import type { RedisClient } from '../redis/connection.js';
-import { readTogether, redisNow } from '../redis/together.js';
-import { type Present, presentIn } from './attendance.js';
+import { readGroups, redisNow } from '../redis/together.js';
+import { type LiveConsumers, liveConsumersIn } from './attendance.js';
 import { callCounts } from './calls.js';
 import { type Envelope, envelopeOf } from './envelope.js';
 import { type RunKeys, runKeys } from './keys.js';
@@ -36,7 +36,7 @@ export interface RunReading {
   /** Whether BullMQ's pause is on. */
   queuesPaused: { submit: boolean; poll: boolean };
   read: { lines: number; skipped: number; bytes: number };
-  present: Present;
+  present: LiveConsumers;
   /** Redis' time when this was read, epoch ms. */
   nowMs: number;
 }
@@ -52,13 +52,13 @@ export async function readRun(
   { withParts = false } = {},
 ): Promise<RunReading | null> {
   const keys = runKeys(prefix, runId);
-  const ask = (pipeline: ChainableCommander) => askForRun(pipeline, keys, withParts);
-  const [[answers = []], nowMs] = await Promise.all([readTogether(redis, [ask]), redisNow(redis)]);
-  return readingOf(answers, nowMs);
+  const ask = (pipeline: ChainableCommander) => queueRunReads(pipeline, keys, withParts);
+  const [[answers = []], nowMs] = await Promise.all([readGroups(redis, [ask]), redisNow(redis)]);
+  return parseRunReads(answers, nowMs);
 }
 
 /** Adds the commands whose answers `readingOf` takes. */
-export function askForRun(pipeline: ChainableCommander, keys: RunKeys, withParts = false): void {
+export function queueRunReads(pipeline: ChainableCommander, keys: RunKeys, withParts = false): void {
   for (const key of [keys.record, keys.counts, keys.failures, keys.labels, keys.calls, keys.cursor])
     pipeline.hgetall(key);
   pipeline.xrange(keys.results, '-', '+', 'COUNT', 1);
@@ -74,7 +74,7 @@ export function askForRun(pipeline: ChainableCommander, keys: RunKeys, withParts
 }
 
 /** Null when there is no such run. `nowMs` is Redis' time. */
-export function readingOf(answers: unknown[], nowMs: number): RunReading | null {
+export function parseRunReads(answers: unknown[], nowMs: number): RunReading | null {
   const [fields, counts, failures, labels, calls, cursor] = answers as Record<string, string>[];
   const record = headFrom(fields ?? {});
   if (record === null) return null;
@@ -156,7 +156,7 @@ export function readingOf(answers: unknown[], nowMs: number): RunReading | null 
     queuesPaused: { submit: submit.paused, poll: poll.paused },
     read: { lines: count('lines'), skipped: count('skipped'), bytes: count('bytes') },
     nowMs,
-    present: presentIn(answers[8 + 2 * perQueue] as Record<string, string>, nowMs),
+    present: liveConsumersIn(answers[8 + 2 * perQueue] as Record<string, string>, nowMs),
   };
 }
 

@@ -12,7 +12,7 @@ import { parsePartName, type Sink } from '../results/sink.js';
 import { EXAMPLES } from './history.js';
 import { lineKey } from './idempotency-key.js';
 import { type RunKeys, runKeys, SUPERSEDED } from './keys.js';
-import { takeTally } from './lease.js';
+import { acquireSummaryLease } from './lease.js';
 import type { RunRecord } from './record.js';
 import type { PartRecord } from './status.js';
 import { reopen } from './transition.js';
@@ -33,7 +33,7 @@ export async function retryFailures(producer: Producer, record: RunRecord, sink:
     });
   const keys = runKeys(producer.prefix, record.id);
   // Between the first line taken back and the last one queued, the run must not be summed up.
-  const tally = await takeTally(producer.redis, keys);
+  const tally = await acquireSummaryLease(producer.redis, keys);
   try {
     // First: lines of a cancelled run that are still queued are submitted, and do not fail any more.
     const cancelled = (await producer.redis.hget(keys.record, 'state')) === 'cancelled';

@@ -74,7 +74,12 @@ export async function admit(
 }
 
 /** Takes the admissions of lines back, which the Gateway certainly has not accepted. */
-export async function unadmit(redis: RedisClient, keys: RunKeys, source: number, lines: readonly number[]) {
+export async function withdrawAdmission(
+  redis: RedisClient,
+  keys: RunKeys,
+  source: number,
+  lines: readonly number[],
+) {
   if (lines.length === 0) return;
   const names = [keys.admitted(source), keys.contested(source), keys.counts];
   await scripts.unadmit.run(redis, names, lines.map(bitOf));
@@ -85,7 +90,7 @@ export async function unadmit(redis: RedisClient, keys: RunKeys, source: number,
  *
  * @param shared whether the tasks' costs are counted where they were bought; then `--spend` reserves nothing for them
  */
-export async function giveBack(
+export async function returnReservations(
   redis: RedisClient,
   keys: RunKeys,
   source: number,

@@ -11,7 +11,7 @@ const SHOWN_LATENESS_MS = 30_000;
 const DAY_MS = 86_400_000;
 
 /** What keeps a run from going on that is neither paused nor blocked; limits of the user's own are in the status already. */
-export function waitOf(
+export function waitingForOf(
   { record, status, unflushed, nowMs }: RunReading,
   { circuitOpen, pausedForMs, quota }: BudgetSnapshot,
 ): Pick<RunStatus, 'waiting_for' | 'message' | 'waiting_until'> | null {

@@ -3,7 +3,7 @@ import { failure, type Reply } from './http.js';
 import type { RateLimit } from './rate-limit.js';
 import { findPath } from './routes.js';
 import type { Counters } from './stats.js';
-import type { World } from './world.js';
+import type { SandboxContext } from './world.js';
 
 export interface Asked {
   method: string;
@@ -24,7 +24,12 @@ const INVALID_KEY = failure(401, 'invalid API key');
 const TOO_LARGE = failure(413, 'body too large');
 
 /** Decides over one call under `/v1`, in the order: faults, key, limit, path, body, endpoint. */
-export function createAnswer(world: World, limit: RateLimit, counters: Counters, random: () => number) {
+export function createRequestHandler(
+  world: SandboxContext,
+  limit: RateLimit,
+  counters: Counters,
+  random: () => number,
+) {
   const customerOf = createKeyring(world);
   const { options } = world;
 

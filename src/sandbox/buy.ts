@@ -1,7 +1,7 @@
 import { settleMs } from './settle-time.js';
 import type { Customer, Task } from './store.js';
 import type { WireTask } from './validate.js';
-import type { World } from './world.js';
+import type { SandboxContext } from './world.js';
 
 export const isRegistered = (customer: Customer) => (url: string) => {
   for (const webhook of customer.webhooks.values()) if (webhook.url === url) return true;
@@ -12,8 +12,8 @@ export const isRegistered = (customer: Customer) => (url: string) => {
 export const known = (customer: Customer, { idempotency_key: key }: WireTask): Task | undefined =>
   key == null ? undefined : customer.tasksByKey.get(key);
 
-export function buy(
-  { store, options, deliveries }: Pick<World, 'store' | 'options' | 'deliveries'>,
+export function createTask(
+  { store, options, deliveries }: Pick<SandboxContext, 'store' | 'options' | 'deliveries'>,
   customer: Customer,
   wire: WireTask,
 ): Task {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Asked, createAnswer, happens } from './answer.js';
+import { type Asked, createRequestHandler, happens } from './answer.js';
 import { createCallers } from './callers.js';
 import { CONTROL_PREFIX, control, HEALTH } from './control.js';
 import { failure, readBody, send } from './http.js';
@@ -54,7 +54,7 @@ export async function startSandbox(
   const counters = createCounters();
   const chance = randomFrom(`${options.seed} faults`);
   const jobs = createJobs({ options, store, deliveries }, sealer);
-  const answer = createAnswer({ options, store, deliveries, jobs, sealer }, limit, counters, chance);
+  const answer = createRequestHandler({ options, store, deliveries, jobs, sealer }, limit, counters, chance);
   const callers = createCallers(options);
   const stats = () => counters.stats({ options, store, deliveries });
 

@@ -1,5 +1,5 @@
 import type { Store } from './store.js';
-import { quotaLeft, type World } from './world.js';
+import { quotaLeft, type SandboxContext } from './world.js';
 
 /** What happened since the start; tasks, keys and quota also from the journal. */
 export interface SandboxStats {
@@ -25,7 +25,7 @@ export interface Counters {
   call(operation: string, status: number | 'reset'): void;
   /** A call that the limit allowed. */
   letThrough(): void;
-  stats(world: Pick<World, 'options' | 'store' | 'deliveries'>): SandboxStats;
+  stats(world: Pick<SandboxContext, 'options' | 'store' | 'deliveries'>): SandboxStats;
 }
 
 export function createCounters(): Counters {

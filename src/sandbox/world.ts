@@ -6,7 +6,7 @@ import type { Customer, Store } from './store.js';
 import type { Deliveries } from './webhooks.js';
 
 /** What the endpoints work on. */
-export interface World {
+export interface SandboxContext {
   options: SandboxOptions;
   store: Store;
   deliveries: Deliveries;
@@ -25,7 +25,9 @@ export interface Call {
   id: string;
 }
 
-export type Endpoint = (world: World, call: Call) => Reply;
+export type Endpoint = (world: SandboxContext, call: Call) => Reply;
 
-export const quotaLeft = ({ options }: Pick<World, 'options'>, customer: Pick<Customer, 'bought'>): number =>
-  Math.max(0, (options.quota ?? DEFAULT_QUOTA) - customer.bought);
+export const quotaLeft = (
+  { options }: Pick<SandboxContext, 'options'>,
+  customer: Pick<Customer, 'bought'>,
+): number => Math.max(0, (options.quota ?? DEFAULT_QUOTA) - customer.bought);

@@ -1,10 +1,10 @@
 import type { Pipeline } from '../pipeline.js';
 import { openQueues, type RunQueues } from '../queues/queues.js';
 import { deliveryKey, runKeys } from '../runs/keys.js';
-import { liveRuns } from '../runs/live.js';
+import { unfinishedRuns } from '../runs/live.js';
 import type { RunHead } from '../runs/record.js';
 import { type Delivery, hintFrom } from './delivery.js';
-import { hintTask, wake } from './tasks.js';
+import { hintTask, promoteIfDelayed } from './tasks.js';
 
 /**
  * How long a delivery is remembered for a submission that records its task only later: after a lost answer or a crash
@@ -59,7 +59,7 @@ export function createDeliverer(pipeline: Pipeline, trust: boolean): Deliverer {
         const hinted = await hintTask(redis, runKeys(prefix, id), task, hint);
         if (hinted === null) return null;
         const { backend } = queuesOf(id).poll;
-        await Promise.all(hinted.jobs.map((job) => wake(() => backend.promote(job))));
+        await Promise.all(hinted.jobs.map((job) => promoteIfDelayed(() => backend.promote(job))));
         return hinted;
       }),
     );
@@ -98,7 +98,7 @@ function createRunList(pipeline: Pipeline) {
     next ??= Promise.resolve().then(async () => {
       next = undefined;
       const at = Date.now();
-      const runs = await liveRuns(pipeline);
+      const runs = await unfinishedRuns(pipeline);
       if (at > known.at) known = { at, runs };
       return runs;
     });

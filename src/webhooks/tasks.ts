@@ -67,7 +67,7 @@ export async function hintTask(
 const NOT_DELAYED = -3;
 
 /** Wakes a job; resolves all the same when it is not asleep. */
-export async function wake(promote: () => Promise<void>): Promise<void> {
+export async function promoteIfDelayed(promote: () => Promise<void>): Promise<void> {
   await promote().catch((error: Error & { code?: unknown }) => {
     if (error.code !== NOT_DELAYED) throw error;
   });

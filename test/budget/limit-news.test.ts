@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { readLimitNews } from '../../src/budget/limit-news.js';
+import { limitFromHeaders } from '../../src/budget/limit-news.js';
 
 const NOW = 1_800_000_000_000;
 const in7s = new Date(NOW + 7000).toUTCString();
@@ -65,5 +65,5 @@ it.each([
   ],
   ['nonsense', { 'ratelimit-policy': ';;=,w', ratelimit: 'r=;t', 'ratelimit-reset': 'soon' }, {}],
 ])('reads %s', (_name, headers, expected) => {
-  expect(readLimitNews(headers as Record<string, string>, NOW)).toEqual(expected);
+  expect(limitFromHeaders(headers as Record<string, string>, NOW)).toEqual(expected);
 });

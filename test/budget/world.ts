@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { News } from '../../src/budget/ask.js';
+import type { BudgetNews } from '../../src/budget/ask.js';
 import { createBudgetOf } from '../../src/budget/budget.js';
 import type { Clock } from '../../src/budget/clock.js';
 import { budgetScript } from '../../src/budget/script.js';
@@ -56,7 +56,7 @@ export function createWorld(options: WorldOptions) {
   const random = seeded(seed);
   const between = ([low, high]: [number, number]) => low + (high - low) * random();
   const arrivals: Arrival[] = [];
-  const listeners = new Set<(news: News) => void>();
+  const listeners = new Set<(news: BudgetNews) => void>();
   const script = budgetScript(redis, key);
   // Redis' clock is far from the processes' own.
   const redisTime = () => clock.time + 1_700_000_000_000 + (options.clockMoved?.(clock.time) ?? 0);
@@ -111,7 +111,7 @@ export function createWorld(options: WorldOptions) {
         return answer;
       },
       subscribe: async (listener) => {
-        const hear = (news: News) => awake(() => listener(news));
+        const hear = (news: BudgetNews) => awake(() => listener(news));
         listeners.add(hear);
         return async () => void listeners.delete(hear);
       },

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { commandText } from '../../src/cli/command-text.js';
 import { quietWaits } from '../../src/cli/quiet-waits.js';
-import { tellCompany } from '../../src/cli/tell-company.js';
+import { reportOtherConsumers } from '../../src/cli/tell-company.js';
 import { createLogger } from '../../src/logging.js';
 import { oddNames } from '../../src/manifest/odd-names.js';
 import { collector } from './harness.js';
@@ -48,7 +48,7 @@ describe('company', () => {
   const start = () => {
     const notes: string[] = [];
     let time = 0;
-    const tell = tellCompany(
+    const tell = reportOtherConsumers(
       (text) => notes.push(text),
       () => time,
     );

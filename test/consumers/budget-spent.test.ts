@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createBudgetWatch } from '../../src/consumers/budget-spent.js';
+import { createTaskCapWatch } from '../../src/consumers/budget-spent.js';
 import type { RunReading } from '../../src/runs/read-status.js';
 
 /** A run of ten lines and a budget of ten, all of it bought; five jobs to submit are in the hands of a killed process. */
@@ -15,7 +15,7 @@ const reading = (status: object, submitting = 0) =>
 test('a budget is not spent for jobs of lines that were bought or have ended before their process was killed', () => {
   const looks = (status: object, submitting: number[] = []) => {
     let now = 0;
-    const isSpent = createBudgetWatch(() => now);
+    const isSpent = createTaskCapWatch(() => now);
     return [1_000, 2_000, 3_000, 4_000].map((time, n) => {
       now = time;
       return isSpent(reading(status, submitting[n]));

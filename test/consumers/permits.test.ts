@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { createPermits } from '../../src/consumers/permits.js';
+import { createConcurrencyLimit } from '../../src/consumers/permits.js';
 import { randomFrom } from '../../src/sandbox/random.js';
 
 /** A server on virtual time: a call takes `latency(inFlight)`, seen when it is sent. */
 async function drive(most: number, seconds: number, latency: (inFlight: number, at: number) => number) {
   let now = 0;
-  const permits = createPermits(most, () => now);
+  const permits = createConcurrencyLimit(most, () => now);
   const ends: { at: number; ms: number }[] = [];
   let least = most;
   let started = false;
@@ -13,7 +13,7 @@ async function drive(most: number, seconds: number, latency: (inFlight: number, 
   let waiting = 0;
   const send = async () => {
     waiting += 1;
-    await permits.take();
+    await permits.acquire();
     waiting -= 1;
     const ms = latency(ends.length + 1, now);
     ends.push({ at: now + ms, ms });
@@ -27,7 +27,7 @@ async function drive(most: number, seconds: number, latency: (inFlight: number, 
     if (next === undefined) continue;
     now = next.at;
     answered += 1;
-    permits.give(next.ms);
+    permits.release(next.ms);
     started ||= permits.limit === most;
     if (started) least = Math.min(least, permits.limit);
   }
@@ -49,18 +49,18 @@ test('a server that is slow by nature keeps all its calls but for a trial now an
 });
 
 test('the first calls are few, and double with each round trip', async () => {
-  const permits = createPermits(100);
+  const permits = createConcurrencyLimit(100);
   let out = 0;
   const take = () => {
     out += 1;
   };
-  for (let n = 0; n < 100; n += 1) void permits.take().then(take);
+  for (let n = 0; n < 100; n += 1) void permits.acquire().then(take);
   const inFlight: number[] = [];
   for (let trip = 0; trip < 4; trip += 1) {
     await new Promise(setImmediate);
     const answers = out - inFlight.reduce((sum, n) => sum + n, 0);
     inFlight.push(answers);
-    for (let n = 0; n < answers; n += 1) permits.give(200);
+    for (let n = 0; n < answers; n += 1) permits.release(200);
   }
   expect(inFlight).toEqual([8, 16, 32, 44]);
 });

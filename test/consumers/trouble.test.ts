@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { type ConsumedRun, nextBackoff } from '../../src/consumers/gateway-call.js';
-import { troubleOf } from '../../src/consumers/trouble.js';
+import { classifyFailure } from '../../src/consumers/trouble.js';
 import { httpError } from '../../src/gateway/errors.js';
 import type { Backoff } from '../../src/queues/chunk.js';
 import { pipelineTo } from '../pipeline/harness.js';
@@ -67,5 +67,5 @@ test.each([
   [503, 'result', { kind: 'again' }],
 ] as const)('%d to a %s', (status, operation, meant) => {
   const error = httpError(status, { error: 'because' }, undefined);
-  expect(troubleOf(error, operation)).toMatchObject(meant);
+  expect(classifyFailure(error, operation)).toMatchObject(meant);
 });

@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { forecastOf, type Known, NOTHING_KNOWN } from '../../src/forecast/run-forecast.js';
 import { exactly } from '../../src/plan/range.js';
-import { type Sightings, sawPending, sawSettled, settleTimes } from '../../src/polling/settle-times.js';
+import {
+  countPending,
+  countSettled,
+  type SettleObservations,
+  settleTimes,
+} from '../../src/polling/settle-times.js';
 import type { RunReading } from '../../src/runs/read-status.js';
 import type { RunStatus } from '../../src/runs/status.js';
 import { shownRun } from '../pages/runs.js';
@@ -43,10 +48,10 @@ function reading({
 
 /** Settle times as a run sees them: `settled` tasks spread over the span, and others still in progress at an age. */
 function seen(settled: number, fromS: number, toS: number, pending = 0, ageS = 0): Known {
-  const sightings: Sightings = new Map();
+  const sightings: SettleObservations = new Map();
   for (let n = 0; n < settled; n += 1)
-    sawSettled(sightings, 0, (fromS + ((n + 0.5) / settled) * (toS - fromS)) * 1000);
-  for (let n = 0; n < pending; n += 1) sawPending(sightings, 0, ageS * 1000);
+    countSettled(sightings, 0, (fromS + ((n + 0.5) / settled) * (toS - fromS)) * 1000);
+  for (let n = 0; n < pending; n += 1) countPending(sightings, 0, ageS * 1000);
   return { ...NOTHING_KNOWN, settle: settleTimes(sightings), rate: 50, limitedBy: 'user' };
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { collectGauges } from '../../src/metrics/collect.js';
-import { oldestSeen } from '../../src/metrics/oldest-seen.js';
+import { createPendingAge } from '../../src/metrics/oldest-seen.js';
 import { line, pipelineTo, runLines, sandbox, tempDir, writeManifest } from '../pipeline/harness.js';
 
 const samples = (text: string, name: string) =>
@@ -52,7 +52,7 @@ test('two scrapes at once read Redis once', async () => {
 
 test('the oldest age is forgotten when it has not been seen for two windows', () => {
   let now = 1_000_000_000;
-  const oldest = oldestSeen(() => now);
+  const oldest = createPendingAge(() => now);
   oldest.see(5_000);
   oldest.see(3_000);
   expect(oldest.ms()).toBe(5_000);

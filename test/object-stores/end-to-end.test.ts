@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { openManifest } from '../../src/manifest/index.js';
-import { keepProducing } from '../../src/producers/keep-producing.js';
+import { superviseProducer } from '../../src/producers/keep-producing.js';
 import { openProducer } from '../../src/producers/open-producer.js';
 import { orderedRows, resultRows } from '../../src/results/order.js';
 import type { FailureRow } from '../../src/results/rows.js';
@@ -50,7 +50,7 @@ test.each(['s3', 'gs'] as const)(
         { kind: 'go', record: now },
         { signal: new AbortController().signal },
         (_record, signal) =>
-          keepProducing(producer, now, () => openManifest(record.manifest.uri, pipeline), {
+          superviseProducer(producer, now, () => openManifest(record.manifest.uri, pipeline), {
             until: 'ended',
             mayProduce: false,
             signal,

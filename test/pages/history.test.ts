@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import {
   confidenceField,
-  evenColumns,
   eventField,
   examplesOf,
   historyOf,
+  resampleHistory,
   settleBinEnds,
   settleTimeField,
 } from '../../src/runs/history.js';
@@ -39,7 +39,7 @@ test('a run of any length is shown in at most 64 columns of one width, none of w
       const field = at((n * duration) / 500);
       fields[field] = String(Number(fields[field] ?? 0) + 1);
     }
-    const columns = evenColumns(historyOf(fields), duration);
+    const columns = resampleHistory(historyOf(fields), duration);
     expect(columns.length).toBeLessThanOrEqual(64);
     expect(columns.reduce((sum, { settled }) => sum + settled, 0)).toBe(500);
     const widths = new Set(columns.slice(0, -1).map(({ width }) => width));

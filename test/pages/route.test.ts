@@ -2,7 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { serveHttp } from '../../src/http/serve.js';
 import { readShown } from '../../src/pages/read-runs.js';
 import { defineScript } from '../../src/redis/scripts.js';
-import { createCallLedger } from '../../src/runs/calls.js';
+import { createCallCounter } from '../../src/runs/calls.js';
 import { CONFIDENCE_STEPS, EXAMPLES, examplesOf } from '../../src/runs/history.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { endLine, failedRow } from '../pipeline/endings.js';
@@ -22,7 +22,7 @@ test('what a run was like adds up to its summary, and its pages are served', asy
   ]);
   const { summary } = await runLines(pipeline, dir, manifest, { runId: 'r' });
   // What a process counts that was refused four times.
-  const ledger = createCallLedger(pipeline.redis, runKeys(pipeline.prefix, 'r'), {
+  const ledger = createCallCounter(pipeline.redis, runKeys(pipeline.prefix, 'r'), {
     startedAt: summary.started_at,
   });
   for (let n = 0; n < 4; n += 1)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createAttendance } from '../../src/runs/attendance.js';
+import { createConsumerHeartbeats } from '../../src/runs/attendance.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { line, pipelineTo, runLines, sandbox, tempDir, until, writeManifest } from './harness.js';
 
@@ -9,20 +9,20 @@ test('a run is summed up only when the other consumer has told its calls', async
   const pipeline = await pipelineTo(gateway.url);
   const { redis } = pipeline;
   const keys = runKeys(pipeline.prefix, 'r');
-  const other = createAttendance(redis, keys);
-  await other.attend(false);
+  const other = createConsumerHeartbeats(redis, keys);
+  await other.beat(false);
   const running = runLines(pipeline, dir, await writeManifest(dir, [line(1), line(2)]), { runId: 'r' });
   // All rows are in parts, and the consumer of this process has told: only the other is waited for.
   await until(async () => {
-    await other.attend(false);
+    await other.beat(false);
     const told = (await redis.hvals(keys.consumers)).filter((value) => value.startsWith('1:'));
     return told.length === 1 && (await redis.llen(keys.parts)) === 1;
   }, 'the parts');
-  expect(await other.allTold()).toBe(false);
+  expect(await other.allCountsFlushed()).toBe(false);
   expect(await redis.hget(keys.record, 'summed_up')).toBeNull();
   // Its last call, put on record late.
   await redis.hincrby(keys.calls, 'result:503', 1);
-  await other.attend(true);
+  await other.beat(true);
   const { summary } = await running;
   expect(summary.gateway_calls.result).toMatchObject({ 503: 1, 200: 2 });
 });
@@ -30,12 +30,12 @@ test('a run is summed up only when the other consumer has told its calls', async
 test('a consumer that has been silent for four seconds is not waited for', async () => {
   const { redis, prefix } = await pipelineTo('http://127.0.0.1:1');
   const keys = runKeys(prefix, 'r');
-  const attendance = createAttendance(redis, keys);
-  await attendance.attend(true);
+  const attendance = createConsumerHeartbeats(redis, keys);
+  await attendance.beat(true);
   await redis.hset(keys.consumers, 'dead', `0:${Date.now() - 10_000}`);
-  expect(await attendance.allTold()).toBe(true);
+  expect(await attendance.allCountsFlushed()).toBe(true);
   expect(await redis.hexists(keys.consumers, 'dead')).toBe(0);
   await attendance.leave();
-  await attendance.attend(false);
-  expect(await attendance.allTold()).toBe(true);
+  await attendance.beat(false);
+  expect(await attendance.allCountsFlushed()).toBe(true);
 });

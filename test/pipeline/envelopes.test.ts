@@ -7,7 +7,7 @@ import { ASGGatewayClient } from '../../src/gateway/client.js';
 import { costDayField } from '../../src/runs/envelope.js';
 import { type RunKeys, runKeys } from '../../src/runs/keys.js';
 import type { RunPolicy } from '../../src/runs/record.js';
-import { admit, giveBack, reserveAgain } from '../../src/runs/scripts.js';
+import { admit, reserveAgain, returnReservations } from '../../src/runs/scripts.js';
 import type { RunStatus } from '../../src/runs/status.js';
 import { callMain } from '../cli-frame/harness.js';
 import { cli, startCli, TASK } from './cli.js';
@@ -149,13 +149,13 @@ test('what is out counts with the dearest label there can be, by the labelers th
 test('a task that is shared holds nothing; one that is lost holds its price to the end', async () => {
   const { redis, keys, fresh } = await onRecord({ spend: 3 * DEAREST }, told);
   expect(await fresh(TEN)).toBe(3);
-  await giveBack(redis, keys, 0, [1, 2], true);
+  await returnReservations(redis, keys, 0, [1, 2], true);
   expect(await fresh([4, 5, 6])).toBe(2);
   expect(await reserveAgain(redis, keys, 0, 4)).toBe('spend');
-  await giveBack(redis, keys, 0, [4], true);
+  await returnReservations(redis, keys, 0, [4], true);
   expect(await reserveAgain(redis, keys, 0, 5)).toBe(null);
   await redis.hset(keys.failures, 'result_timeout', 1);
-  await giveBack(redis, keys, 0, [3], true);
+  await returnReservations(redis, keys, 0, [3], true);
   expect(await fresh([7])).toBe(0);
 });
 

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { createBudget } from '../../src/budget/index.js';
 import { resolveSettings, type Settings } from '../../src/config/index.js';
-import { createPermits } from '../../src/consumers/permits.js';
+import { createConcurrencyLimit } from '../../src/consumers/permits.js';
 import { ASGGatewayClient } from '../../src/gateway/client.js';
 import { createMetrics } from '../../src/metrics/metrics.js';
 import { createObjectStores } from '../../src/object-stores/index.js';
@@ -91,7 +91,7 @@ export async function pipelineTo(
     budget,
     origin: url,
     keyFingerprint: keyFingerprint(apiKey),
-    permits: createPermits(50),
+    concurrencyLimit: createConcurrencyLimit(50),
     concurrency: 50,
     objectStores: createObjectStores(),
     webhooks: null,

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Pipeline } from '../../src/pipeline.js';
-import { keepProducing } from '../../src/producers/keep-producing.js';
+import { superviseProducer } from '../../src/producers/keep-producing.js';
 import { openProducer } from '../../src/producers/open-producer.js';
 import { flushOnLeaving } from '../../src/results/flush.js';
 import { openSink, type Sink } from '../../src/results/sink.js';
@@ -343,7 +343,7 @@ test('`work` queues lost lines again, after a sweep that Redis cut off', async (
   if (prepared.kind !== 'go') throw new Error('nothing to produce');
   const producer = openProducer(pipeline, prepared.record);
   const oneByOne = { ...producer, linesPerChunk: async () => 1 };
-  await keepProducing(oneByOne, prepared.record, async () => opened, options);
+  await superviseProducer(oneByOne, prepared.record, async () => opened, options);
   expect(await producer.queues.submit.remove('0-2-2-1')).toBe(1);
   await producer.close();
   // The first thing that a sweep does is to take the lease.

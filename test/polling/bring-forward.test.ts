@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { bringForward } from '../../src/queues/bring-forward.js';
+import { advancePolls } from '../../src/queues/bring-forward.js';
 import { encodeChunk, type PolledLine } from '../../src/queues/chunk.js';
 import { openQueues, queueKey } from '../../src/queues/queues.js';
 import { runKeys } from '../../src/runs/keys.js';
@@ -32,7 +32,11 @@ test('tasks that sleep too long for their age wake earlier, no other does', asyn
 
   const nextMs = (ageMs: number) => (ageMs < 600_000 ? 600_000 - ageMs : ageMs * 0.2);
   const began = Date.now();
-  await bringForward(redis, keys, { nextMs, safetyMs: () => 9_000_000, isOverdue: () => false });
+  await advancePolls(redis, keys, {
+    nextPollDelayMs: nextMs,
+    webhookFallbackDelayMs: () => 9_000_000,
+    isOverdue: () => false,
+  });
   const ended = Date.now();
   /** Whether it now wakes when the plan has it, looked at some time between the two. */
   const expectPlanned = async (name: string, ageMs: number) => {
@@ -46,7 +50,11 @@ test('tasks that sleep too long for their age wake earlier, no other does', asyn
   for (const name of sleeping) expect(await due(name), name).toBe(before.get(name));
 
   // Another process that finds the same leaves it to the first one.
-  await bringForward(redis, keys, { nextMs: () => 1_000, safetyMs: () => 1_000, isOverdue: () => false });
+  await advancePolls(redis, keys, {
+    nextPollDelayMs: () => 1_000,
+    webhookFallbackDelayMs: () => 1_000,
+    isOverdue: () => false,
+  });
   expect(await due('old')).toBeGreaterThan(began + 590_000);
   await queues.close();
 });
@@ -71,9 +79,9 @@ test('a task whose delivery is overdue is polled now, once: one that sleeps as t
   const due = async (name: string) =>
     Number(await redis.zscore(queueKey(keys, 'poll', 'delayed'), name)) / 0x1000;
   const polled = await due('polled');
-  await bringForward(redis, keys, {
-    nextMs: () => 1,
-    safetyMs: (ageMs) => (ageMs < 6_000 ? 6_000 - ageMs : 5_000),
+  await advancePolls(redis, keys, {
+    nextPollDelayMs: () => 1,
+    webhookFallbackDelayMs: (ageMs) => (ageMs < 6_000 ? 6_000 - ageMs : 5_000),
     isOverdue: (ageMs) => ageMs >= 6_000,
   });
   expect(await due('never polled')).toBeLessThanOrEqual(Date.now());

@@ -1,4 +1,9 @@
-import { type SettleTimes, type Sightings, sawSettled, settleTimes } from '../../src/polling/settle-times.js';
+import {
+  countSettled,
+  type SettleObservations,
+  type SettleTimes,
+  settleTimes,
+} from '../../src/polling/settle-times.js';
 import { randomFrom } from '../../src/sandbox/random.js';
 
 type Draw = (random: () => number) => number;
@@ -39,8 +44,8 @@ export function draw(name: WorkloadName, count: number, seed = name as string): 
 
 /** What a run has learned of tasks that took so long. */
 export function learned(times: number[]): SettleTimes {
-  const sightings: Sightings = new Map();
-  for (const ms of times) sawSettled(sightings, 0, ms);
+  const sightings: SettleObservations = new Map();
+  for (const ms of times) countSettled(sightings, 0, ms);
   return settleTimes(sightings);
 }
 

@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { nextPollMs } from '../../src/polling/documented.js';
 import { choosePlan, costOf, gapMs, type PlanCost } from '../../src/polling/plan.js';
 import {
+  countPending,
+  countSettled,
   quantile,
-  type Sightings,
-  sawPending,
-  sawSettled,
+  type SettleObservations,
   settleTimeMs,
   settleTimes,
 } from '../../src/polling/settle-times.js';
@@ -92,15 +92,15 @@ test("a settle time is the Gateway's own, in any of its spellings, unless that c
 
 test('the first to settle are the quick ones: what is still in progress is learned from as well', () => {
   const times = draw(LOGNORMAL, 4_000);
-  const sightings: Sightings = new Map();
+  const sightings: SettleObservations = new Map();
   for (const ms of times) {
     let seen = 0;
     for (const age of [5_000, 15_000, 35_000]) {
       if (ms <= age) {
-        sawSettled(sightings, seen, ms);
+        countSettled(sightings, seen, ms);
         break;
       }
-      sawPending(sightings, seen, age);
+      countPending(sightings, seen, age);
       seen = age;
     }
   }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { SettledResult } from '../../src/gateway/types.js';
 import { createPolls } from '../../src/polling/polls.js';
 import { runKeys } from '../../src/runs/keys.js';
-import { createLearn } from '../../src/runs/learn.js';
+import { createShareSettleTimes } from '../../src/runs/learn.js';
 import type { RunReading } from '../../src/runs/read-status.js';
 import { pipelineTo, runPolicyOf, tempDir } from '../pipeline/harness.js';
 import { draw } from './distributions.js';
@@ -28,8 +28,8 @@ async function run(policy: Partial<RunReading['record']['policy']> = {}) {
   const open = () =>
     createPolls({
       policy: reading({}).record.policy,
-      learn: createLearn(redis, keys),
-      bringForward: async () => undefined,
+      shareSettleTimes: createShareSettleTimes(redis, keys),
+      advancePolls: async () => undefined,
       concurrency: 200,
     });
   return { reading, open };
@@ -39,7 +39,7 @@ async function run(policy: Partial<RunReading['record']['policy']> = {}) {
 const found = (polls: ReturnType<typeof createPolls>, times: number[]) => {
   const made = Date.parse('2026-01-01T00:00:00Z');
   for (const ms of times)
-    polls.settled({ seen: 0 }, { created_at: made, settled_at: made + ms } as SettledResult, ms);
+    polls.observeSettled({ seen: 0 }, { created_at: made, settled_at: made + ms } as SettledResult, ms);
 };
 
 test('starts by the documentation, learns from all processes, and polls late only while submissions wait', async () => {
@@ -47,23 +47,23 @@ test('starts by the documentation, learns from all processes, and polls late onl
   const [one, two] = [open(), open()];
   found(one, draw(LOGNORMAL, 60));
   await one.look(reading({}));
-  expect([one.nextMs(0), one.nextMs(5_000)]).toEqual([5_000, 10_000]);
+  expect([one.nextPollDelayMs(0), one.nextPollDelayMs(5_000)]).toEqual([5_000, 10_000]);
   found(two, draw(LOGNORMAL, 1_000, 'more'));
   await two.look(reading({}));
   await one.look(reading({}));
-  const late = one.nextMs(0);
+  const late = one.nextPollDelayMs(0);
   expect(late).toBeGreaterThan(60_000);
-  expect(two.nextMs(0)).toBe(late);
+  expect(two.nextPollDelayMs(0)).toBe(late);
   // Nothing waits any more; or what waits does so for the window of tasks in flight.
   for (const status of [{ queued: 10 }, { in_flight: 90_000 }]) {
     await one.look(reading(status));
-    expect(one.nextMs(0)).toBeLessThan(45_000);
+    expect(one.nextPollDelayMs(0)).toBeLessThan(45_000);
     await one.look(reading({}));
-    expect(one.nextMs(0)).toBe(late);
+    expect(one.nextPollDelayMs(0)).toBe(late);
   }
   // Nothing waits for submission, but more polls than can be made.
   await one.look(reading({ queued: 0 }, 1_000));
-  expect(one.nextMs(0)).toBe(late);
+  expect(one.nextPollDelayMs(0)).toBe(late);
 });
 
 test('the end of a run is not stretched by more than half a minute', async () => {
@@ -71,9 +71,9 @@ test('the end of a run is not stretched by more than half a minute', async () =>
   const polls = open();
   found(polls, draw(LOGNORMAL, 1_000));
   await polls.look(reading({}));
-  expect(polls.nextMs(3_600_000)).toBe(600_000);
+  expect(polls.nextPollDelayMs(3_600_000)).toBe(600_000);
   await polls.look(reading({ produced: true, queued: 0 }));
-  expect(polls.nextMs(3_600_000)).toBe(30_000);
+  expect(polls.nextPollDelayMs(3_600_000)).toBe(30_000);
 });
 
 test('a change of pace is followed', async () => {
@@ -84,7 +84,7 @@ test('a change of pace is followed', async () => {
     Array.from({ length: 4_000 }, () => 200_000),
   );
   await polls.look(reading({}));
-  expect(polls.nextMs(0)).toBeGreaterThan(180_000);
+  expect(polls.nextPollDelayMs(0)).toBeGreaterThan(180_000);
   for (let n = 0; n < 8; n += 1) {
     found(
       polls,
@@ -93,7 +93,7 @@ test('a change of pace is followed', async () => {
     await polls.look(reading({ queued: n % 2 === 0 ? 20_000 : 0 }));
   }
   await polls.look(reading({}));
-  expect(polls.nextMs(0)).toBeLessThan(25_000);
+  expect(polls.nextPollDelayMs(0)).toBeLessThan(25_000);
 });
 
 test('fixed gaps learn nothing', async () => {
@@ -101,8 +101,8 @@ test('fixed gaps learn nothing', async () => {
   const polls = open();
   found(polls, draw(LOGNORMAL, 1_000));
   await polls.look(reading({}));
-  expect(polls.nextMs(0)).toBe(5_000);
-  expect(polls.nextMs(200_000)).toBeLessThanOrEqual(60_000);
+  expect(polls.nextPollDelayMs(0)).toBe(5_000);
+  expect(polls.nextPollDelayMs(200_000)).toBeLessThanOrEqual(60_000);
 });
 
 test('no poll is put off past the result timeout', async () => {
@@ -110,33 +110,35 @@ test('no poll is put off past the result timeout', async () => {
   const polls = open();
   found(polls, draw(LOGNORMAL, 1_000));
   await polls.look(reading({}));
-  expect(polls.nextMs(0)).toBe(60_000);
-  expect(polls.nextMs(59_000)).toBe(1_000);
-  expect(polls.safetyMs(0)).toBe(60_000);
+  expect(polls.nextPollDelayMs(0)).toBe(60_000);
+  expect(polls.nextPollDelayMs(59_000)).toBe(1_000);
+  expect(polls.webhookFallbackDelayMs(0)).toBe(60_000);
 });
 
 test('a task that a delivery will tell of is polled rarely, and not before tasks have surely settled', async () => {
   const { reading, open } = await run();
   const polls = open();
-  expect([polls.safetyMs(0), polls.safetyMs(120_000)]).toEqual([120_000, 240_000]);
+  expect([polls.webhookFallbackDelayMs(0), polls.webhookFallbackDelayMs(120_000)]).toEqual([
+    120_000, 240_000,
+  ]);
   found(polls, draw(LOGNORMAL, 1_000));
   await polls.look(reading({}));
   // Half again the 99th percentile, 300 s.
-  expect(polls.safetyMs(0)).toBeGreaterThan(350_000);
-  expect(polls.safetyMs(0)).toBeLessThan(600_000);
+  expect(polls.webhookFallbackDelayMs(0)).toBeGreaterThan(350_000);
+  expect(polls.webhookFallbackDelayMs(0)).toBeLessThan(600_000);
 });
 
 test("a task from before Redis' clock was set back is polled as a new one would be, not 5 minutes later", async () => {
   const { reading, open } = await run();
   const polls = open();
-  expect(polls.nextMs(-300_000)).toBe(polls.nextMs(0));
-  expect(polls.safetyMs(-300_000)).toBe(polls.safetyMs(0));
+  expect(polls.nextPollDelayMs(-300_000)).toBe(polls.nextPollDelayMs(0));
+  expect(polls.webhookFallbackDelayMs(-300_000)).toBe(polls.webhookFallbackDelayMs(0));
   found(polls, draw(LOGNORMAL, 1_000));
   await polls.look(reading({}));
-  expect(polls.nextMs(-300_000)).toBe(polls.nextMs(0));
-  expect(polls.nextMs(-300_000)).toBeLessThanOrEqual(120_000);
+  expect(polls.nextPollDelayMs(-300_000)).toBe(polls.nextPollDelayMs(0));
+  expect(polls.nextPollDelayMs(-300_000)).toBeLessThanOrEqual(120_000);
   // One that wakes is as old as it was to be: it is polled, and does not sleep until the clock is back.
-  expect(polls.tooSoonMs(0)).not.toBeNull();
-  expect(polls.tooSoonMs(-300_000)).toBeNull();
-  expect(polls.pending({ seen: 0 }, -300_000)).toBe(false);
+  expect(polls.extraSleepMs(0)).not.toBeNull();
+  expect(polls.extraSleepMs(-300_000)).toBeNull();
+  expect(polls.observePending({ seen: 0 }, -300_000)).toBe(false);
 });

@@ -1,5 +1,5 @@
 import { createPolls } from '../../src/polling/polls.js';
-import { type Sightings, settledIn } from '../../src/polling/settle-times.js';
+import { type SettleObservations, settledIn } from '../../src/polling/settle-times.js';
 import type { RunReading } from '../../src/runs/read-status.js';
 import type { RunPolicy } from '../../src/runs/record.js';
 
@@ -51,7 +51,7 @@ const STEP_MS = 250;
 export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> {
   const { times, perSecond, poll, maxInFlight = 100_000 } = run;
   const lines = times.length;
-  let seen: Sightings = new Map();
+  let seen: SettleObservations = new Map();
   let now = 0;
   const policy = {
     poll,
@@ -65,12 +65,12 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
     policy,
     concurrency: 200,
     now: () => now,
-    async learn(sightings) {
+    async shareSettleTimes(sightings) {
       for (const [field, count] of sightings) seen.set(field, (seen.get(field) ?? 0) + count);
       if (settledIn(seen) > 2_000) seen = new Map([...seen].map(([field, count]) => [field, count / 2]));
       return seen;
     },
-    async bringForward({ nextMs }) {
+    async advancePolls({ nextPollDelayMs: nextMs }) {
       const tasks = [...sleeping.values()].flat();
       sleeping = new Map();
       for (const task of tasks) sleep(task, Math.min(task.due - now, nextMs(now - task.at)));
@@ -93,7 +93,7 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
   const iso = (ms: number) => new Date(1e12 + ms).toISOString();
 
   function pollOne(task: Task) {
-    const tooSoon = polls.tooSoonMs(now - task.at);
+    const tooSoon = polls.extraSleepMs(now - task.at);
     if (tooSoon !== null) {
       slept += 1;
       return sleep(task, tooSoon);
@@ -103,8 +103,8 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
     polled += 1;
     task.polls += 1;
     if (task.settles > now) {
-      if (polls.pending(task, now - task.at)) task.seen = now - task.at;
-      return sleep(task, polls.nextMs(now - task.at));
+      if (polls.observePending(task, now - task.at)) task.seen = now - task.at;
+      return sleep(task, polls.nextPollDelayMs(now - task.at));
     }
     collected += 1;
     if (collected === Math.ceil(0.99 * lines)) nearlyAll = now;
@@ -112,7 +112,7 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
     late += now - task.settles;
     shares.push((now - task.settles) / (task.settles - task.at));
     const told = run.told === false ? {} : { created_at: iso(task.at), settled_at: iso(task.settles) };
-    polls.settled(task, { task_id: '', status: 'settled', ...told } as never, now - task.at);
+    polls.observeSettled(task, { task_id: '', status: 'settled', ...told } as never, now - task.at);
   }
   function takePolls(most: number) {
     for (const left = slots - most; next < ready.length && slots >= left + 1; next += 1)
@@ -139,10 +139,10 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
         settles: now + (times[submitted] ?? 0),
         due: 0,
       };
-      if (polls.learnsFrom(task.l)) task.seen = 0;
+      if (polls.isSampled(task.l)) task.seen = 0;
       lastSettles = Math.max(lastSettles, task.settles);
       lastSubmitted = now;
-      sleep(task, polls.nextMs(0));
+      sleep(task, polls.nextPollDelayMs(0));
       calls += 1;
     }
     takePolls(slots);

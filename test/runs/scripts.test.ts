@@ -4,7 +4,7 @@ import type { RedisClient } from '../../src/redis/connection.js';
 import { defineScript, type ScriptArgument } from '../../src/redis/scripts.js';
 import { costDayField } from '../../src/runs/envelope.js';
 import { type RunKeys, runKeys } from '../../src/runs/keys.js';
-import { takeLease } from '../../src/runs/lease.js';
+import { acquireLease } from '../../src/runs/lease.js';
 import { admit } from '../../src/runs/scripts.js';
 import { reopen } from '../../src/runs/transition.js';
 import { pipelineTo } from '../pipeline/harness.js';
@@ -577,7 +577,7 @@ describe('a lease that has gone to another process is a fence', () => {
     const { redis, keys } = await open();
     const tokens = new Set<string>();
     for (let n = 0; n < 3; n += 1) {
-      const lease = await takeLease(redis, keys);
+      const lease = await acquireLease(redis, keys);
       tokens.add(lease?.token ?? '');
       // Lost with Redis, and not released: the holder sleeps.
       await redis.del(keys.lease);

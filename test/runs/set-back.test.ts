@@ -1,9 +1,9 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { openQueues, queueKey } from '../../src/queues/queues.js';
 import { shortenLocks } from '../../src/queues/shorten-locks.js';
-import { createAttendance, presentIn } from '../../src/runs/attendance.js';
+import { createConsumerHeartbeats, liveConsumersIn } from '../../src/runs/attendance.js';
 import { runKeys } from '../../src/runs/keys.js';
-import { takeLease } from '../../src/runs/lease.js';
+import { acquireLease } from '../../src/runs/lease.js';
 import { pipelineTo } from '../pipeline/harness.js';
 
 /** What ends at a time of Redis' clock ends 5 minutes later than it was to, after the clock was set back by so much. */
@@ -18,11 +18,11 @@ async function world() {
 test('the lease of a dead process is to be had within seconds', async () => {
   const { redis, keys } = await world();
   await redis.set(keys.lease, 'of a dead process', 'PX', SET_BACK_MS);
-  expect(await takeLease(redis, keys)).toBeNull();
+  expect(await acquireLease(redis, keys)).toBeNull();
   expect(await redis.pttl(keys.lease)).toBeLessThan(LONGEST_MS);
   // One that is held as it should be is left as it is.
   const [left] = [await redis.pttl(keys.lease)];
-  expect(await takeLease(redis, keys)).toBeNull();
+  expect(await acquireLease(redis, keys)).toBeNull();
   expect(await redis.pttl(keys.lease)).toBeLessThanOrEqual(left);
 });
 
@@ -51,8 +51,11 @@ test('nobody waits for the counts of a consumer that was there in the future', a
   const [seconds] = await redis.time();
   const now = Number(seconds) * 1_000;
   await redis.hset(keys.consumers, 'dead', `0:${now + SET_BACK_MS}:0.0:5`);
-  expect(presentIn(await redis.hgetall(keys.consumers), now)).toMatchObject({ consumers: 0, submitting: 0 });
-  const attendance = createAttendance(redis, keys);
-  await attendance.attend(true);
-  expect(await attendance.allTold()).toBe(true);
+  expect(liveConsumersIn(await redis.hgetall(keys.consumers), now)).toMatchObject({
+    consumers: 0,
+    submitting: 0,
+  });
+  const attendance = createConsumerHeartbeats(redis, keys);
+  await attendance.beat(true);
+  expect(await attendance.allCountsFlushed()).toBe(true);
 });

@@ -1,4 +1,4 @@
-import { endCancelled } from '../../consumers/cancel.js';
+import { failQueuedLines } from '../../consumers/cancel.js';
 import { IngestError } from '../../errors.js';
 import { openQueues } from '../../queues/queues.js';
 import { runKeys } from '../../runs/keys.js';
@@ -38,7 +38,7 @@ function control(name: string, describe: string, to: RunState, done: string): Co
           const still = pausedQueues(to, null);
           for (const queue of ['submit', 'poll'] as const)
             await (still[queue] ? queues[queue].pause() : queues[queue].resume());
-          if (to === 'cancelled') await endCancelled(store, settings.prefix, record, queues, log);
+          if (to === 'cancelled') await failQueuedLines(store, settings.prefix, record, queues, log);
           await queues.close();
         }
         if (settings.json) io.stdout.write(`${JSON.stringify({ run_id: record.id, state })}\n`);

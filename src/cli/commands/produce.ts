@@ -1,7 +1,7 @@
-import { endCancelled } from '../../consumers/cancel.js';
+import { failQueuedLines } from '../../consumers/cancel.js';
 import { serveHttp } from '../../http/serve.js';
 import { removeSpools } from '../../manifest/index.js';
-import { keepProducing } from '../../producers/keep-producing.js';
+import { superviseProducer } from '../../producers/keep-producing.js';
 import { openProducer } from '../../producers/open-producer.js';
 import { openQueues } from '../../queues/queues.js';
 import { prepare } from '../../run.js';
@@ -32,7 +32,7 @@ export const produce: CommandDefinition = {
         if (server) io.stderr.write(`listening on ${server.url}\n`);
         io.stderr.write(`run ${record.id} → ${record.out}\n`);
         const options = { until: 'produced', mayProduce: true, signal: interrupt.signal } as const;
-        await keepProducing(producer, record, async () => manifest, options);
+        await superviseProducer(producer, record, async () => manifest, options);
       } finally {
         await server?.close();
         await producer.close();
@@ -44,7 +44,7 @@ export const produce: CommandDefinition = {
       // What was read while the run was cancelled is queued; perhaps nobody consumes it.
       if (reading?.record.state === 'cancelled' && !reading.summedUp) {
         const queues = openQueues(runKeys(prefix, record.id), pipeline.connection, () => undefined);
-        await endCancelled(pipeline, prefix, record, queues, log).finally(() => queues.close());
+        await failQueuedLines(pipeline, prefix, record, queues, log).finally(() => queues.close());
       }
       const produced = reading?.status.produced === true;
       const lines = reading?.status.lines ?? 0;

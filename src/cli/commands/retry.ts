@@ -1,7 +1,7 @@
-import { keepProducing } from '../../producers/keep-producing.js';
+import { superviseProducer } from '../../producers/keep-producing.js';
 import { openProducer } from '../../producers/open-producer.js';
 import { reopenManifest } from '../../producers/reopen-manifest.js';
-import { throughWeather } from '../../redis/weather.js';
+import { retryTemporaryErrors } from '../../redis/weather.js';
 import { openSink } from '../../results/sink.js';
 import { followRun } from '../../run.js';
 import { loadRun } from '../../runs/record.js';
@@ -22,11 +22,11 @@ export const retry: CommandDefinition = {
       const producer = openProducer(pipeline, record);
       try {
         const sink = openSink(record.out, pipeline.objectStores);
-        const lines = await throughWeather(() => retryFailures(producer, record, sink), watch);
+        const lines = await retryTemporaryErrors(() => retryFailures(producer, record, sink), watch);
         pipeline.log.info({ run: record.id, lines }, 'failures are queued again');
         const now = (await loadRun(pipeline.redis, pipeline.prefix, record.id)) ?? record;
         return await followRun(pipeline, { kind: 'go', record: now }, watch, (_record, signal) =>
-          keepProducing(producer, now, () => reopenManifest(pipeline, record), {
+          superviseProducer(producer, now, () => reopenManifest(pipeline, record), {
             until: 'ended',
             mayProduce: false,
             signal,

@@ -1,6 +1,6 @@
 import type { PilotReport } from '../../pilot/report.js';
 import type { Pipeline } from '../../pipeline.js';
-import { isWeather } from '../../redis/weather.js';
+import { isTemporaryError } from '../../redis/weather.js';
 import type { followRun, RunOutcome, RunWatch } from '../../run.js';
 import { examplesOf } from '../../runs/history.js';
 import { runKeys } from '../../runs/keys.js';
@@ -14,7 +14,7 @@ import { createProgress } from '../progress.js';
 import { servePorts } from '../serve-ports.js';
 import { endingOf, onInterrupt, withPipeline } from '../session.js';
 import { formatSummary, type SummaryExtra } from '../summary.js';
-import { tellCompany } from '../tell-company.js';
+import { reportOtherConsumers } from '../tell-company.js';
 
 export const run: CommandDefinition = {
   name: 'run',
@@ -64,7 +64,7 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
   const tellInterrupted = () => void io.stderr.write(interruptedText(context, followed[0]));
   const ending = endingOf(tellInterrupted);
   const interrupt = onInterrupt((text) => progress.note(text), ending);
-  const company = tellCompany((text) => progress.note(text));
+  const company = reportOtherConsumers((text) => progress.note(text));
   try {
     return await withPipeline(settings, log, async (pipeline) => {
       ending.opened(pipeline);
@@ -97,7 +97,7 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
   } catch (error) {
     const status = interrupt.status();
     // Redis may refuse just then: what was interrupted is not waited for.
-    if (status === null || (error !== interrupt.signal.reason && !isWeather(error))) throw error;
+    if (status === null || (error !== interrupt.signal.reason && !isTemporaryError(error))) throw error;
     progress.stop();
     tellInterrupted();
     return status;

@@ -2,7 +2,7 @@ import { removeOrphanSpools, spoolDirOf } from '../../manifest/index.js';
 import type { Store } from '../../open-pipeline.js';
 import { openQueues } from '../../queues/queues.js';
 import { allKeys, manifestsKey, runKeys, runsIndexKey } from '../../runs/keys.js';
-import { takeLease } from '../../runs/lease.js';
+import { acquireLease } from '../../runs/lease.js';
 import { readRun } from '../../runs/read-status.js';
 import { listRuns, type RunHead } from '../../runs/record.js';
 import { storeOptions } from '../option-groups.js';
@@ -78,7 +78,7 @@ async function prune(store: Store, prefix: string): Promise<RunHead[]> {
 async function forget({ redis, connection }: Store, prefix: string, record: RunHead): Promise<boolean> {
   const keys = runKeys(prefix, record.id);
   if (!(await readRun(redis, prefix, record.id))?.summedUp) return false;
-  const tally = await takeLease(redis, keys, keys.tally);
+  const tally = await acquireLease(redis, keys, keys.tally);
   if (tally === null) return false;
   try {
     if (!(await readRun(redis, prefix, record.id))?.summedUp) return false;

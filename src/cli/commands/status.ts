@@ -6,7 +6,7 @@ import { runKeys } from '../../runs/keys.js';
 import { readRun } from '../../runs/read-status.js';
 import type { RunRecord } from '../../runs/record.js';
 import type { RunStatus } from '../../runs/status.js';
-import { waitOf } from '../../runs/wait-of.js';
+import { waitingForOf } from '../../runs/wait-of.js';
 import { storeOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
 import { findRun, withStore } from '../session.js';
@@ -35,7 +35,7 @@ async function statusOf(store: Store, prefix: string, record: RunRecord): Promis
   const reading = await readRun(store.redis, prefix, record.id, { withParts: true });
   if (reading === null) throw new Error(`run ${record.id} is gone`);
   const budget = await readBudget(store.redis, prefix, record);
-  Object.assign(reading.status, waitOf(reading, budget));
+  Object.assign(reading.status, waitingForOf(reading, budget));
   tellForecast(reading, await readForecast(store.redis, runKeys(prefix, record.id), reading, budget));
   return { ...reading.status, rate: budget.rate };
 }

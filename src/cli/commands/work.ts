@@ -16,9 +16,9 @@ export const work: CommandDefinition = {
       await withPipeline(settings, log, async (pipeline) => {
         ending.opened(pipeline);
         const closePorts = await servePorts(pipeline, context, interrupt.signal);
-        const { liveRuns } = await import('../../runs/live.js');
+        const { unfinishedRuns } = await import('../../runs/live.js');
         const notices = await openNotices(pipeline, settings, async () =>
-          (await liveRuns(pipeline)).map(({ id }) => id),
+          (await unfinishedRuns(pipeline)).map(({ id }) => id),
         );
         try {
           const { workRuns } = await import('../../work.js');

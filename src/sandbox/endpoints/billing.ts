@@ -1,6 +1,6 @@
 import { failure, reply } from '../http.js';
 import { consensusOf } from '../labels.js';
-import type { Call, Endpoint, World } from '../world.js';
+import type { Call, Endpoint, SandboxContext } from '../world.js';
 
 // The documentation gives neither; these are the local Gateway's own.
 const PLATFORM_FEE = 0.1;
@@ -14,7 +14,7 @@ interface Sum {
 }
 
 /** What the customer's settled tasks cost, by day (`YYYY-MM-DD`, UTC), in order. */
-function settledByDay({ store, options }: World, { customer }: Call): [day: string, sum: Sum][] {
+function settledByDay({ store, options }: SandboxContext, { customer }: Call): [day: string, sum: Sum][] {
   const now = Date.now();
   const sums = new Map<number, Sum>();
   for (const task of store.tasks) {

@@ -1,10 +1,10 @@
 import { failure, type Reply, reply } from '../http.js';
 import { type Customer, hashKey, newId } from '../store.js';
 import { isObject } from '../validate.js';
-import { type Endpoint, quotaLeft, type World } from '../world.js';
+import { type Endpoint, quotaLeft, type SandboxContext } from '../world.js';
 
 /** The one endpoint that needs no key. */
-export function registerCustomer(world: World, body: unknown): Reply {
+export function registerCustomer(world: SandboxContext, body: unknown): Reply {
   const { store } = world;
   if (!isObject(body) || typeof body.name !== 'string' || body.name === '')
     return failure(400, 'name is required');
@@ -39,7 +39,7 @@ const LOCAL = '@sandbox.invalid';
 const MOST_REMEMBERED = 10_000;
 
 /** Whose key it is that an `Authorization` header holds; a well-formed key that is new makes its customer. */
-export function createKeyring(world: World): (authorization: string | undefined) => Customer | null {
+export function createKeyring(world: SandboxContext): (authorization: string | undefined) => Customer | null {
   // Spares the hash for each call. An accepted key stays so unless `apiKeys` changes, hence the second field.
   const remembered = new Map<string, { customer: Customer; apiKeys: string[] | null }>();
 
@@ -59,7 +59,11 @@ export function createKeyring(world: World): (authorization: string | undefined)
   };
 }
 
-function addCustomer(world: World, key: string, { name, email }: { name: string; email: string }): Customer {
+function addCustomer(
+  world: SandboxContext,
+  key: string,
+  { name, email }: { name: string; email: string },
+): Customer {
   return world.store.addCustomer({
     id: newId('cus'),
     name,

@@ -1,8 +1,8 @@
-import { buy, isRegistered, known } from '../buy.js';
+import { createTask, isRegistered, known } from '../buy.js';
 import { failure, type Reply, reply } from '../http.js';
 import { type Customer, newId, type Task } from '../store.js';
 import { isObject, taskProblem, type WireTask } from '../validate.js';
-import { type Endpoint, quotaLeft, type World } from '../world.js';
+import { type Endpoint, quotaLeft, type SandboxContext } from '../world.js';
 import { stateOf } from './tasks.js';
 
 const BATCH_MOST = 1_000;
@@ -14,11 +14,11 @@ export const submitTask: Endpoint = (world, { customer, body }) => {
   const existing = known(customer, wire);
   if (existing !== undefined) return accepted(world, existing, 200);
   if (quotaLeft(world, customer) < 1) return failure(403, 'quota exhausted');
-  return accepted(world, buy(world, customer, wire), 202);
+  return accepted(world, createTask(world, customer, wire), 202);
 };
 
 /** Written by hand: this is the answer that is sent most, with that of a poll. No field needs escaping. */
-function accepted({ store, options }: World, task: Task, status: 200 | 202): Reply {
+function accepted({ store, options }: SandboxContext, task: Task, status: 200 | 202): Reply {
   const state = status === 202 ? 'pending' : stateOf(task, options);
   const created = new Date(task.created).toISOString();
   const idempotent = status === 200 ? ',"idempotent":true' : '';
@@ -41,7 +41,7 @@ export const submitBatch: Endpoint = (world, { customer, body }) => {
   if (quotaLeft(world, customer) < cost(customer, wires as WireTask[]))
     return failure(403, 'quota exhausted');
   const ids = (wires as WireTask[]).map((wire) =>
-    world.store.taskId(known(customer, wire) ?? buy(world, customer, wire)),
+    world.store.taskId(known(customer, wire) ?? createTask(world, customer, wire)),
   );
   return reply(202, {
     batch_id: newId('bat'),

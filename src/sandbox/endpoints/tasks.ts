@@ -2,7 +2,7 @@ import { failure, reply } from '../http.js';
 import { consensusOf, txidOf } from '../labels.js';
 import type { SandboxOptions } from '../options.js';
 import type { Task } from '../store.js';
-import type { Call, Endpoint, World } from '../world.js';
+import type { Call, Endpoint, SandboxContext } from '../world.js';
 
 export type TaskState = 'pending' | 'in_progress' | 'verified' | 'settled';
 
@@ -18,7 +18,7 @@ export function stateOf(
 }
 
 /** Another customer's task is not there. */
-function taskOf({ store }: World, { id, customer }: Call): Task | undefined {
+function taskOf({ store }: SandboxContext, { id, customer }: Call): Task | undefined {
   const task = store.task(id);
   return task?.customer === customer ? task : undefined;
 }

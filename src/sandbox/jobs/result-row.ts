@@ -1,10 +1,10 @@
 import { consensusOf, txidOf } from '../labels.js';
 import type { Task } from '../store.js';
-import type { World } from '../world.js';
+import type { SandboxContext } from '../world.js';
 
 /** A settled task as a job delivers it. */
 export function resultRow(
-  { options, store }: Pick<World, 'options' | 'store'>,
+  { options, store }: Pick<SandboxContext, 'options' | 'store'>,
   task: Task,
   metadata: unknown,
 ): Record<string, unknown> {

@@ -3,8 +3,8 @@ import { wait } from '../../gateway/wait.js';
 import { type Manifest, openManifest, parseLine, readLines } from '../../manifest/index.js';
 import { maskerOf } from '../../mask.js';
 import { createObjectStores } from '../../object-stores/index.js';
-import { buy, known } from '../buy.js';
-import { quotaLeft, type World } from '../world.js';
+import { createTask, known } from '../buy.js';
+import { quotaLeft, type SandboxContext } from '../world.js';
 import type { Job, JobSecrets } from './job.js';
 import { resultRow } from './result-row.js';
 import type { Sealer } from './seal.js';
@@ -17,7 +17,7 @@ export interface Jobs {
   close(): Promise<void>;
 }
 
-type Part = Pick<World, 'options' | 'store' | 'deliveries'>;
+type Part = Pick<SandboxContext, 'options' | 'store' | 'deliveries'>;
 
 export function createJobs(world: Part, sealer: Sealer): Jobs {
   const closing = new AbortController();
@@ -117,7 +117,7 @@ function take(world: Part, job: Job, data_url: string, idempotency_key: string):
   };
   const existing = known(job.customer, wire);
   if (existing === undefined && quotaLeft(world, job.customer) < 1) throw new Error('quota exhausted');
-  job.settles.push((existing ?? buy(world, job.customer, wire)).settles);
+  job.settles.push((existing ?? createTask(world, job.customer, wire)).settles);
 }
 
 /** The lines that are not blank, in order. */
