@@ -5,7 +5,7 @@
  */
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { PilotReport } from '../src/pilot/report.js';
+import type { PilotReport } from '../src/plan/pilot/report.js';
 import type { Plan } from '../src/plan/plan.js';
 import type { RunSummary } from '../src/runs/status.js';
 import { cleanUp, cli, dir, manifest, remoteGateway, TASK } from './harness.js';

@@ -17,7 +17,7 @@ const { readAll } = (await built('plan/read-all')) as typeof import('../src/plan
 const { NONE_ENDED } = (await built('plan/ended-lines')) as typeof import('../src/plan/ended-lines.js');
 const { createObjectStores } = (await built(
   'object-stores/index',
-)) as typeof import('../src/object-stores/index.js');
+)) as typeof import('../src/lib/object-stores/index.js');
 
 const [LINES = 1_000_000, ROUNDS = 5] = process.argv.slice(2).map(Number);
 

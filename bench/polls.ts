@@ -3,9 +3,9 @@
  * held against 20,000 others. Then whole runs on virtual time, with the pipeline's own functions. Then the built
  * package against a local Gateway.
  */
-import { nextPollMs } from '../src/polling/documented.js';
-import { choosePlan, costOf } from '../src/polling/plan.js';
-import { quantile, type SettleTimes } from '../src/polling/settle-times.js';
+import { nextPollMs } from '../src/consumers/poll-schedule/documented-schedule.js';
+import { choosePlan, costOf } from '../src/consumers/poll-schedule/plan.js';
+import { quantile, type SettleTimes } from '../src/runs/settle-times.js';
 import {
   DISTRIBUTIONS,
   type DistributionName,
@@ -14,8 +14,8 @@ import {
   learned,
   WORKLOADS,
   type WorkloadName,
-} from '../test/polling/distributions.js';
-import { simulateRun } from '../test/polling/simulated-run.js';
+} from '../test/consumers/poll-schedule/distributions.js';
+import { simulateRun } from '../test/consumers/poll-schedule/simulated-run.js';
 import { cleanUp, cli, manifest, remoteGateway, round, TASK } from './harness.js';
 
 const GAPS = { leastMs: 5_000, greatestMs: 60_000 };

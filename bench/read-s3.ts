@@ -3,8 +3,8 @@
  *   npm run bench:read-s3 -- [MiB] [rounds]      (1024 2)
  */
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { createObjectStores } from '../src/lib/object-stores/index.js';
 import { openManifest, parseLine, readLines } from '../src/manifest/index.js';
-import { createObjectStores } from '../src/object-stores/index.js';
 import { startS3Server } from '../test/setup/s3-server.js';
 import { round } from './harness.js';
 

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Redis } from 'ioredis';
-import { createReleasers } from '../../src/releasers.js';
+import { createReleasers } from '../../src/lib/releasers.js';
 import { startRedisServer } from '../../test/setup/redis-server.js';
 import { lineOf } from './shared.mjs';
 

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Answer, Ask, BudgetNews } from './ask.js';
 import { type Clock, clockOffset } from './clock.js';
-import { createSlotQueue } from './desk.js';
 import { type Flow, unrequested } from './flow.js';
 import { createReports } from './reports.js';
 import type { RunScript } from './script.js';
+import { createSlotQueue } from './slot-queue.js';
 import { type Budget, BudgetPausedError, type Pause, type Quota, type Slot } from './types.js';
 
 export interface BudgetParts {

@@ -1,6 +1,6 @@
 import type { GatewayCall } from '../gateway/types.js';
 import type { Ask } from './ask.js';
-import { limitFromHeaders } from './limit-news.js';
+import { limitFromHeaders } from './limit-from-headers.js';
 
 /** How one call with a slot ended: answered by the Gateway, or (`call` undefined) never made. */
 export interface Outcome {

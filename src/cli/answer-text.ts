@@ -1,4 +1,4 @@
-import { plain } from '../terminal.js';
+import { plain } from '../lib/terminal.js';
 import type { CommandContext } from './program.js';
 import { type Cell, formatTable } from './table.js';
 

@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
-import { IngestError } from '../errors.js';
 import { ASGGatewayError, type GatewayErrorCode } from '../gateway/errors.js';
-import { plain } from '../terminal.js';
+import { IngestError } from '../lib/errors.js';
+import { plain } from '../lib/terminal.js';
 
 interface ErrorText {
   message: string;

@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
-import { IngestError, type IngestErrorCode } from '../errors.js';
 import { ASGGatewayError } from '../gateway/errors.js';
+import { IngestError, type IngestErrorCode } from '../lib/errors.js';
 
 const USAGE_CODES: readonly IngestErrorCode[] = ['usage', 'manifest', 'manifest_changed'];
 

@@ -1,5 +1,5 @@
-import type { RunForecast } from '../forecast/run-forecast.js';
-import { number, signed, span } from '../format.js';
+import { number, signed, span } from '../lib/format.js';
+import type { RunForecast } from '../plan/forecast/run-forecast.js';
 import { ranged } from './range-text.js';
 
 type Fact = [name: string, value: string];

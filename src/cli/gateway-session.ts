@@ -1,6 +1,6 @@
 import { ASGGatewayClient } from '../gateway/client.js';
-import { openGateway } from '../open-pipeline.js';
-import { createReleasers } from '../releasers.js';
+import { createReleasers } from '../lib/releasers.js';
+import { openGateway } from '../pipeline/open.js';
 import type { CommandContext } from './program.js';
 import { onInterrupt } from './session.js';
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { usageError } from '../errors.js';
 import type { JobCredentials } from '../gateway/types.js';
+import { usageError } from '../lib/errors.js';
 
 const OPTION = '--credentials-from';
 

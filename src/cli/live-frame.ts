@@ -1,5 +1,5 @@
 import { createLogUpdate } from 'log-update';
-import { plainLines, streamBeneath } from '../terminal.js';
+import { plainLines, streamBeneath } from '../lib/terminal.js';
 
 type Stream = NodeJS.WritableStream;
 

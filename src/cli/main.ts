@@ -52,7 +52,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.
 const argv = process.argv.slice(2);
 if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
   // Asked by scripts, often: nothing else is loaded for it.
-  const { VERSION } = await import('../version.js');
+  const { VERSION } = await import('../lib/version.js');
   process.stdout.write(`${VERSION}\n`);
 } else {
   const [called = ''] = argv;

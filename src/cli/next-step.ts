@@ -1,4 +1,4 @@
-import { number } from '../format.js';
+import { number } from '../lib/format.js';
 import { LINE_PROBLEMS } from '../manifest/types.js';
 import type { RunSummary } from '../runs/status.js';
 

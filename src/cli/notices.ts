@@ -1,6 +1,6 @@
 import type { Settings } from '../config/index.js';
-import type { Notifier } from '../notices/notifier.js';
-import type { Pipeline } from '../pipeline.js';
+import type { Notifier } from '../pipeline/notices/notifier.js';
+import type { Pipeline } from '../pipeline/pipeline.js';
 
 /** Begins to tell of runs, where `--notify` says whom; null where it does not. */
 export async function openNotices(
@@ -9,7 +9,7 @@ export async function openNotices(
   runs: () => Promise<string[]>,
 ): Promise<Notifier | null> {
   if (notify === null) return null;
-  const { createNotifier } = await import('../notices/notifier.js');
+  const { createNotifier } = await import('../pipeline/notices/notifier.js');
   const secret = notifySecret?.reveal() ?? null;
   const notifier = createNotifier(pipeline, { url: notify.reveal(), secret, runs });
   notifier.start();

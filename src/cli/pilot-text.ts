@@ -1,8 +1,8 @@
 import pc from 'picocolors';
-import { number, span } from '../format.js';
-import type { PilotReport } from '../pilot/report.js';
-import type { Spread } from '../pilot/tell.js';
-import { plain } from '../terminal.js';
+import { number, span } from '../lib/format.js';
+import { plain } from '../lib/terminal.js';
+import type { PilotReport } from '../plan/pilot/report.js';
+import type { Spread } from '../plan/pilot/tell.js';
 import { sourced } from './plan-text.js';
 import { ranged } from './range-text.js';
 

@@ -1,6 +1,6 @@
 import pc from 'picocolors';
 import { formatSize } from '../config/units.js';
-import { number, span } from '../format.js';
+import { number, span } from '../lib/format.js';
 import type { Plan } from '../plan/plan.js';
 import type { Range } from '../plan/range.js';
 import { between, ranged } from './range-text.js';

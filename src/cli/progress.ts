@@ -1,6 +1,6 @@
-import { number, span } from '../format.js';
+import { number, span } from '../lib/format.js';
+import { plain } from '../lib/terminal.js';
 import type { RunStatus } from '../runs/status.js';
-import { plain } from '../terminal.js';
 import { openLiveFrame, writeBeside } from './live-frame.js';
 import { quietWaits } from './quiet-waits.js';
 

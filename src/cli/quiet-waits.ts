@@ -1,5 +1,5 @@
+import { plain } from '../lib/terminal.js';
 import type { RunStatus } from '../runs/status.js';
-import { plain } from '../terminal.js';
 
 /** Shorter waits come and go unsaid. */
 const LONG_MS = 5_000;

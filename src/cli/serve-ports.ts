@@ -1,5 +1,5 @@
-import type { Pipeline } from '../pipeline.js';
-import { createReleasers } from '../releasers.js';
+import { createReleasers } from '../lib/releasers.js';
+import type { Pipeline } from '../pipeline/pipeline.js';
 import type { CommandContext } from './program.js';
 
 /** Opens the ports that the settings ask for, metrics and webhooks, and says where. Gives what closes them. */
@@ -10,7 +10,7 @@ export async function servePorts(
 ): Promise<() => Promise<void>> {
   const { add, close } = createReleasers();
   try {
-    const { serveHttp } = await import('../http/serve.js');
+    const { serveHttp } = await import('../web/serve.js');
     const server = await serveHttp(pipeline, settings, draining);
     if (server) {
       add(() => server.close());

@@ -1,11 +1,11 @@
 import type { Logger } from 'pino';
 import type { Settings } from '../config/index.js';
-import { IngestError } from '../errors.js';
-import { refuseTooFewFiles } from '../net/open-files.js';
-import type { Store } from '../open-pipeline.js';
-import type { Pipeline } from '../pipeline.js';
-import { openRedisWhileLoading } from '../redis/target.js';
-import { createReleasers, type Releasers } from '../releasers.js';
+import { IngestError } from '../lib/errors.js';
+import { refuseTooFewFiles } from '../lib/net/open-files.js';
+import { createReleasers, type Releasers } from '../lib/releasers.js';
+import type { Store } from '../pipeline/open.js';
+import { openRedisWhileLoading } from '../pipeline/open-redis.js';
+import type { Pipeline } from '../pipeline/pipeline.js';
 import { listRuns, loadRun, type RunRecord } from '../runs/record.js';
 
 /** Runs `use` with what it opens, and closes that in reverse order whatever happens. */
@@ -25,7 +25,7 @@ export const withPipeline = <T>(
 ): Promise<T> =>
   withReleasers(async (releasers) => {
     await refuseTooFewFiles();
-    const load = () => Promise.all([import('../open-pipeline.js'), import('../work.js')]);
+    const load = () => Promise.all([import('../pipeline/open.js'), import('../pipeline/work.js')]);
     const [target, [{ openPipeline }]] = await openRedisWhileLoading(load, settings, log, releasers.add);
     return use(await openPipeline(settings, log, releasers, target));
   });
@@ -36,7 +36,7 @@ export const withStore = <T>(
   use: (store: Store) => Promise<T>,
 ): Promise<T> =>
   withReleasers(async (releasers) => {
-    const load = () => import('../open-pipeline.js');
+    const load = () => import('../pipeline/open.js');
     const [target, { openStore }] = await openRedisWhileLoading(load, settings, log, releasers.add);
     return use(await openStore(settings, log, releasers, target));
   });

@@ -1,5 +1,5 @@
+import { plain } from '../lib/terminal.js';
 import type { RunStatus } from '../runs/status.js';
-import { plain } from '../terminal.js';
 import { forecastFacts } from './forecast-text.js';
 
 const standing = ({ state, reason, waiting_for }: RunStatus) =>

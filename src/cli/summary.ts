@@ -1,8 +1,8 @@
 import pc from 'picocolors';
-import { number, span } from '../format.js';
-import type { FailureExample } from '../runs/history.js';
+import { number, span } from '../lib/format.js';
+import { plain } from '../lib/terminal.js';
 import type { RunSummary } from '../runs/status.js';
-import { plain } from '../terminal.js';
+import type { FailureExample } from '../runs/timeline.js';
 import { overPlan } from './forecast-text.js';
 import { nextStep } from './next-step.js';
 

@@ -1,4 +1,4 @@
-import { plain } from '../terminal.js';
+import { plain } from '../lib/terminal.js';
 
 export type Cell = string | number | null;
 

@@ -1,4 +1,4 @@
-import { hours, integer } from './option.js';
+import { hours, integer } from './define-option.js';
 
 /** 21 million coins of 100 million sats: more cannot be spent. */
 const ALL_SATS = 2_100_000_000_000_000;

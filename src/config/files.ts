@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse as parseYaml } from 'yaml';
-import { usageError } from '../errors.js';
+import { usageError } from '../lib/errors.js';
 import { nearest } from './nearest.js';
-import { kebab, type OptionKey, optionOf, options } from './options.js';
+import { kebab, type OptionKey, optionOf, options } from './option-table.js';
 
 /** The settings that a file gives. `name` is the file's as the user knows it. */
 export interface SettingsFile {

@@ -1,4 +1,4 @@
-import { boolean, duration, list, text, url } from './option.js';
+import { boolean, duration, list, text, url } from './define-option.js';
 
 const flag = { default: null, only: 'flag' } as const;
 

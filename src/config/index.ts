@@ -8,10 +8,10 @@ export {
   sandboxCommandKeys,
   sandboxKeys,
   settingOf,
-} from './options.js';
+} from './option-table.js';
 export { printSettings } from './print.js';
 export { formatRateWindows, parseRateWindows, type RateWindow, splitWindows } from './rate-windows.js';
-export { resolveSettings, type SettingsInput } from './resolve.js';
+export { resolveSettings, type SettingsInput } from './resolve-settings.js';
 export { Secret } from './secret.js';
 export type { SandboxSettings, SettingOrigin, Settings } from './settings.js';
 export { secretsOf } from './settings.js';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { usageError } from '../errors.js';
 import type { LabelSpec } from '../gateway/types.js';
+import { usageError } from '../lib/errors.js';
 
 /** Where the three options of the label spec come from: how each was written, and how far it outranks the others. */
 export interface Given<T> {

@@ -1,4 +1,4 @@
-import { boolean, integer, list, text, url } from './option.js';
+import { boolean, integer, list, text, url } from './define-option.js';
 
 const HTTP = ['http:', 'https:'];
 const port = { min: 0, max: 65_535, placeholder: 'port' };

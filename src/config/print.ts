@@ -1,4 +1,4 @@
-import { flagOf, optionOf, settingOf } from './options.js';
+import { flagOf, optionOf, settingOf } from './option-table.js';
 import type { Settings } from './settings.js';
 
 /**

@@ -1,4 +1,4 @@
-import { boolean, choice, durationRange, integer, positive, share } from './option.js';
+import { boolean, choice, durationRange, integer, positive, share } from './define-option.js';
 
 /** How the local Gateway behaves: `--sandbox-…` where a command starts it, without the prefix in `sandbox` itself. */
 export const sandbox = {

@@ -1,5 +1,5 @@
 import type { LabelSpec } from '../gateway/types.js';
-import type { OptionKey, Values } from './options.js';
+import type { OptionKey, Values } from './option-table.js';
 import { type RateWindow, splitWindows } from './rate-windows.js';
 import { Secret, secretUrl } from './secret.js';
 import type { DurationRange } from './units.js';
@@ -61,7 +61,7 @@ type Renamed =
   | 'port'
   | Extract<OptionKey, `sandbox${Capitalize<string>}`>;
 
-/** All settings, resolved: durations in ms, sizes in bytes; null where there is no value. Defaults: src/config/options.ts. */
+/** All settings, resolved: durations in ms, sizes in bytes; null where there is no value. Defaults: src/config/option-table.ts. */
 export interface Settings extends Omit<Values, Renamed | 'sandbox'> {
   sandbox: boolean;
   apiKey: Secret | null;

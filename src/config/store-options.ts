@@ -1,4 +1,4 @@
-import { boolean, text } from './option.js';
+import { boolean, text } from './define-option.js';
 
 /** Of the stores that manifests are read from, and results written to. */
 export const stores = {

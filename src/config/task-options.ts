@@ -1,4 +1,4 @@
-import { choice, integer, jsonFile, list, text } from './option.js';
+import { choice, integer, jsonFile, list, text } from './define-option.js';
 
 /** What every line of a run shares; a line may override some of it. */
 export const tasks = {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RedisClient } from '../redis/connection.js';
-import { retryTemporaryErrors } from '../redis/weather.js';
+import { retryTemporaryErrors } from '../redis/temporary-errors.js';
 import type { RunKeys } from '../runs/keys.js';
 import { admit, type Envelope, isEnvelope, type Verdict } from '../runs/scripts.js';
 

@@ -1,15 +1,15 @@
 import { BudgetPausedError, type CallKind } from '../budget/index.js';
 import type { CallOptions } from '../gateway/types.js';
-import type { Pipeline } from '../pipeline.js';
-import type { Polls } from '../polling/polls.js';
+import type { Pipeline } from '../pipeline/pipeline.js';
 import type { Backoff } from '../queues/chunk.js';
 import type { Recorder } from '../results/recorder.js';
-import type { CallCounter } from '../runs/calls.js';
+import type { CallCounter } from '../runs/call-counts.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import { transition } from '../runs/transition.js';
+import { backoffMs, type CallFailure } from './call-failure.js';
+import type { Polls } from './poll-schedule/polls.js';
 import type { Reach } from './reach.js';
-import { backoffMs, type CallFailure } from './trouble.js';
 
 const HELD_MS = 500;
 

@@ -1,20 +1,20 @@
 import type { Job } from 'bullmq';
 import type { ResultAnswer, SettledResult } from '../gateway/types.js';
-import type { Pipeline } from '../pipeline.js';
+import type { Pipeline } from '../pipeline/pipeline.js';
 import { type ChunkData, decodeChunk, type PolledLine } from '../queues/chunk.js';
 import { addPolls, groupByDue } from '../queues/deal.js';
+import { resultFrom } from '../queues/delivery.js';
 import type { RunQueues } from '../queues/queues.js';
+import { forgetTasks, type Hint, hintsOf, promoteIfDelayed } from '../queues/task-index.js';
 import { failedEnding, settledEnding } from '../results/endings.js';
 import { endedBits } from '../runs/bits.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import { reserveAgain, unreserveAgain } from '../runs/scripts.js';
-import { resultFrom } from '../webhooks/delivery.js';
-import { forgetTasks, type Hint, hintsOf, promoteIfDelayed } from '../webhooks/tasks.js';
+import { type CallFailure, classifyFailure, failureReason } from './call-failure.js';
 import { blockRun, type ConsumedRun, callGateway, heldForMs, isHeld, nextBackoff } from './gateway-call.js';
 import { type LineOutcome, processChunk, sleepUntil } from './process-chunk.js';
 import { labelSpecOf, taskOf } from './task-of.js';
-import { type CallFailure, classifyFailure, failureReason } from './trouble.js';
 
 type Outcome = LineOutcome<PolledLine>;
 

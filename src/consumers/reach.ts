@@ -2,8 +2,8 @@ import { ASGNetworkError, ASGTimeoutError } from '../gateway/errors.js';
 import { unreachable } from '../gateway/reach.js';
 import type { GatewayCall } from '../gateway/types.js';
 import type { RunReading } from '../runs/read-status.js';
+import type { CallFailure } from './call-failure.js';
 import type { ConsumedRun } from './gateway-call.js';
-import type { CallFailure } from './trouble.js';
 
 /** Whether a run's Gateway has ever answered any of its processes, and since when this one has called in vain. */
 export interface Reach {

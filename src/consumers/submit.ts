@@ -1,6 +1,6 @@
 import type { Job } from 'bullmq';
 import type { SubmitTaskResult } from '../gateway/types.js';
-import type { Pipeline } from '../pipeline.js';
+import type { Pipeline } from '../pipeline/pipeline.js';
 import {
   type ChunkData,
   decodeChunk,
@@ -10,16 +10,16 @@ import {
 } from '../queues/chunk.js';
 import { createDealer } from '../queues/deal.js';
 import { queueKey, type RunQueues } from '../queues/queues.js';
+import { hintTask, promoteIfDelayed } from '../queues/task-index.js';
 import { CANCELLED, type Failure, failedEnding } from '../results/endings.js';
 import { deliveryKey, runKeys } from '../runs/keys.js';
 import { judgeRefusal, returnReservations, type Verdict, withdrawAdmission } from '../runs/scripts.js';
-import { hintTask, promoteIfDelayed } from '../webhooks/tasks.js';
 import { admitChunk, jitteredWaitMs } from './admission.js';
+import { type CallFailure, classifyFailure, failureReason, wrongEndpoint } from './call-failure.js';
 import { blockRun, type ConsumedRun, callGateway, heldForMs, isHeld, nextBackoff } from './gateway-call.js';
 import { type LineOutcome, processChunk } from './process-chunk.js';
 import { neverReached } from './reach.js';
 import { labelersAsked, taskOf } from './task-of.js';
-import { type CallFailure, classifyFailure, failureReason, wrongEndpoint } from './trouble.js';
 
 type Outcome = LineOutcome<QueuedLine>;
 

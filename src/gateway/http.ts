@@ -1,8 +1,8 @@
 import type { z } from 'zod';
-import { maskerOf } from '../mask.js';
-import { isLocalTrouble } from '../net/local-trouble.js';
-import { poolTo } from '../net/proxy.js';
-import { VERSION } from '../version.js';
+import { maskerOf } from '../lib/mask.js';
+import { isLocalTrouble } from '../lib/net/local-trouble.js';
+import { poolTo } from '../lib/net/proxy.js';
+import { VERSION } from '../lib/version.js';
 import { mostBytesOf, textOf } from './body.js';
 import { ASGNetworkError, ASGResponseError, ASGTimeoutError, httpError } from './errors.js';
 import { exchange, NoAnswerInTime } from './exchange.js';

@@ -1,5 +1,5 @@
-import { codesOf } from '../net/local-trouble.js';
-import type { Waits } from '../waits.js';
+import { codesOf } from '../lib/net/local-trouble.js';
+import type { Waits } from '../lib/waits.js';
 import { ASGNetworkError } from './errors.js';
 import type { GatewayCall } from './types.js';
 

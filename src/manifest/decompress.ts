@@ -1,8 +1,8 @@
 import zlib from 'node:zlib';
-import { IngestError } from '../errors.js';
+import { IngestError } from '../lib/errors.js';
 import { readBytes } from './byte-reader.js';
 import { gunzip, unpacked } from './gunzip.js';
-import { manifestError } from './stores/store.js';
+import { manifestError } from './sources/store.js';
 import type { Compression } from './types.js';
 import { unzstd } from './unzstd.js';
 

@@ -4,8 +4,8 @@ export { lookAt, lookAtAll, openManifest } from './open.js';
 export { parseLine } from './parse-line.js';
 export { rawField } from './raw-fields.js';
 export { checkContent, displayName, type ReadLinesOptions, readHead, readLines } from './read-lines.js';
-export { removeOrphanSpools, removeSpools, spoolDirOf } from './stores/stdin.js';
-export type { OpenOptions } from './stores/store.js';
+export { removeOrphanSpools, removeSpools, spoolDirOf } from './sources/stdin.js';
+export type { OpenOptions } from './sources/store.js';
 export type {
   Compression,
   LineItem,

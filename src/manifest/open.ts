@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { compressionOf, encodingOf } from './decompress.js';
-import { storeOf } from './stores/registry.js';
+import { storeOf } from './sources/registry.js';
 import {
   type ListedSource,
   manifestError,
@@ -9,7 +9,7 @@ import {
   type ReadOptions,
   type Store,
   sourceChanged,
-} from './stores/store.js';
+} from './sources/store.js';
 import type { Manifest, Source } from './types.js';
 
 /** Object stores answer slowly one by one; files do not mind. */

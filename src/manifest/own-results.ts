@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseObjectUri } from '../object-stores/index.js';
+import { parseObjectUri } from '../lib/object-stores/index.js';
 import { partName, SUMMARY } from '../results/sink-files.js';
-import { matcherOf } from './stores/file-pattern.js';
+import { matcherOf } from './sources/file-pattern.js';
 
 const WRITTEN = [partName('results', 'r', 1, false), partName('failures', 'r', 1, true), SUMMARY];
 

@@ -1,10 +1,10 @@
-import { IngestError } from '../errors.js';
+import { IngestError } from '../lib/errors.js';
 import { type ContentDigest, type ContentSeen, contentDigest } from './content-digest.js';
 import { decompress, magicOf } from './decompress.js';
 import { createLineSplitter } from './line-splitter.js';
 import { lookAt } from './open.js';
-import { storeOf } from './stores/registry.js';
-import { type ReadOptions, sourceChanged } from './stores/store.js';
+import { storeOf } from './sources/registry.js';
+import { type ReadOptions, sourceChanged } from './sources/store.js';
 import type { Position, RawLine, Source } from './types.js';
 
 export interface ReadLinesOptions extends ReadOptions {

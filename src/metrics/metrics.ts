@@ -1,8 +1,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { GatewayCall } from '../gateway/types.js';
-import { VERSION } from '../version.js';
-import { createGauges } from './gauges.js';
-import { createPendingAge } from './oldest-seen.js';
+import { VERSION } from '../lib/version.js';
+import { createGauges } from '../web/metrics/gauges.js';
+import { createPendingAge } from './pending-age.js';
 
 const NAME = 'asg_ingest_';
 const CALL_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];

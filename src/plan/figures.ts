@@ -1,6 +1,6 @@
 import type { Settings } from '../config/index.js';
-import { quantile } from '../polling/settle-times.js';
 import type { RunPolicy } from '../runs/record.js';
+import { quantile } from '../runs/settle-times.js';
 import type { Counted } from './make-plan.js';
 import type { History, KnownRate } from './outlook.js';
 import type { Plan } from './plan.js';

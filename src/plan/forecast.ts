@@ -1,4 +1,4 @@
-import { quantile, type SettleTimes } from '../polling/settle-times.js';
+import { quantile, type SettleTimes } from '../runs/settle-times.js';
 import { longestMs, seenShare } from './polling-forecast.js';
 import { costOfLabels, type Price } from './price.js';
 import { exactly, type Range } from './range.js';

@@ -1,14 +1,13 @@
 import path from 'node:path';
 import type { Budget } from '../budget/index.js';
 import type { Settings } from '../config/index.js';
-import { rememberPlan } from '../forecast/known.js';
 import type { ASGGatewayClient } from '../gateway/client.js';
+import type { ObjectStores } from '../lib/object-stores/index.js';
 import { type Manifest, openManifest, removeSpools, spoolDirOf } from '../manifest/index.js';
-import type { ObjectStores } from '../object-stores/index.js';
 import { checkFirstLines } from '../producers/first-lines.js';
 import type { RedisClient } from '../redis/connection.js';
 import { openSink, resolveOut } from '../results/sink.js';
-import { runPolicy, taskOptions } from '../runs/asked.js';
+import { runPolicy, taskOptions } from '../runs/from-settings.js';
 import { runKeys } from '../runs/keys.js';
 import { readRun } from '../runs/read-status.js';
 import {
@@ -21,6 +20,7 @@ import {
 import { askAccount } from './account.js';
 import { type EndedLines, endedInParts, endedInRedis, NONE_ENDED } from './ended-lines.js';
 import { outlookOf } from './figures.js';
+import { rememberPlan } from './forecast/known.js';
 import { NO_HISTORY, readHistory } from './outlook.js';
 import type { Plan } from './plan.js';
 import { exactly, type Range, whole } from './range.js';

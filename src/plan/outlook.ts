@@ -1,14 +1,9 @@
 import { createBudget } from '../budget/index.js';
-import {
-  type SettleObservations,
-  type SettleTimes,
-  settledIn,
-  settleTimes,
-} from '../polling/settle-times.js';
 import type { RedisClient } from '../redis/connection.js';
 import { budgetKey, runKeys } from '../runs/keys.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import { listRuns, type RunHead, type TaskOptions } from '../runs/record.js';
+import { type SettleObservations, type SettleTimes, settledIn, settleTimes } from '../runs/settle-times.js';
 import { TELLING } from './forecast.js';
 import { type Price, priceOf } from './price.js';
 

@@ -1,6 +1,6 @@
-import { choosePlan, costOf } from '../polling/plan.js';
-import type { SettleTimes } from '../polling/settle-times.js';
+import { choosePlan, costOf } from '../consumers/poll-schedule/plan.js';
 import type { RunPolicy } from '../runs/record.js';
+import type { SettleTimes } from '../runs/settle-times.js';
 import { seededRandom } from './sample-blocks.js';
 import { simulateRun } from './simulate-run.js';
 

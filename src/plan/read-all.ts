@@ -1,5 +1,5 @@
+import type { ObjectStores } from '../lib/object-stores/index.js';
 import { type Manifest, readLines } from '../manifest/index.js';
-import type { ObjectStores } from '../object-stores/index.js';
 import type { EndedLines } from './ended-lines.js';
 import type { createTally } from './tally.js';
 

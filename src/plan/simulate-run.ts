@@ -1,7 +1,7 @@
-import { createPolls } from '../polling/polls.js';
-import { type SettleObservations, settledIn } from '../polling/settle-times.js';
+import { createPolls } from '../consumers/poll-schedule/polls.js';
 import type { RunReading } from '../runs/read-status.js';
 import type { RunPolicy } from '../runs/record.js';
+import { type SettleObservations, settledIn } from '../runs/settle-times.js';
 
 export interface SimulatedRun {
   /** Settle time of each task, ms, in the order of submission. */

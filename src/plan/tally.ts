@@ -1,6 +1,6 @@
 import type { RawLine, Source } from '../manifest/index.js';
-import { EXAMPLES } from '../runs/history.js';
 import type { TaskOptions } from '../runs/record.js';
+import { EXAMPLES } from '../runs/timeline.js';
 import { createDistinct, type DistinctCount } from './distinct.js';
 import { createLineCheck } from './line-check.js';
 

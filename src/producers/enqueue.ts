@@ -1,4 +1,4 @@
-import { IngestError } from '../errors.js';
+import { IngestError } from '../lib/errors.js';
 import { fieldMapOf, parseLine, type RawLine } from '../manifest/index.js';
 import { encodeChunk, intoChunks, type QueuedLine } from '../queues/chunk.js';
 import { type Rejection, rejectedEnding } from '../results/endings.js';

@@ -1,4 +1,5 @@
-import { usageError } from '../errors.js';
+import { usageError } from '../lib/errors.js';
+import type { ObjectStores } from '../lib/object-stores/index.js';
 import {
   displayName,
   fieldMapOf,
@@ -11,8 +12,7 @@ import {
 } from '../manifest/index.js';
 import { createLineSplitter } from '../manifest/line-splitter.js';
 import { binaryLookalike, type Lookalike, textLookalike } from '../manifest/looks-like.js';
-import { manifestError } from '../manifest/stores/store.js';
-import type { ObjectStores } from '../object-stores/index.js';
+import { manifestError } from '../manifest/sources/store.js';
 import type { TaskOptions } from '../runs/record.js';
 
 const MOST_LINES = 100;

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
-import { IngestError } from '../errors.js';
+import { IngestError } from '../lib/errors.js';
+import type { ObjectStores } from '../lib/object-stores/index.js';
 import {
   type ContentDigest,
   contentDigest,
@@ -9,16 +10,15 @@ import {
   type Source,
 } from '../manifest/index.js';
 import type { Metrics } from '../metrics/metrics.js';
-import type { ObjectStores } from '../object-stores/index.js';
-import { readChosen } from '../pilot/read-chosen.js';
 import type { RunQueues } from '../queues/queues.js';
 import type { RedisClient } from '../redis/connection.js';
 import { type Cursor, checkpoint, checkStream, noteContent, readCursor } from '../runs/cursor.js';
 import { type RunKeys, runKeys } from '../runs/keys.js';
 import type { Lease } from '../runs/lease.js';
 import type { RunRecord } from '../runs/record.js';
+import { createBackpressure, type Depth, readDepth } from './backpressure.js';
 import { type Enqueued, enqueue } from './enqueue.js';
-import { createBackpressure, type Depth, readDepth } from './room.js';
+import { readChosen } from './read-pilot-lines.js';
 
 /** Most lines that are read, queued and counted in one step. */
 const STEP_LINES = 1_000;

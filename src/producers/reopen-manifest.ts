@@ -1,6 +1,6 @@
-import { IngestError } from '../errors.js';
+import { IngestError } from '../lib/errors.js';
+import type { ObjectStores } from '../lib/object-stores/index.js';
 import { type Manifest, openManifest } from '../manifest/index.js';
-import type { ObjectStores } from '../object-stores/index.js';
 import type { RunRecord } from '../runs/record.js';
 
 /**

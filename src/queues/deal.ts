@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { RedisClient } from '../redis/connection.js';
-import { retryTemporaryErrors } from '../redis/weather.js';
+import { retryTemporaryErrors } from '../redis/temporary-errors.js';
 import type { RunKeys } from '../runs/keys.js';
-import { indexTasks } from '../webhooks/tasks.js';
 import { CHUNK_LINES, encodeChunk, intoChunks, type PolledLine } from './chunk.js';
 import type { RunQueues } from './queues.js';
+import { indexTasks } from './task-index.js';
 
 /** Tasks that were submitted at about the same time are polled at about the same time: they share a job. */
 const WITHIN_MS = 50;

@@ -1,5 +1,5 @@
 import { type ConnectionOptions, type Job, type JobsOptions, Queue } from 'bullmq';
-import { keepBullAlive } from '../redis/sign-of-life.js';
+import { keepBullAlive } from '../redis/keep-alive.js';
 import type { RunKeys } from '../runs/keys.js';
 import type { ChunkData } from './chunk.js';
 import { closeWithin } from './close-within.js';

@@ -1,6 +1,6 @@
 import { type ConnectionOptions, DelayedError, type Job, type Processor, Worker } from 'bullmq';
 import type { Logger } from 'pino';
-import { keepBullAlive } from '../redis/sign-of-life.js';
+import { keepBullAlive } from '../redis/keep-alive.js';
 import type { RunKeys } from '../runs/keys.js';
 import { closeWithin } from './close-within.js';
 

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { RedisOptions } from 'ioredis';
-import { usageError } from '../errors.js';
+import { usageError } from '../lib/errors.js';
 
 /**
  * A URL or the path of a Unix socket. URLs: `redis:`, `rediss:` (TLS), `unix:`, `redis+unix:`, for a Redis Cluster

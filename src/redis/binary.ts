@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Logger } from 'pino';
-import { IngestError } from '../errors.js';
+import { IngestError } from '../lib/errors.js';
 
 const run = promisify(execFile);
 

@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from 'bullmq';
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { addressOf, type RedisAddress, type RedisTarget } from './address.js';
-import { keepAlive } from './sign-of-life.js';
+import { keepAlive } from './keep-alive.js';
 
 export type { RedisTarget } from './address.js';
 

@@ -1,8 +1,8 @@
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { prepareDataDir, socketPathFor } from '../local/runtime-dir.js';
-import { openSharedProcess } from '../local/shared-process.js';
+import { prepareDataDir, socketPathFor } from '../lib/child-process/runtime-dir.js';
+import { openSharedProcess } from '../lib/child-process/shared-process.js';
 import { findRedisServer, type RedisServer } from './binary.js';
 
 const PROBE_MS = 1000;

@@ -1,4 +1,4 @@
-import { type IngestError, usageError } from '../errors.js';
+import { type IngestError, usageError } from '../lib/errors.js';
 import type { RedisClient } from './connection.js';
 
 /** What another try does not change, by what the error's code or message begins with, and what to do about it. */

@@ -1,4 +1,4 @@
-import type { Waits } from '../waits.js';
+import type { Waits } from '../lib/waits.js';
 import type { RedisClient } from './connection.js';
 
 const ASKED_EVERY_MS = 1_000;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { lstat, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { IngestError } from '../errors.js';
+import { IngestError } from '../lib/errors.js';
 import {
   FEED,
   MARKER,

@@ -1,17 +1,17 @@
 import type { SettledResult } from '../gateway/types.js';
 import { rawField } from '../manifest/index.js';
-import { gatewayTimeMs } from '../polling/settle-times.js';
 import type { PolledLine, QueuedLine } from '../queues/chunk.js';
+import { lineKey } from '../runs/idempotency-key.js';
+import type { RunRecord } from '../runs/record.js';
+import type { Ending } from '../runs/scripts.js';
+import { gatewayTimeMs } from '../runs/settle-times.js';
 import {
   confidenceField,
   eventField,
   exampleOf,
   gatewayTimeField,
   settleTimeField,
-} from '../runs/history.js';
-import { lineKey } from '../runs/idempotency-key.js';
-import type { RunRecord } from '../runs/record.js';
-import type { Ending } from '../runs/scripts.js';
+} from '../runs/timeline.js';
 import { type FailureRow, type FailureStage, failureRowText, resultRowText } from './rows.js';
 
 /** The `source` of a row: null for a manifest of one source. */

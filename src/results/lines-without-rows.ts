@@ -1,5 +1,5 @@
-import { IngestError } from '../errors.js';
-import type { ObjectStores } from '../object-stores/index.js';
+import { IngestError } from '../lib/errors.js';
+import type { ObjectStores } from '../lib/object-stores/index.js';
 import type { RedisClient } from '../redis/connection.js';
 import { defineScript } from '../redis/scripts.js';
 import { runKeys } from '../runs/keys.js';

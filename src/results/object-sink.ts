@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { IngestError } from '../errors.js';
+import { IngestError } from '../lib/errors.js';
 import {
   type ObjectPlace,
   type ObjectStore,
@@ -8,8 +8,8 @@ import {
   type ObjectStores,
   parseObjectUri,
   readText,
-} from '../object-stores/index.js';
-import { reopening } from '../object-stores/reopening.js';
+} from '../lib/object-stores/index.js';
+import { reopening } from '../lib/object-stores/reopening.js';
 import {
   FEED,
   MARKER,

@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
-import { IngestError } from '../errors.js';
 import { epochMs } from '../gateway/epoch-ms.js';
+import { IngestError } from '../lib/errors.js';
 import type { RedisClient } from '../redis/connection.js';
 import { defineScript } from '../redis/scripts.js';
 import { costDayField } from '../runs/envelope.js';
-import { confidenceField, EXAMPLES, exampleField, exampleOf } from '../runs/history.js';
 import { lineKey } from '../runs/idempotency-key.js';
 import { runKeys } from '../runs/keys.js';
 import type { Lease } from '../runs/lease.js';
 import type { RunRecord } from '../runs/record.js';
 import type { PartRecord } from '../runs/status.js';
+import { confidenceField, EXAMPLES, exampleField, exampleOf } from '../runs/timeline.js';
 import { labelersOf } from './endings.js';
 import { readRows } from './read-rows.js';
 import type { FailureRow, ResultRow } from './rows.js';

@@ -1,6 +1,6 @@
 import type { Metrics } from '../metrics/metrics.js';
 import type { RedisClient } from '../redis/connection.js';
-import { retryTemporaryErrors } from '../redis/weather.js';
+import { retryTemporaryErrors } from '../redis/temporary-errors.js';
 import type { RunKeys } from '../runs/keys.js';
 import { type EndedLine, type Ending, endLines } from '../runs/scripts.js';
 

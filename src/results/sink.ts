@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { usageError } from '../errors.js';
-import { createObjectStores, type ObjectStores } from '../object-stores/index.js';
+import { usageError } from '../lib/errors.js';
+import { createObjectStores, type ObjectStores } from '../lib/object-stores/index.js';
 import { createDirSink } from './dir-sink.js';
 import { createObjectSink } from './object-sink.js';
 import type { Sink } from './sink-files.js';

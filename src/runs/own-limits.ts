@@ -1,5 +1,5 @@
 import { type Hours, isWithin, nextOutside, nextWithin, parseHours } from '../config/hours.js';
-import { number } from '../format.js';
+import { number } from '../lib/format.js';
 import { type Envelope, nextDay } from './envelope.js';
 import type { RunPolicy } from './record.js';
 

@@ -1,8 +1,8 @@
 import type { ChainableCommander } from 'ioredis';
 import type { RedisClient } from '../redis/connection.js';
-import { readGroups, redisNow } from '../redis/together.js';
-import { type LiveConsumers, liveConsumersIn } from './attendance.js';
-import { callCounts } from './calls.js';
+import { readGroups, redisNow } from '../redis/read-groups.js';
+import { callCounts } from './call-counts.js';
+import { type LiveConsumers, liveConsumersIn } from './consumer-heartbeats.js';
 import { type Envelope, envelopeOf } from './envelope.js';
 import { type RunKeys, runKeys } from './keys.js';
 import { iso, type OwnWait, ownWait } from './own-limits.js';
@@ -129,7 +129,7 @@ export function parseRunReads(answers: unknown[], nowMs: number): RunReading | n
     queued,
     in_flight: inFlight,
     rate: null,
-    // The rest is told by a forecast (`src/forecast`).
+    // The rest is told by a forecast (`src/plan/forecast`).
     eta_seconds: record.state === 'completed' ? 0 : null,
     reason: record.reason,
     message: waits === null ? record.message : waits.why,

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { LabelSpec } from '../gateway/types.js';
-import type { Chosen } from '../pilot/chosen.js';
 import type { RedisClient } from '../redis/connection.js';
 import { defineScript } from '../redis/scripts.js';
 import { manifestsKey, runKeys, runsIndexKey } from './keys.js';
+import type { Chosen } from './pilot-lines.js';
 import type { BlockReason, RunState } from './status.js';
 
 const updateScript = defineScript(new URL('./scripts/update.lua', import.meta.url));

@@ -1,4 +1,4 @@
-import { IngestError } from '../errors.js';
+import { IngestError } from '../lib/errors.js';
 import type { Manifest } from '../manifest/index.js';
 import type { RedisClient } from '../redis/connection.js';
 import type { Marker } from '../results/sink.js';

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { RedisClient } from '../redis/connection.js';
 import { defineScript, type RedisScript } from '../redis/scripts.js';
-import { EXAMPLES, type FailureExample } from './history.js';
 import type { RunKeys } from './keys.js';
+import { EXAMPLES, type FailureExample } from './timeline.js';
 
 /**
  * A run's scripts, one `.lua` file each: whatever must happen in one step. Their heads name keys, arguments and answers.

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { isLoopback, isOwnPage, namesThisServer } from '../http/hosts.js';
+import { isLoopback, isOwnPage, namesThisServer } from '../lib/net/hosts.js';
 import type { SandboxOptions } from './options.js';
 
 export interface Callers {

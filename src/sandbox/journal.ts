@@ -1,6 +1,6 @@
 import { closeSync, existsSync, mkdirSync, openSync, readSync, truncateSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import { IngestError } from '../errors.js';
+import { IngestError } from '../lib/errors.js';
 
 /** One JSON value a line. What was appended is in the file before `whenWritten` runs what waits for it. */
 export interface Journal {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { IngestError } from '../errors.js';
+import { IngestError } from '../lib/errors.js';
 
 const share = z.number().min(0).max(1);
 const ms = z.number().min(0);

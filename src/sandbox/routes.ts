@@ -1,10 +1,10 @@
+import type { Endpoint } from './context.js';
 import { getInvoices, getUsage } from './endpoints/billing.js';
 import { getCustomer } from './endpoints/customers.js';
 import { createJob, getJob } from './endpoints/jobs.js';
 import { submitBatch, submitTask } from './endpoints/submit.js';
 import { getResult, getTask } from './endpoints/tasks.js';
 import { deleteWebhook, listWebhooks, registerWebhook } from './endpoints/webhooks.js';
-import type { Endpoint } from './world.js';
 
 export interface Route {
   /** Its name in `stats().calls`. */

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Asked, createRequestHandler, happens } from './answer.js';
 import { createCallers } from './callers.js';
 import { CONTROL_PREFIX, control, HEALTH } from './control.js';
+import { type Asked, createRequestHandler, happens } from './handle-request.js';
 import { failure, readBody, send } from './http.js';
 import { createJobs } from './jobs/runner.js';
 import { createSealer, keptKey } from './jobs/seal.js';

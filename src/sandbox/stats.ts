@@ -1,5 +1,5 @@
+import { quotaLeft, type SandboxContext } from './context.js';
 import type { Store } from './store.js';
-import { quotaLeft, type SandboxContext } from './world.js';
 
 /** What happened since the start; tasks, keys and quota also from the journal. */
 export interface SandboxStats {

@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto';
 import { Agent } from 'undici';
-import { guardedConnect } from '../guarded-connect.js';
-import { isLoopback } from '../http/hosts.js';
-import { happens } from './answer.js';
+import { guardedConnect } from '../lib/net/guarded-connect.js';
+import { isLoopback } from '../lib/net/hosts.js';
+import { happens } from './handle-request.js';
 import { consensusOf, txidOf } from './labels.js';
 import type { SandboxOptions } from './options.js';
 import { between, randomFrom } from './random.js';

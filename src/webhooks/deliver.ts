@@ -1,10 +1,10 @@
-import type { Pipeline } from '../pipeline.js';
+import type { Pipeline } from '../pipeline/pipeline.js';
+import { type Delivery, hintFrom } from '../queues/delivery.js';
 import { openQueues, type RunQueues } from '../queues/queues.js';
+import { hintTask, promoteIfDelayed } from '../queues/task-index.js';
 import { deliveryKey, runKeys } from '../runs/keys.js';
-import { unfinishedRuns } from '../runs/live.js';
 import type { RunHead } from '../runs/record.js';
-import { type Delivery, hintFrom } from './delivery.js';
-import { hintTask, promoteIfDelayed } from './tasks.js';
+import { unfinishedRuns } from '../runs/unfinished-runs.js';
 
 /**
  * How long a delivery is remembered for a submission that records its task only later: after a lost answer or a crash

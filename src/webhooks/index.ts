@@ -1,7 +1,7 @@
 import type { Settings } from '../config/index.js';
-import { usageError } from '../errors.js';
-import { openHttpServer } from '../http/server.js';
-import type { Pipeline } from '../pipeline.js';
+import { usageError } from '../lib/errors.js';
+import type { Pipeline } from '../pipeline/pipeline.js';
+import { openHttpServer } from '../web/server.js';
 import { createDeliverer } from './deliver.js';
 import { receiver } from './receiver.js';
 import { ensureRegistered } from './register.js';

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
 import { verifyWebhookSignature } from '../gateway/webhook-signature.js';
-import type { HttpPart } from '../http/server.js';
-import type { Pipeline } from '../pipeline.js';
+import type { Pipeline } from '../pipeline/pipeline.js';
+import { readDelivery } from '../queues/delivery.js';
+import type { HttpPart } from '../web/server.js';
 import type { Deliverer } from './deliver.js';
-import { readDelivery } from './delivery.js';
 
 /** A documented delivery has a few hundred bytes. */
 const MOST_BODY_BYTES = 64 << 10;

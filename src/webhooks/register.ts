@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BudgetPausedError } from '../budget/index.js';
-import { IngestError } from '../errors.js';
 import { ASGGatewayHTTPError, ASGNetworkError, ASGTimeoutError } from '../gateway/errors.js';
 import type { CallOptions, Webhook } from '../gateway/types.js';
-import type { Pipeline } from '../pipeline.js';
+import { IngestError } from '../lib/errors.js';
+import type { Pipeline } from '../pipeline/pipeline.js';
 import { webhookLockKey } from '../runs/keys.js';
 import { releaseLock } from '../runs/lease.js';
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { limitFromHeaders } from '../../src/budget/limit-news.js';
+import { limitFromHeaders } from '../../src/budget/limit-from-headers.js';
 
 const NOW = 1_800_000_000_000;
 const in7s = new Date(NOW + 7000).toUTCString();

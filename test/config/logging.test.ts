@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { Secret } from '../../src/config/index.js';
-import { createLogger } from '../../src/logging.js';
+import { createLogger } from '../../src/lib/logging.js';
 
 const KEY = 'sk_live_0123456789';
 
@@ -92,7 +92,7 @@ test('an error is logged without its stack and its other fields, with the stack 
 
 test('what is logged just before the process exits is on its stderr', () => {
   const script = `
-    import { createLogger } from './src/logging.ts';
+    import { createLogger } from './src/lib/logging.ts';
     const log = createLogger({ level: 'info', secrets: ['${KEY}'] });
     for (let i = 0; i < 1000; i++) log.info({ i, apiKey: '${KEY}' }, 'the key is ${KEY}');
     process.exit(1);`;

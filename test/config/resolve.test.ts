@@ -4,7 +4,7 @@ import path from 'node:path';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { printSettings, resolveSettings, type SettingsInput } from '../../src/config/index.js';
-import { IngestError } from '../../src/errors.js';
+import { IngestError } from '../../src/lib/errors.js';
 
 let cwd: string;
 beforeEach(() => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createTaskCapWatch } from '../../src/consumers/budget-spent.js';
+import { createTaskCapWatch } from '../../src/consumers/limits-reached.js';
 import type { RunReading } from '../../src/runs/read-status.js';
 
 /** A run of ten lines and a budget of ten, all of it bought; five jobs to submit are in the hands of a killed process. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createConcurrencyLimit } from '../../src/consumers/permits.js';
+import { createConcurrencyLimit } from '../../src/consumers/concurrency-limit.js';
 import { randomFrom } from '../../src/sandbox/random.js';
 
 /** A server on virtual time: a call takes `latency(inFlight)`, seen when it is sent. */

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { ConsumedRun } from '../../src/consumers/gateway-call.js';
 import { createReach, neverReached } from '../../src/consumers/reach.js';
 import { ASGNetworkError, ASGTimeoutError, httpError } from '../../src/gateway/errors.js';
-import { shownRun } from '../pages/runs.js';
+import { shownRun } from '../web/pages/runs.js';
 
 const REFUSED = new ASGNetworkError('POST /v1/tasks: ', {
   cause: Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }),

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createInterruptibleSleep } from '../../src/consumers/rest.js';
+import { createInterruptibleSleep } from '../../src/consumers/interruptible-sleep.js';
 
 const LONG_MS = 600_000;
 const never = new AbortController().signal;

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { classifyFailure } from '../../src/consumers/call-failure.js';
 import { type ConsumedRun, nextBackoff } from '../../src/consumers/gateway-call.js';
-import { classifyFailure } from '../../src/consumers/trouble.js';
 import { httpError } from '../../src/gateway/errors.js';
 import type { Backoff } from '../../src/queues/chunk.js';
 import { pipelineTo } from '../pipeline/harness.js';

@@ -3,7 +3,7 @@ import { run } from '../../src/cli/commands/run.js';
 import { sandbox } from '../../src/cli/commands/sandbox.js';
 import { work } from '../../src/cli/commands/work.js';
 import { type OptionKey, optionOf, options } from '../../src/config/index.js';
-import { callMain } from '../cli-frame/harness.js';
+import { callMain } from '../cli/harness.js';
 
 /** Every variable that a setting is read from. */
 const VARIABLES = new Set(

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { openManifest } from '../../src/manifest/index.js';
-import { identityOf, safeUrl } from '../../src/manifest/stores/http-url.js';
+import { identityOf, safeUrl } from '../../src/manifest/sources/http-url.js';
 import { allLines, onlySource, serve, textsOf } from './helpers.js';
 
 const LINES = Array.from({ length: 5_000 }, (_, i) => `{"n":${i},"pad":"${'x'.repeat(i % 90)}"}`);

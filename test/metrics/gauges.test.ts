@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { collectGauges } from '../../src/metrics/collect.js';
-import { createPendingAge } from '../../src/metrics/oldest-seen.js';
+import { createPendingAge } from '../../src/metrics/pending-age.js';
+import { collectGauges } from '../../src/web/metrics/collect.js';
 import { line, pipelineTo, runLines, sandbox, tempDir, writeManifest } from '../pipeline/harness.js';
 
 const samples = (text: string, name: string) =>

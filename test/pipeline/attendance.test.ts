@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createConsumerHeartbeats } from '../../src/runs/attendance.js';
+import { createConsumerHeartbeats } from '../../src/runs/consumer-heartbeats.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { line, pipelineTo, runLines, sandbox, tempDir, until, writeManifest } from './harness.js';
 

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { cancel, pause, resume } from '../../src/cli/commands/control.js';
 import { status } from '../../src/cli/commands/status.js';
-import { callMain } from '../cli-frame/harness.js';
+import { callMain } from '../cli/harness.js';
 import { cli, outOf, startCli, TASK } from './cli.js';
 import { boughtTasks, numbered, readOut, sandbox, tempDir, until, writeManifest } from './harness.js';
 

@@ -8,7 +8,7 @@ import { openSink, type Sink } from '../../src/results/sink.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { readRun } from '../../src/runs/read-status.js';
 import { startRedisProxy } from '../campaign/parts/redis-proxy.js';
-import { callMain } from '../cli-frame/harness.js';
+import { callMain } from '../cli/harness.js';
 import { startBreakingProxy } from '../setup/breaking-proxy.js';
 import { startRedisServer } from '../setup/redis-server.js';
 import { startCli, TASK } from './cli.js';

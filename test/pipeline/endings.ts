@@ -1,7 +1,7 @@
 import type { RedisClient } from '../../src/redis/connection.js';
-import type { FailureExample } from '../../src/runs/history.js';
 import type { RunKeys } from '../../src/runs/keys.js';
 import { type Ending, endLines } from '../../src/runs/scripts.js';
+import type { FailureExample } from '../../src/runs/timeline.js';
 
 type Settled = Extract<Ending, { kind: 'settled' }>;
 type Failed = Extract<Ending, { kind: 'failed' }>;

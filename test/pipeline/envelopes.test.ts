@@ -9,7 +9,7 @@ import { type RunKeys, runKeys } from '../../src/runs/keys.js';
 import type { RunPolicy } from '../../src/runs/record.js';
 import { admit, reserveAgain, returnReservations } from '../../src/runs/scripts.js';
 import type { RunStatus } from '../../src/runs/status.js';
-import { callMain } from '../cli-frame/harness.js';
+import { callMain } from '../cli/harness.js';
 import { cli, startCli, TASK } from './cli.js';
 import {
   API_KEY,

@@ -2,12 +2,12 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
-import { collectGauges } from '../../src/metrics/collect.js';
-import { openPipeline } from '../../src/open-pipeline.js';
+import { createReleasers } from '../../src/lib/releasers.js';
+import { openPipeline } from '../../src/pipeline/open.js';
+import { runManifest } from '../../src/pipeline/run.js';
 import { connectRedis } from '../../src/redis/connection.js';
-import { createReleasers } from '../../src/releasers.js';
-import { runManifest } from '../../src/run.js';
 import { readRun } from '../../src/runs/read-status.js';
+import { collectGauges } from '../../src/web/metrics/collect.js';
 import { type RedisCluster, startRedisCluster } from '../setup/redis-cluster.js';
 import { startRedisServer } from '../setup/redis-server.js';
 import {

@@ -5,13 +5,13 @@ import path from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { cancel } from '../../src/cli/commands/control.js';
 import { produce } from '../../src/cli/commands/produce.js';
-import type { Pipeline } from '../../src/pipeline.js';
-import { prepare } from '../../src/run.js';
+import type { Pipeline } from '../../src/pipeline/pipeline.js';
+import { prepare } from '../../src/pipeline/run.js';
+import { workRuns } from '../../src/pipeline/work.js';
 import { type RunKeys, runKeys } from '../../src/runs/keys.js';
 import { readRun } from '../../src/runs/read-status.js';
 import { transition } from '../../src/runs/transition.js';
-import { workRuns } from '../../src/work.js';
-import { callMain } from '../cli-frame/harness.js';
+import { callMain } from '../cli/harness.js';
 import { TASK } from './cli.js';
 import {
   API_KEY,

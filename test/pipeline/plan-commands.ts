@@ -1,5 +1,5 @@
 import type { CommandDefinition } from '../../src/cli/program.js';
-import { callMain } from '../cli-frame/harness.js';
+import { callMain } from '../cli/harness.js';
 import { testRedis, uniquePrefix } from '../setup/redis-target.js';
 import { API_KEY } from './harness.js';
 

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { plan as planCommand } from '../../src/cli/commands/plan.js';
 import { run } from '../../src/cli/commands/run.js';
 import type { Plan } from '../../src/plan/plan.js';
-import { callMain } from '../cli-frame/harness.js';
+import { callMain } from '../cli/harness.js';
 import { TASK } from './cli.js';
 import { line, numbered, sandbox, tempDir, writeManifest } from './harness.js';
 import { commandLine } from './plan-commands.js';

@@ -1,12 +1,12 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import type { Manifest } from '../../src/manifest/index.js';
-import { readShown } from '../../src/pages/read-runs.js';
+import { prepareRun } from '../../src/pipeline/prepare.js';
 import { openSink, type Sink } from '../../src/results/sink.js';
 import { runKeys } from '../../src/runs/keys.js';
-import { prepareRun } from '../../src/runs/prepare.js';
 import { readRun } from '../../src/runs/read-status.js';
 import { admit } from '../../src/runs/scripts.js';
+import { readShown } from '../../src/web/pages/read-runs.js';
 import { pipelineTo, runPolicyOf, tempDir } from './harness.js';
 
 async function* rows(...all: object[]): AsyncIterable<Buffer> {

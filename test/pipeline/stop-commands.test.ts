@@ -5,11 +5,11 @@ import { produce } from '../../src/cli/commands/produce.js';
 import { retry } from '../../src/cli/commands/retry.js';
 import { run } from '../../src/cli/commands/run.js';
 import { status } from '../../src/cli/commands/status.js';
-import { collectGauges } from '../../src/metrics/collect.js';
+import { workRuns } from '../../src/pipeline/work.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { readRun } from '../../src/runs/read-status.js';
-import { workRuns } from '../../src/work.js';
-import { callMain } from '../cli-frame/harness.js';
+import { collectGauges } from '../../src/web/metrics/collect.js';
+import { callMain } from '../cli/harness.js';
 import { TASK } from './cli.js';
 import {
   API_KEY,

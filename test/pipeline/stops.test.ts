@@ -1,18 +1,18 @@
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { Pipeline } from '../../src/pipeline.js';
-import { superviseProducer } from '../../src/producers/keep-producing.js';
-import { openProducer } from '../../src/producers/open-producer.js';
+import { openProducer } from '../../src/pipeline/open-producer.js';
+import type { Pipeline } from '../../src/pipeline/pipeline.js';
+import { prepare, runManifest } from '../../src/pipeline/run.js';
+import { workRuns } from '../../src/pipeline/work.js';
+import { superviseProducer } from '../../src/producers/supervise.js';
 import { flushOnLeaving } from '../../src/results/flush.js';
 import { openSink, type Sink } from '../../src/results/sink.js';
-import { prepare, runManifest } from '../../src/run.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { readRun } from '../../src/runs/read-status.js';
 import { loadRun, type RunRecord } from '../../src/runs/record.js';
 import { admit } from '../../src/runs/scripts.js';
 import { transition } from '../../src/runs/transition.js';
 import { startSandbox } from '../../src/sandbox/index.js';
-import { workRuns } from '../../src/work.js';
 import { startBreakingProxy } from '../setup/breaking-proxy.js';
 import {
   boughtTasks,

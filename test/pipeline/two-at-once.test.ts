@@ -2,12 +2,12 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { runs } from '../../src/cli/commands/runs.js';
-import type { Pipeline } from '../../src/pipeline.js';
+import type { Pipeline } from '../../src/pipeline/pipeline.js';
+import { prepare } from '../../src/pipeline/run.js';
 import { openSink, type Sink } from '../../src/results/sink.js';
-import { prepare } from '../../src/run.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { readRun } from '../../src/runs/read-status.js';
-import { callMain } from '../cli-frame/harness.js';
+import { callMain } from '../cli/harness.js';
 import {
   boughtTasks,
   ingestion,

@@ -4,8 +4,8 @@ import { forecastPolling } from '../../src/plan/polling-forecast.js';
 import { costOfLabels, priceOf } from '../../src/plan/price.js';
 import { exactly } from '../../src/plan/range.js';
 import type { RunPolicy } from '../../src/runs/record.js';
-import { draw, learned, type WorkloadName } from '../polling/distributions.js';
-import { simulateRun } from '../polling/simulated-run.js';
+import { draw, learned, type WorkloadName } from '../consumers/poll-schedule/distributions.js';
+import { simulateRun } from '../consumers/poll-schedule/simulated-run.js';
 
 const NOTHING: Outlook = {
   price: null,

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { isOurs } from '../../src/local/process-identity.js';
+import { isOurs } from '../../src/lib/child-process/process-identity.js';
 import { findRedisServer } from '../../src/redis/binary.js';
 import { connectRedis, type RedisClient } from '../../src/redis/connection.js';
 import { type EmbeddedRedis, openEmbeddedRedis } from '../../src/redis/embedded.js';

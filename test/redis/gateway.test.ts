@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { type LocalGateway, openLocalGateway } from '../../src/local/gateway.js';
+import { type LocalGateway, openLocalGateway } from '../../src/sandbox/shared-gateway.js';
 
 const log = pino({ level: 'silent' });
 const patiently = { timeout: 15_000, interval: 25 };

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { openQueues, queueKey } from '../../src/queues/queues.js';
 import { shortenLocks } from '../../src/queues/shorten-locks.js';
-import { createConsumerHeartbeats, liveConsumersIn } from '../../src/runs/attendance.js';
+import { createConsumerHeartbeats, liveConsumersIn } from '../../src/runs/consumer-heartbeats.js';
 import { runKeys } from '../../src/runs/keys.js';
 import { acquireLease } from '../../src/runs/lease.js';
 import { pipelineTo } from '../pipeline/harness.js';

@@ -5,7 +5,7 @@ import os from 'node:os';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { ASGGatewayClient } from '../../src/gateway/index.js';
 import { type SandboxOptions, startSandbox } from '../../src/sandbox/index.js';
-import { BUCKET, testStores } from '../object-stores/stores.js';
+import { BUCKET, testStores } from '../lib/object-stores/stores.js';
 import { call, KEY, task, tempDir, until } from './client.js';
 
 const stores = testStores();

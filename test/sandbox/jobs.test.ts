@@ -8,8 +8,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { job } from '../../src/cli/commands/gateway/job.js';
 import { ASGGatewayClient, type JobCredentials } from '../../src/gateway/index.js';
 import { type SandboxOptions, startSandbox } from '../../src/sandbox/index.js';
-import { callMain } from '../cli-frame/harness.js';
-import { BUCKET, testStores } from '../object-stores/stores.js';
+import { callMain } from '../cli/harness.js';
+import { BUCKET, testStores } from '../lib/object-stores/stores.js';
 import { call, KEY, tempDir } from './client.js';
 
 const stores = testStores();

@@ -7,7 +7,7 @@ import { retry } from '../../src/cli/commands/retry.js';
 import { run } from '../../src/cli/commands/run.js';
 import { runs } from '../../src/cli/commands/runs.js';
 import { status } from '../../src/cli/commands/status.js';
-import { callMain } from '../cli-frame/harness.js';
+import { callMain } from '../cli/harness.js';
 import { startCli, TASK } from '../pipeline/cli.js';
 import { API_KEY, line, sandbox, tempDir, until, writeManifest } from '../pipeline/harness.js';
 import { testRedis, uniquePrefix } from '../setup/redis-target.js';

@@ -6,10 +6,10 @@ import path from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { task } from '../../src/cli/commands/gateway/task.js';
 import { run } from '../../src/cli/commands/run.js';
-import { openHttpServer } from '../../src/http/server.js';
+import { openHttpServer } from '../../src/web/server.js';
 import { createDeliverer } from '../../src/webhooks/deliver.js';
 import { receiver } from '../../src/webhooks/receiver.js';
-import { callMain } from '../cli-frame/harness.js';
+import { callMain } from '../cli/harness.js';
 import { serve } from '../manifest/helpers.js';
 import {
   API_KEY,

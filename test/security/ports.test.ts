@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
-import { type HttpPart, openHttpServer } from '../../src/http/server.js';
+import { type HttpPart, openHttpServer } from '../../src/web/server.js';
 import { API_KEY, sandbox } from '../pipeline/harness.js';
 
 /** The port of metrics and that of webhooks are this server with other parts. */

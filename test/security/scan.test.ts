@@ -6,7 +6,7 @@ import path from 'node:path';
 import { gunzipSync, inflateRawSync, inflateSync } from 'node:zlib';
 import { Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
-import { testStores } from '../object-stores/stores.js';
+import { testStores } from '../lib/object-stores/stores.js';
 import { startCli } from '../pipeline/cli.js';
 import { line, sandbox, tempDir, until } from '../pipeline/harness.js';
 import { freePort } from '../setup/ports.js';

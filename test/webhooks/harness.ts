@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { Secret } from '../../src/config/secret.js';
-import type { Pipeline } from '../../src/pipeline.js';
+import type { Pipeline } from '../../src/pipeline/pipeline.js';
 import { openWebhooks, type WebhookSettings } from '../../src/webhooks/index.js';
 
 export const SECRET = 'whsec_of_the_tests';

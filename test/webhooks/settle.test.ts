@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Pipeline } from '../../src/pipeline.js';
+import type { Pipeline } from '../../src/pipeline/pipeline.js';
 import { runKeys, TASK_BUCKETS } from '../../src/runs/keys.js';
 import {
   boughtTasks,

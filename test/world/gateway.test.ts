@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { doctor } from '../../src/cli/commands/doctor.js';
 import { ASGGatewayClient } from '../../src/gateway/client.js';
 import { parseRateLimitHeaders } from '../../src/gateway/rate-limit-headers.js';
-import { callMain } from '../cli-frame/harness.js';
+import { callMain } from '../cli/harness.js';
 import { serve } from '../manifest/helpers.js';
 import { API_KEY, boughtTasks, readOut, sandbox, until } from '../pipeline/harness.js';
 import { startBreakingProxy } from '../setup/breaking-proxy.js';

@@ -2,7 +2,7 @@ import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { wouldReadOwnResults } from '../../src/manifest/own-results.js';
-import { matcherOf } from '../../src/manifest/stores/file-pattern.js';
+import { matcherOf } from '../../src/manifest/sources/file-pattern.js';
 import { boughtTasks } from '../pipeline/harness.js';
 import { jsonl, world } from './world.js';
 

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { vi } from 'vitest';
 import { run } from '../../src/cli/commands/run.js';
 import type { SandboxOptions } from '../../src/sandbox/index.js';
-import { callMain } from '../cli-frame/harness.js';
+import { callMain } from '../cli/harness.js';
 import { type Exit, startCli, TASK } from '../pipeline/cli.js';
 import { API_KEY, sandbox, tempDir } from '../pipeline/harness.js';
 import { testRedis, uniquePrefix } from '../setup/redis-target.js';

@@ -1,5 +1,5 @@
-import { failQueuedLines } from '../../consumers/cancel.js';
-import { IngestError } from '../../errors.js';
+import { IngestError } from '../../lib/errors.js';
+import { failQueuedLines } from '../../pipeline/cancel.js';
 import { openQueues } from '../../queues/queues.js';
 import { runKeys } from '../../runs/keys.js';
 import type { RunState } from '../../runs/status.js';

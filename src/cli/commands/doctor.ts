@@ -1,5 +1,5 @@
-import { createReleasers } from '../../releasers.js';
-import { plain } from '../../terminal.js';
+import { createReleasers } from '../../lib/releasers.js';
+import { plain } from '../../lib/terminal.js';
 import type { Check, Finding } from '../doctor/finding.js';
 import { checkGateway, checkOpenFiles } from '../doctor/gateway.js';
 import { checkManifest } from '../doctor/manifest.js';

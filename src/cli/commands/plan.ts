@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Settings } from '../../config/index.js';
-import { number } from '../../format.js';
-import { createObjectStores } from '../../object-stores/index.js';
+import { number } from '../../lib/format.js';
+import { createObjectStores } from '../../lib/object-stores/index.js';
 import type { PlanParts } from '../../plan/make-plan.js';
 import { openLiveFrame } from '../live-frame.js';
 import { manifestOptions, pipelineOptions, taskOptionNames } from '../option-groups.js';
@@ -54,7 +54,7 @@ async function withParts(
   { settings, log }: CommandContext,
   use: (parts: PlanParts) => Promise<number>,
 ): Promise<number> {
-  const { originOf } = await import('../../open-pipeline.js');
+  const { originOf } = await import('../../pipeline/open.js');
   const origin = originOf(settings);
   if (settings.apiKey !== null || settings.sandbox)
     // A --rate is what the run is to be given: as a limit of the key it would slow down who is running now.

@@ -1,12 +1,12 @@
-import { failQueuedLines } from '../../consumers/cancel.js';
-import { serveHttp } from '../../http/serve.js';
 import { removeSpools } from '../../manifest/index.js';
-import { superviseProducer } from '../../producers/keep-producing.js';
-import { openProducer } from '../../producers/open-producer.js';
+import { failQueuedLines } from '../../pipeline/cancel.js';
+import { openProducer } from '../../pipeline/open-producer.js';
+import { prepare } from '../../pipeline/run.js';
+import { superviseProducer } from '../../producers/supervise.js';
 import { openQueues } from '../../queues/queues.js';
-import { prepare } from '../../run.js';
 import { runKeys } from '../../runs/keys.js';
 import { readRun } from '../../runs/read-status.js';
+import { serveHttp } from '../../web/serve.js';
 import { manifestOptions, pipelineOptions, taskOptionNames } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
 import { onInterrupt, withPipeline } from '../session.js';

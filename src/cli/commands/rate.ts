@@ -1,7 +1,7 @@
 import { createBudget } from '../../budget/index.js';
 import { parseRateWindows, type RateWindow, type Settings, splitWindows } from '../../config/index.js';
-import { usageError } from '../../errors.js';
-import type { Store } from '../../open-pipeline.js';
+import { usageError } from '../../lib/errors.js';
+import type { Store } from '../../pipeline/open.js';
 import { budgetKey } from '../../runs/keys.js';
 import { keyFingerprint, listRuns } from '../../runs/record.js';
 import { storeOptions } from '../option-groups.js';

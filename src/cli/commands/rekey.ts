@@ -1,6 +1,6 @@
 import type { Settings } from '../../config/index.js';
 import { ASGGatewayClient } from '../../gateway/client.js';
-import { rekeyRun } from '../../runs/rekey.js';
+import { rekeyRun } from '../../pipeline/rekey.js';
 import { storeOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
 import { findRun, onInterrupt, withPipeline } from '../session.js';

@@ -1,10 +1,10 @@
 import { constants } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { usageError } from '../../errors.js';
-import { documentOf } from '../../pages/document.js';
-import { readShown } from '../../pages/read-runs.js';
-import { runPage } from '../../pages/run-page.js';
+import { usageError } from '../../lib/errors.js';
+import { documentOf } from '../../web/pages/document.js';
+import { readShown } from '../../web/pages/read-runs.js';
+import { runPage } from '../../web/pages/run-page.js';
 import { storeOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
 import { findRun, withStore } from '../session.js';

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { formatDuration, formatSize } from '../../config/units.js';
-import { usageError } from '../../errors.js';
+import { usageError } from '../../lib/errors.js';
 import { exportRows } from '../../results/export.js';
 import { orderedRows, resultRows } from '../../results/order.js';
 import { openSink } from '../../results/sink.js';

@@ -1,11 +1,11 @@
-import { superviseProducer } from '../../producers/keep-producing.js';
-import { openProducer } from '../../producers/open-producer.js';
+import { openProducer } from '../../pipeline/open-producer.js';
+import { retryFailures } from '../../pipeline/retry.js';
+import { followRun } from '../../pipeline/run.js';
 import { reopenManifest } from '../../producers/reopen-manifest.js';
-import { retryTemporaryErrors } from '../../redis/weather.js';
+import { superviseProducer } from '../../producers/supervise.js';
+import { retryTemporaryErrors } from '../../redis/temporary-errors.js';
 import { openSink } from '../../results/sink.js';
-import { followRun } from '../../run.js';
 import { loadRun } from '../../runs/record.js';
-import { retryFailures } from '../../runs/retry.js';
 import { pipelineOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
 import { findRun } from '../session.js';

@@ -1,20 +1,20 @@
-import type { PilotReport } from '../../pilot/report.js';
-import type { Pipeline } from '../../pipeline.js';
-import { isTemporaryError } from '../../redis/weather.js';
-import type { followRun, RunOutcome, RunWatch } from '../../run.js';
-import { examplesOf } from '../../runs/history.js';
+import { plain } from '../../lib/terminal.js';
+import type { Pipeline } from '../../pipeline/pipeline.js';
+import type { followRun, RunOutcome, RunWatch } from '../../pipeline/run.js';
+import type { PilotReport } from '../../plan/pilot/report.js';
+import { isTemporaryError } from '../../redis/temporary-errors.js';
 import { runKeys } from '../../runs/keys.js';
 import type { RunSummary } from '../../runs/status.js';
-import { plain } from '../../terminal.js';
+import { examplesOf } from '../../runs/timeline.js';
 import { openNotices } from '../notices.js';
 import { manifestOptions, pipelineOptions, taskOptionNames } from '../option-groups.js';
 import { formatPilot } from '../pilot-text.js';
 import type { CommandContext, CommandDefinition } from '../program.js';
 import { createProgress } from '../progress.js';
+import { reportOtherConsumers } from '../report-other-consumers.js';
 import { servePorts } from '../serve-ports.js';
 import { endingOf, onInterrupt, withPipeline } from '../session.js';
 import { formatSummary, type SummaryExtra } from '../summary.js';
-import { reportOtherConsumers } from '../tell-company.js';
 
 export const run: CommandDefinition = {
   name: 'run',
@@ -35,10 +35,10 @@ export const run: CommandDefinition = {
   run: (context) =>
     runAndReport(context, async (pipeline, watch) => {
       const { settings, args, io } = context;
-      const { runManifest } = await import('../../run.js');
+      const { runManifest } = await import('../../pipeline/run.js');
       const outcome = await runManifest(pipeline, settings, args[0] ?? '', { cwd: io.cwd, ...watch });
       if (settings.pilot === null) return outcome;
-      const { reportPilot } = await import('../../pilot/report.js');
+      const { reportPilot } = await import('../../plan/pilot/report.js');
       return { ...outcome, pilot: await reportPilot(pipeline, settings, outcome.summary) };
     }),
 };

@@ -1,5 +1,5 @@
 import { removeOrphanSpools, spoolDirOf } from '../../manifest/index.js';
-import type { Store } from '../../open-pipeline.js';
+import type { Store } from '../../pipeline/open.js';
 import { openQueues } from '../../queues/queues.js';
 import { allKeys, manifestsKey, runKeys, runsIndexKey } from '../../runs/keys.js';
 import { acquireLease } from '../../runs/lease.js';

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readForecast, tellForecast } from '../../forecast/known.js';
-import type { Store } from '../../open-pipeline.js';
+import type { Store } from '../../pipeline/open.js';
+import { readForecast, tellForecast } from '../../plan/forecast/known.js';
 import { readBudget } from '../../runs/allowed-rate.js';
 import { runKeys } from '../../runs/keys.js';
 import { readRun } from '../../runs/read-status.js';
 import type { RunRecord } from '../../runs/record.js';
 import type { RunStatus } from '../../runs/status.js';
-import { waitingForOf } from '../../runs/wait-of.js';
+import { waitingForOf } from '../../runs/waiting-for.js';
 import { storeOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
 import { findRun, withStore } from '../session.js';

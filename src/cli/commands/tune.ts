@@ -8,8 +8,8 @@ import {
   type Settings,
   splitWindows,
 } from '../../config/index.js';
-import { IngestError, usageError } from '../../errors.js';
-import type { Store } from '../../open-pipeline.js';
+import { IngestError, usageError } from '../../lib/errors.js';
+import type { Store } from '../../pipeline/open.js';
 import { budgetKey, runKeys } from '../../runs/keys.js';
 import type { RunRecord } from '../../runs/record.js';
 import type { BlockReason, Change } from '../../runs/status.js';

@@ -16,12 +16,12 @@ export const work: CommandDefinition = {
       await withPipeline(settings, log, async (pipeline) => {
         ending.opened(pipeline);
         const closePorts = await servePorts(pipeline, context, interrupt.signal);
-        const { unfinishedRuns } = await import('../../runs/live.js');
+        const { unfinishedRuns } = await import('../../runs/unfinished-runs.js');
         const notices = await openNotices(pipeline, settings, async () =>
           (await unfinishedRuns(pipeline)).map(({ id }) => id),
         );
         try {
-          const { workRuns } = await import('../../work.js');
+          const { workRuns } = await import('../../pipeline/work.js');
           await workRuns(pipeline, interrupt.signal);
         } finally {
           await notices?.close();

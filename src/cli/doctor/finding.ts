@@ -1,4 +1,4 @@
-import type { Releasers } from '../../releasers.js';
+import type { Releasers } from '../../lib/releasers.js';
 import type { CommandContext } from '../program.js';
 
 /** One thing that was looked at. */

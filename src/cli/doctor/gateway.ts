@@ -2,10 +2,10 @@ import { ASGGatewayClient } from '../../gateway/client.js';
 import { ASGNetworkError } from '../../gateway/errors.js';
 import { unreachable } from '../../gateway/reach.js';
 import type { GatewayCall } from '../../gateway/types.js';
-import { openFilesLimit, RESERVED_FILES } from '../../net/open-files.js';
-import { proxyFor, shownProxy } from '../../net/proxy.js';
-import { openGateway } from '../../open-pipeline.js';
-import type { Releasers } from '../../releasers.js';
+import { openFilesLimit, RESERVED_FILES } from '../../lib/net/open-files.js';
+import { proxyFor, shownProxy } from '../../lib/net/proxy.js';
+import type { Releasers } from '../../lib/releasers.js';
+import { openGateway } from '../../pipeline/open.js';
 import type { CommandContext } from '../program.js';
 import { clockFinding, type Finding, failed } from './finding.js';
 

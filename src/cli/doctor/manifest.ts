@@ -1,9 +1,9 @@
+import { createObjectStores } from '../../lib/object-stores/index.js';
+import type { Releasers } from '../../lib/releasers.js';
 import { openManifest } from '../../manifest/index.js';
-import { safeUrl } from '../../manifest/stores/http-url.js';
-import { createObjectStores } from '../../object-stores/index.js';
+import { safeUrl } from '../../manifest/sources/http-url.js';
 import { checkFirstLines } from '../../producers/first-lines.js';
-import type { Releasers } from '../../releasers.js';
-import { taskOptions } from '../../runs/asked.js';
+import { taskOptions } from '../../runs/from-settings.js';
 import type { CommandContext } from '../program.js';
 import { type Finding, failed } from './finding.js';
 import { wayTo } from './gateway.js';

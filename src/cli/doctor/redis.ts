@@ -1,6 +1,6 @@
-import { openStore, type Store } from '../../open-pipeline.js';
-import { redisNow } from '../../redis/together.js';
-import type { Releasers } from '../../releasers.js';
+import type { Releasers } from '../../lib/releasers.js';
+import { openStore, type Store } from '../../pipeline/open.js';
+import { redisNow } from '../../redis/read-groups.js';
 import type { CommandContext } from '../program.js';
 import { clockFinding, type Finding, failed, unreadable } from './finding.js';
 

@@ -1,8 +1,8 @@
 import { mkdtemp, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createObjectStores } from '../../object-stores/index.js';
-import type { Releasers } from '../../releasers.js';
+import { createObjectStores } from '../../lib/object-stores/index.js';
+import type { Releasers } from '../../lib/releasers.js';
 import { probeObjectPlace, resolveOut } from '../../results/sink.js';
 import type { CommandContext } from '../program.js';
 import { type Finding, failed } from './finding.js';

@@ -1,6 +1,6 @@
+import type { Call, Endpoint, SandboxContext } from '../context.js';
 import { failure, reply } from '../http.js';
 import { consensusOf } from '../labels.js';
-import type { Call, Endpoint, SandboxContext } from '../world.js';
 
 // The documentation gives neither; these are the local Gateway's own.
 const PLATFORM_FEE = 0.1;

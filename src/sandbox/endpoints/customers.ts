@@ -1,7 +1,7 @@
+import { type Endpoint, quotaLeft, type SandboxContext } from '../context.js';
 import { failure, type Reply, reply } from '../http.js';
 import { type Customer, hashKey, newId } from '../store.js';
 import { isObject } from '../validate.js';
-import { type Endpoint, quotaLeft, type SandboxContext } from '../world.js';
 
 /** The one endpoint that needs no key. */
 export function registerCustomer(world: SandboxContext, body: unknown): Reply {

@@ -1,9 +1,9 @@
-import { isRegistered } from '../buy.js';
+import type { Endpoint } from '../context.js';
+import { isRegistered } from '../create-task.js';
 import { failure, reply } from '../http.js';
 import type { Job, JobSecrets } from '../jobs/job.js';
 import { DEFAULT_TYPE, jobProblem, type WireJob } from '../jobs/validate.js';
 import { newId } from '../store.js';
-import type { Endpoint } from '../world.js';
 
 export const createJob: Endpoint = ({ store, jobs, sealer, options }, { customer, body }) => {
   const problem = jobProblem(body, isRegistered(customer), options);

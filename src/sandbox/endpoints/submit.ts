@@ -1,8 +1,8 @@
-import { createTask, isRegistered, known } from '../buy.js';
+import { type Endpoint, quotaLeft, type SandboxContext } from '../context.js';
+import { createTask, isRegistered, known } from '../create-task.js';
 import { failure, type Reply, reply } from '../http.js';
 import { type Customer, newId, type Task } from '../store.js';
 import { isObject, taskProblem, type WireTask } from '../validate.js';
-import { type Endpoint, quotaLeft, type SandboxContext } from '../world.js';
 import { stateOf } from './tasks.js';
 
 const BATCH_MOST = 1_000;

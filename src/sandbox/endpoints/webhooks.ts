@@ -1,7 +1,7 @@
+import type { Endpoint } from '../context.js';
 import { failure, reply } from '../http.js';
 import { newId, type Webhook } from '../store.js';
 import { isHttpUrl, isObject } from '../validate.js';
-import type { Endpoint } from '../world.js';
 
 const shown = ({ id, url, events }: Webhook) => ({
   webhook_id: id,

@@ -1,10 +1,10 @@
 import { secretsOfCredentials } from '../../gateway/credentials.js';
 import { wait } from '../../gateway/wait.js';
+import { maskerOf } from '../../lib/mask.js';
+import { createObjectStores } from '../../lib/object-stores/index.js';
 import { type Manifest, openManifest, parseLine, readLines } from '../../manifest/index.js';
-import { maskerOf } from '../../mask.js';
-import { createObjectStores } from '../../object-stores/index.js';
-import { createTask, known } from '../buy.js';
-import { quotaLeft, type SandboxContext } from '../world.js';
+import { quotaLeft, type SandboxContext } from '../context.js';
+import { createTask, known } from '../create-task.js';
 import type { Job, JobSecrets } from './job.js';
 import { resultRow } from './result-row.js';
 import type { Sealer } from './seal.js';

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { usageError } from '../../errors.js';
+import { usageError } from '../../lib/errors.js';
 
 /** Encrypts what must not be stored as it is: AES-256-GCM, with a fresh nonce each time. */
 export interface Sealer {

@@ -1,5 +1,5 @@
 import type { LabelSpec } from '../../gateway/types.js';
-import { spokenKind } from '../../guarded-connect.js';
+import { spokenKind } from '../../lib/net/guarded-connect.js';
 import type { SandboxOptions } from '../options.js';
 import { isObject, taskProblem } from '../validate.js';
 

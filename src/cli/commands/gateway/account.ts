@@ -1,4 +1,4 @@
-import { usageError } from '../../../errors.js';
+import { usageError } from '../../../lib/errors.js';
 import { printAnswer } from '../../answer-text.js';
 import { withClient } from '../../gateway-session.js';
 import { gatewayOptions } from '../../option-groups.js';

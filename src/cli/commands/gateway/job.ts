@@ -1,8 +1,8 @@
 import { secretsOfCredentials } from '../../../gateway/credentials.js';
 import { hasSucceeded } from '../../../gateway/job-status.js';
 import type { ManifestJob } from '../../../gateway/types.js';
-import { maskerOf } from '../../../mask.js';
-import { plain } from '../../../terminal.js';
+import { maskerOf } from '../../../lib/mask.js';
+import { plain } from '../../../lib/terminal.js';
 import { printAnswer } from '../../answer-text.js';
 import { withClient } from '../../gateway-session.js';
 import { readJobCredentials } from '../../job-credentials.js';

@@ -1,5 +1,5 @@
-import { usageError } from '../../../errors.js';
 import type { LabelSpec } from '../../../gateway/types.js';
+import { usageError } from '../../../lib/errors.js';
 import { printAnswer } from '../../answer-text.js';
 import { withClient } from '../../gateway-session.js';
 import { gatewayOptions, labelOptionNames } from '../../option-groups.js';

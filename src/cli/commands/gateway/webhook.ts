@@ -1,5 +1,5 @@
-import { usageError } from '../../../errors.js';
-import { plain } from '../../../terminal.js';
+import { usageError } from '../../../lib/errors.js';
+import { plain } from '../../../lib/terminal.js';
 import { printAnswer, printRows } from '../../answer-text.js';
 import { withClient } from '../../gateway-session.js';
 import { gatewayOptions } from '../../option-groups.js';

@@ -1,0 +1,55 @@
+import { number } from '../lib/format.js';
+import type { RunReading } from '../runs/read-status.js';
+
+/** Looks in a row that must find no call out, over a time in which each process has said twice what it does. */
+const LOOKS = 3;
+const QUIET_MS = 2_500;
+/** A reservation whose call is made again and again is not waited for any longer. */
+const LONGEST_MS = 30_000;
+
+/**
+ * Looks whether lines wait for more than `--budget` allows and no call is out that may give some of it back: a line
+ * that was bought before does.
+ */
+export function createTaskCapWatch(now: () => number = Date.now): (reading: RunReading) => boolean {
+  let looks = 0;
+  let quietSince = 0;
+  let since = now();
+  return (reading) => {
+    const { state, policy } = reading.record;
+    const { present, bought } = reading;
+    if (state !== 'running' || policy.budget === null || bought < policy.budget || !linesWait(reading)) {
+      looks = 0;
+      since = now();
+      return false;
+    }
+    const callsAreOut = present.submitting > 0;
+    if (looks === 0) quietSince = now();
+    looks = callsAreOut ? 0 : looks + 1;
+    return (looks >= LOOKS && now() - quietSince >= QUIET_MS) || now() - since > LONGEST_MS;
+  };
+}
+
+/** Lines wait, no label more fits into `--spend`, and no task is out that may cost less than is reserved for it. */
+export function spendLimitReached(reading: RunReading): boolean {
+  const { spent } = reading.envelope;
+  return reading.record.state === 'running' && (spent === 'run' || spent === 'never') && linesWait(reading);
+}
+
+/** What blocked it, and how to go on. */
+export function spendLimitMessage({ envelope, record: { id, policy } }: RunReading): string {
+  const { spent, paid, reserved, price } = envelope;
+  const label = price === null ? '' : `, a label may cost ${number(price)}`;
+  const goOn = (option: string) =>
+    `\`asg-ingest tune ${id} ${option} <more>\`, or run again with a larger ${option}`;
+  if (spent === 'never')
+    return `--spend-per-day allows ${number(policy.spendPerDay ?? 0)} sats${label}: none fits into a day; ${goOn('--spend-per-day')}`;
+  const held = reserved > 0 ? `, ${number(reserved)} held for tasks that failed and may be paid for` : '';
+  return `${number(paid)} of ${number(policy.spend ?? 0)} sats of --spend are spent${held}${label}; ${goOn('--spend')}`;
+}
+
+/** Jobs that a killed process left may be of lines that were bought, or have ended: none of those needs a budget. */
+function linesWait({ status, jobs }: RunReading): boolean {
+  if (!status.produced) return jobs.submit > 0;
+  return status.lines > status.settled + status.failed + status.in_flight;
+}

@@ -1,0 +1,297 @@
+import { setMaxListeners } from 'node:events';
+import { IngestError } from '../lib/errors.js';
+import type { Pipeline } from '../pipeline/pipeline.js';
+import { advancePolls } from '../queues/advance-polls.js';
+import type { ChunkData } from '../queues/chunk.js';
+import { openQueues, requestFlush } from '../queues/queues.js';
+import { shortenLocks } from '../queues/shorten-locks.js';
+import { createWorker, type RunWorker } from '../queues/worker.js';
+import { retryTemporaryErrors } from '../redis/temporary-errors.js';
+import { flushOnce } from '../results/flush.js';
+import { createRecorder } from '../results/recorder.js';
+import { openSink } from '../results/sink.js';
+import { allEnded, finishRun, readyForSummary, tooManyFailures } from '../results/write-summary.js';
+import { createCallCounter } from '../runs/call-counts.js';
+import { createConsumerHeartbeats } from '../runs/consumer-heartbeats.js';
+import { runKeys } from '../runs/keys.js';
+import { maySubmitAt, submitsForMs } from '../runs/own-limits.js';
+import { type RunReading, readRun } from '../runs/read-status.js';
+import type { RunRecord } from '../runs/record.js';
+import { createShareSettleTimes } from '../runs/share-settle-times.js';
+import { pausedQueues, transition } from '../runs/transition.js';
+import { createCallInterrupts } from './call-interrupts.js';
+import type { ConsumedRun } from './gateway-call.js';
+import { createInterruptibleSleep, type InterruptibleSleep } from './interruptible-sleep.js';
+import { createTaskCapWatch, spendLimitMessage, spendLimitReached } from './limits-reached.js';
+import { pollProcessor } from './poll.js';
+import { createPolls } from './poll-schedule/polls.js';
+import { createReach } from './reach.js';
+import { submitProcessor } from './submit.js';
+
+const TICK_MS = 1_000;
+const CLOSE_DEADLINE_MS = 10_000;
+/** Results that no process can make durable: past this many parts' worth the run blocks. */
+const UNFLUSHED_PARTS = 4;
+const SINK_TRIES = 5;
+/** By so much Redis' clock must have lagged behind to count as set back. */
+const SET_BACK_MS = 1_000;
+
+export interface Consumer {
+  readonly record: RunRecord;
+  /** What keeps a cancelled run, which cannot block, from its end. */
+  readonly failure: Error | null;
+  /** Gateway calls of this process for the run, over the last few seconds. */
+  callsPerSecond(): number;
+  start(): Promise<void>;
+  /** Reads the run now, acts on what it finds, and resolves to it; null when the run is gone. */
+  tick(): Promise<RunReading | null>;
+  /** Resolves after `ms`, sooner when the run may have come nearer to its end, or when aborted. */
+  rest: InterruptibleSleep['sleep'];
+  close(): Promise<void>;
+}
+
+/** Consumes one run in this process: its submit, poll and flush workers, and once a second a look at how it stands. */
+export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer {
+  const { redis, prefix, log: parentLog } = pipeline;
+  const log = parentLog.child({ run: record.id });
+  const keys = runKeys(prefix, record.id);
+  const sink = pipeline.openSink?.(record.out) ?? openSink(record.out, pipeline.objectStores);
+  const flusher = { redis, prefix, sink };
+  const queues = openQueues(keys, pipeline.connection, (error) => log.debug({ err: error }, 'queue error'));
+  const ledger = createCallCounter(redis, keys, record);
+  const heartbeats = createConsumerHeartbeats(redis, keys);
+  const holds = { fleetUntil: 0, flush: true };
+  const closed = new AbortController();
+  // A pause of the fleet is on the record of the runs of the process that opened it, once for each.
+  const unsubscribe = pipeline.budget.onPause(({ ms, reason }) => {
+    if (reason === 'rate_limited') ledger.backoff(ms);
+  });
+  const gates = createCallInterrupts();
+  const rest = createInterruptibleSleep();
+  // Every waiting submission listens.
+  setMaxListeners(0, closed.signal);
+  let sinkErrors = 0;
+  /** How far Redis' clock is ahead of this host's; null until it is known. */
+  let clockAheadMs: number | null = null;
+  let failure: Error | null = null;
+  /** Lines that had not ended at the last look, less those that this process has ended since. */
+  let left = 0;
+  const budgetIsSpent = createTaskCapWatch();
+
+  const run: ConsumedRun = {
+    record,
+    callCounter: ledger,
+    polls: createPolls({
+      policy: record.policy,
+      shareSettleTimes: createShareSettleTimes(redis, keys),
+      advancePolls: (times) => advancePolls(redis, keys, times),
+      concurrency: pipeline.concurrency,
+    }),
+    submitting: 0,
+    now: () => Math.round(Date.now() + (clockAheadMs ?? 0)),
+    recorder: createRecorder(redis, keys, pipeline.metrics, (lines) => {
+      left -= lines;
+      if (left <= 0) rest.wake();
+    }),
+    reach: createReach(),
+    holdUntil(time) {
+      holds.fleetUntil = Math.max(holds.fleetUntil, time);
+      applyHolds();
+    },
+    closing: closed.signal,
+    get interrupts() {
+      return gates.signals;
+    },
+  };
+  const shared = { keys, connection: pipeline.connection, log };
+  const lines = {
+    ...shared,
+    concurrency: pipeline.concurrency,
+    mostLines: pipeline.concurrency,
+    linesOf: ({ n }: ChunkData) => n,
+  };
+  const submit = createWorker({ ...lines, name: 'submit', process: submitProcessor(pipeline, run, queues) });
+  const poll = createWorker({ ...lines, name: 'poll', process: pollProcessor(pipeline, run, queues) });
+  const flush = createWorker({
+    ...shared,
+    name: 'flush',
+    concurrency: 1,
+    mostLines: null,
+    process: flushRun,
+  });
+  const workers: RunWorker[] = [submit, poll, flush];
+
+  let unholdTimer: NodeJS.Timeout | undefined;
+  function applyHolds(): void {
+    const leftMs = holds.fleetUntil - Date.now();
+    for (const each of [submit, poll]) {
+      if (leftMs > 0) each.hold();
+      else each.unhold();
+    }
+    clearTimeout(unholdTimer);
+    if (leftMs > 0 && !closing) unholdTimer = setTimeout(applyHolds, leftMs + 1);
+  }
+
+  /** Between two looks `--hours` may end. */
+  let hoursTimer: NodeJS.Timeout | undefined;
+  function interruptAtEndOfHours({ record: { policy }, nowMs }: RunReading): void {
+    clearTimeout(hoursTimer);
+    const leftMs = submitsForMs(policy, nowMs);
+    if (leftMs <= 2 * TICK_MS) hoursTimer = setTimeout(() => gates.interrupt('submit'), leftMs);
+  }
+
+  async function flushRun(): Promise<void> {
+    try {
+      for (;;) {
+        const reading = await readRun(redis, prefix, record.id);
+        if (reading === null || !(reading.planned || flushDue(reading))) break;
+        const parts = await flushOnce(flusher, run.record);
+        for (const part of parts) {
+          pipeline.metrics.parts.inc({ sink: sink.kind });
+          pipeline.metrics.resultsWritten.inc({ sink: sink.kind }, part.rows);
+        }
+      }
+      await publishCounts(await readRun(redis, prefix, record.id));
+      // Until the other consumers have told, the next look asks for a flush again.
+      if (await heartbeats.allCountsFlushed()) {
+        await finishRun(flusher, record.id, log);
+        rest.wake();
+      }
+      [sinkErrors, failure] = [0, null];
+    } catch (error) {
+      sinkErrors += 1;
+      log.warn({ err: error, tries: sinkErrors }, 'a flush failed');
+      if (sinkErrors < SINK_TRIES) return;
+      const { message: what, hint = 'mend it' } = error as Error & { hint?: string };
+      const place = `results cannot be written to ${record.out}: ${what}`;
+      const message = `${place}; ${hint.replace(/\.$/, '')}, and resume`;
+      const state = await transition(redis, keys, 'blocked', { reason: 'sink', message });
+      if (state === 'cancelled') failure = new IngestError('sink', place, { hint });
+    }
+  }
+
+  function flushDue(reading: RunReading): boolean {
+    const { unflushed, record: now } = reading;
+    if (unflushed.rows === 0) return false;
+    return (
+      unflushed.bytes >= now.policy.partSizeBytes ||
+      unflushed.oldestMs >= now.policy.partAgeMs ||
+      allEnded(reading)
+    );
+  }
+
+  async function applyDecisions(reading: RunReading): Promise<void> {
+    const { state: before } = run.record;
+    run.record = { ...reading.record, manifest: record.manifest };
+    run.reach.read(reading);
+    const { state, reason, policy } = reading.record;
+    const want = pausedQueues(state, reason);
+    if (reading.ownWait !== null) want.submit = true;
+    interruptAtEndOfHours(reading);
+    // Submissions that wait for a slot look anew whether they may still be made.
+    if (state === 'cancelled' && before !== state) gates.interrupt('submit');
+    for (const name of ['submit', 'poll'] as const) {
+      if (want[name]) gates.interrupt(name);
+      else gates.allow(name);
+      if (want[name] === reading.queuesPaused[name]) continue;
+      await (want[name] ? queues[name].pause() : queues[name].resume());
+    }
+    if (state === 'running' && tooManyFailures(reading)) {
+      const message = `${reading.status.failed} lines have failed, more than --max-failures allows; see failures-*.jsonl, then run again with a larger limit`;
+      await transition(redis, keys, 'blocked', { reason: 'failures', message });
+    }
+    if (budgetIsSpent(reading)) {
+      const message = `${reading.bought} tasks have been bought, as many as --budget allows; run again with a larger one`;
+      await transition(redis, keys, 'blocked', { reason: 'budget', message });
+    }
+    if (spendLimitReached(reading))
+      await transition(redis, keys, 'blocked', { reason: 'spend', message: spendLimitMessage(reading) });
+    const seen = await sink.sees(record);
+    if (seen === holds.flush) {
+      holds.flush = !seen;
+      if (seen) flush.unhold();
+      else flush.hold();
+    }
+    if (reading.planned || flushDue(reading) || readyForSummary(reading)) await requestFlush(queues);
+    if (state !== 'running') return;
+    if (reading.unflushed.bytes > UNFLUSHED_PARTS * policy.partSizeBytes + (64 << 20)) {
+      const message = `no process that sees ${record.out} takes the results; start one there, then resume`;
+      await transition(redis, keys, 'blocked', { reason: 'sink', message });
+    }
+  }
+
+  /** Puts this process' counts on record; those of all its calls, when every line had ended before. */
+  async function publishCounts(reading: RunReading | null): Promise<void> {
+    await ledger.flush();
+    await heartbeats.beat(reading !== null && allEnded(reading), {
+      callsPerSecond: ledger.pace(),
+      submitting: run.submitting,
+    });
+  }
+
+  async function tick(): Promise<RunReading | null> {
+    ledger.held(pipeline.budget.heldMs());
+    await ledger.flush();
+    const reading = await readRun(redis, prefix, record.id);
+    if (reading !== null) {
+      const before = clockAheadMs;
+      clockAheadMs = reading.nowMs - Date.now();
+      if (before === null || clockAheadMs < before - SET_BACK_MS) await shortenLocks(redis, keys);
+      left = reading.status.lines - reading.status.settled - reading.status.failed;
+    }
+    await publishCounts(reading);
+    if (reading !== null && !closing) {
+      await applyDecisions(reading);
+      await run.polls.look(reading);
+    }
+    return reading;
+  }
+
+  let timer: NodeJS.Timeout | undefined;
+  let closing: Promise<void> | undefined;
+  const tickAndSchedule = async () => {
+    await tick().catch((error: unknown) => log.warn({ err: error }, 'could not look at the run'));
+    if (!closing) timer = setTimeout(tickAndSchedule, TICK_MS);
+  };
+
+  return {
+    get failure() {
+      return failure;
+    },
+    get record() {
+      return run.record;
+    },
+    callsPerSecond: ledger.pace,
+    async start() {
+      // Until the first look: the submissions that a job which waits there would make at once.
+      if (!maySubmitAt(record.policy, Date.now())) gates.interrupt('submit');
+      // The sink's sight decides over flushes; until the first look this process takes none.
+      flush.hold();
+      await retryTemporaryErrors(() => heartbeats.beat(false));
+      for (const each of workers) each.start();
+      await tickAndSchedule();
+    },
+    tick,
+    rest: rest.sleep,
+    close() {
+      closing ??= (async () => {
+        closed.abort();
+        gates.close();
+        clearTimeout(timer);
+        clearTimeout(unholdTimer);
+        clearTimeout(hoursTimer);
+        await Promise.all(workers.map((each) => each.close(CLOSE_DEADLINE_MS)));
+        unsubscribe();
+        await run.polls
+          .end()
+          .catch((error: unknown) => log.debug({ err: error }, 'the last settle times are lost'));
+        await ledger
+          .flush()
+          .then(heartbeats.leave)
+          .catch((error: unknown) => log.warn({ err: error }, 'the last call counts are lost'));
+        await queues.close();
+      })();
+      return closing;
+    },
+  };
+}

@@ -1,0 +1,88 @@
+import { type LookupAddress, type LookupAllOptions, lookup } from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+import ipaddr from 'ipaddr.js';
+import { buildConnector } from 'undici';
+import { IngestError } from '../errors.js';
+
+/** Where an address lies. `internal`: anything that is neither public nor this machine, metadata services among it. */
+export type AddressKind = 'public' | 'loopback' | 'internal';
+
+/** Which addresses may be connected to. */
+export type AddressRule = (kind: AddressKind) => boolean;
+
+export const publicOnly: AddressRule = (kind) => kind === 'public';
+
+/**
+ * For an address that the user named, and what it redirects to: the first connection may go anywhere. Where that is
+ * public, the others must be public, too: nobody outside leads a program to what only the inside reaches.
+ */
+export function likeTheFirst(): AddressRule {
+  let first: AddressKind | undefined;
+  return (kind) => {
+    first ??= kind;
+    return first !== 'public' || kind === 'public';
+  };
+}
+
+export function kindOf(address: string): AddressKind {
+  // `process` takes IPv4 out of IPv6.
+  let parsed = ipaddr.process(address.replace(/%.*$/, ''));
+  // The same behind NAT64.
+  if (parsed.range() === 'rfc6052') parsed = ipaddr.fromByteArray(parsed.toByteArray().slice(-4));
+  const range = parsed.range();
+  if (range === 'unicast') return 'public';
+  return range === 'loopback' ? 'loopback' : 'internal';
+}
+
+/** The kind of a host that says it without DNS: an address, or a loopback name; null for other names. */
+export function spokenKind(hostname: string): AddressKind | null {
+  const host = hostname.replace(/^\[|\]$/g, '');
+  if (isIP(host) !== 0) return kindOf(host);
+  return /(^|\.)localhost\.?$/i.test(host) ? 'loopback' : null;
+}
+
+type Resolve = (
+  hostname: string,
+  options: LookupAllOptions,
+  callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void;
+
+/** The world, for tests: what names stand for, and where addresses lie. */
+interface Seams {
+  resolve?: Resolve;
+  kind?: (address: string) => AddressKind;
+}
+
+/**
+ * A connector for undici that asks the rule before it connects: what a name stands for is checked as it was resolved,
+ * and so is every hop of a redirect to another origin. A refusal is an `IngestError` `manifest`.
+ */
+export function guardedConnect(
+  rule: AddressRule,
+  { resolve = lookup as Resolve, kind = kindOf }: Seams = {},
+): buildConnector.connector {
+  const refusal = (host: string, address: string) =>
+    rule(kind(address))
+      ? null
+      : new IngestError('manifest', `${host} leads to ${address}, which is not a public address`, {
+          hint: 'what comes from elsewhere is not followed to loopback, private and link-local addresses',
+        });
+  const checked: LookupFunction = (hostname, options, callback) =>
+    resolve(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error) return callback(error, []);
+      for (const { address } of addresses) {
+        const refused = refusal(hostname, address);
+        if (refused) return callback(refused, []);
+      }
+      const [first] = addresses;
+      if (options.all || first === undefined) callback(null, addresses);
+      else callback(null, first.address, first.family);
+    });
+  const connect = buildConnector({ lookup: checked });
+  return (options, callback) => {
+    const host = options.hostname.replace(/^\[|\]$/g, '');
+    const refused = isIP(host) === 0 ? null : refusal(host, host);
+    if (refused) queueMicrotask(() => callback(refused, null));
+    else connect(options, callback);
+  };
+}

@@ -1,0 +1,35 @@
+import type { WaitingFor as AnyWait } from '../runs/status.js';
+
+/** What a process waits for outside of it, while its run is `running`. */
+export type WaitingFor = Extract<AnyWait, 'redis' | 'gateway' | 'source'>;
+
+export interface Wait {
+  for: WaitingFor;
+  /** Why, in a sentence. */
+  why: string;
+}
+
+/** What a process waits for now, told by whoever notices and shown by the display. */
+export interface Waits {
+  set(what: WaitingFor, why: string): void;
+  clear(what: WaitingFor): void;
+  /** The first of `redis`, `gateway`, `source`: without the one the others do not matter. */
+  current(): Wait | null;
+}
+
+const ORDER: readonly WaitingFor[] = ['redis', 'gateway', 'source'];
+
+export function createWaits(): Waits {
+  const reasons = new Map<WaitingFor, string>();
+  return {
+    set: (what, why) => void reasons.set(what, why),
+    clear: (what) => void reasons.delete(what),
+    current() {
+      for (const what of ORDER) {
+        const why = reasons.get(what);
+        if (why !== undefined) return { for: what, why };
+      }
+      return null;
+    },
+  };
+}

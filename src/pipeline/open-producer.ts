@@ -1,0 +1,50 @@
+import { linesPerChunk } from '../producers/pack.js';
+import type { Producer } from '../producers/produce.js';
+import { openQueues } from '../queues/queues.js';
+import { redisNow } from '../redis/read-groups.js';
+import { liveConsumersIn } from '../runs/consumer-heartbeats.js';
+import { runKeys } from '../runs/keys.js';
+import type { RunRecord } from '../runs/record.js';
+import type { Pipeline } from './pipeline.js';
+
+/** What it takes to produce a run, with queues of its own. */
+export function openProducer(pipeline: Pipeline, record: RunRecord): Producer & { close(): Promise<void> } {
+  const { redis, prefix, metrics, log, objectStores } = pipeline;
+  const queues = openQueues(runKeys(prefix, record.id), pipeline.connection, (error) =>
+    log.debug({ err: error }, 'queue error'),
+  );
+  return {
+    redis,
+    prefix,
+    metrics,
+    log,
+    objectStores,
+    queues,
+    linesPerChunk: createChunkSize(pipeline, record),
+    close: () => queues.close(),
+  };
+}
+
+const CHUNK_SIZE_FOR_MS = 1_000;
+
+/** How many lines a job is to carry, looked up once a second: by the key's rate and the processes of the run. */
+function createChunkSize(
+  { redis, prefix, budget }: Pipeline,
+  { id }: Pick<RunRecord, 'id'>,
+): () => Promise<number> {
+  let known: { at: number; lines: Promise<number> } | undefined;
+  const look = async () => {
+    const [{ rate, mode }, consumers, now] = await Promise.all([
+      budget.snapshot(),
+      redis.hgetall(runKeys(prefix, id).consumers),
+      redisNow(redis),
+    ]);
+    // A ramp passes through its rates within seconds: none of them is the key's.
+    return linesPerChunk(mode === 'ramp' ? null : rate, liveConsumersIn(consumers, now).consumers);
+  };
+  return () => {
+    if (known === undefined || Date.now() - known.at > CHUNK_SIZE_FOR_MS)
+      known = { at: Date.now(), lines: look() };
+    return known.lines;
+  };
+}

@@ -1,0 +1,244 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { IngestError } from '../lib/errors.js';
+import type { Manifest } from '../manifest/index.js';
+import type { RedisClient } from '../redis/connection.js';
+import { defineScript } from '../redis/scripts.js';
+import { rebuildFromParts } from '../results/rebuild.js';
+import type { MadeOf, Marker, Sink } from '../results/sink.js';
+import { bitKeys, runKeys } from '../runs/keys.js';
+import { acquireLease } from '../runs/lease.js';
+import { type Chosen, pilotId } from '../runs/pilot-lines.js';
+import {
+  createRun,
+  defaultRunId,
+  type KnownManifest,
+  knownManifest,
+  loadRun,
+  manifestDigestOf,
+  manifestIdentity,
+  type RunPolicy,
+  type RunRecord,
+  rememberManifest,
+  specDigestOf,
+  type TaskOptions,
+  updateKey,
+} from '../runs/record.js';
+import { hasBoughtNothing, refuseOtherPlace, refuseOtherRun, refuseOtherStream } from '../runs/refuse.js';
+import type { RunSummary } from '../runs/status.js';
+import { askPolicy } from '../runs/tune.js';
+
+const script = (name: string) => defineScript(new URL(`./scripts/${name}.lua`, import.meta.url));
+const [forgetProgress, setReady] = [script('forget-progress'), script('make-ready')];
+
+export interface RunRequest {
+  manifest: Manifest;
+  task: TaskOptions;
+  policy: RunPolicy;
+  gateway: string;
+  keyFingerprint: string;
+  /** `--run-id`; null for the one that follows from the manifest. */
+  runId: string | null;
+  out: (runId: string) => string;
+  openSink: (out: string) => Sink;
+  /** A run of so many lines only. */
+  pilot?: { lines: number; choose: () => Promise<Chosen> };
+  /** Ends the reading of standard input up to where the run had read it. */
+  signal?: AbortSignal;
+}
+
+export type Prepared =
+  | { kind: 'go'; record: RunRecord }
+  /** Redis knows nothing of the run, and its summary is in `--out`: it had ended. */
+  | { kind: 'ended'; summary: RunSummary; out: string };
+
+/**
+ * Puts the run on record or finds it there, refuses what may not go on under its name, proves the sink, and gives a
+ * run that Redis has forgotten its memory back. Nothing has been sent when this resolves.
+ */
+export async function prepareRun(
+  redis: RedisClient,
+  prefix: string,
+  request: RunRequest,
+  log: Logger,
+): Promise<Prepared> {
+  const { manifest, task, gateway } = request;
+  const isStream = manifest.uri === '-';
+  const identity = manifestIdentity(manifest.identity, task, gateway);
+  const onRecord = isStream ? null : await knownRun(redis, prefix, identity);
+  const whole = request.runId ?? idOf(request, onRecord, isStream);
+  const { pilot } = request;
+  const id = pilot === undefined ? whole : pilotId(whole, pilot.lines);
+  const known = await loadRun(redis, prefix, id);
+  const wanted = recordOf(id, request, isStream);
+  if (pilot !== undefined) {
+    wanted.pilot = { of: whole, lines: pilot.lines };
+    wanted.manifest.chosen = known?.manifest.chosen ?? (await pilot.choose());
+  }
+  if (known !== null) {
+    const rekeyed = known.keyFingerprint !== wanted.keyFingerprint;
+    const mayRekey = rekeyed && (await hasBoughtNothing(redis, runKeys(prefix, id)));
+    refuseOtherRun(mayRekey ? { ...known, keyFingerprint: wanted.keyFingerprint } : known, wanted, isStream);
+    if (isStream) await refuseOtherStream(redis, prefix, id, manifest, request.signal);
+    if (mayRekey) await updateKey(redis, prefix, id, wanted.keyFingerprint);
+  }
+  const sink = request.openSink(known?.out ?? wanted.out);
+  const marker = await readMarker(sink);
+  refuseOtherPlace(marker, wanted, known?.out ?? wanted.out);
+  if (known === null) {
+    const summary = await endedBefore(sink, id);
+    if (summary !== null) return { kind: 'ended', summary, out: wanted.out };
+  }
+  // Claimed before anything is on record: a sink that cannot be written costs nothing.
+  if (mayClaim(known, marker)) await sink.claim(known ?? wanted, madeOf(wanted, manifest));
+  const { record } = await createRun(redis, prefix, wanted);
+  // What `plan` foretold is kept as long as the run.
+  await redis.persist(runKeys(prefix, id).planned);
+  if (record.sinkId !== wanted.sinkId && known === null) await sink.claim(record, madeOf(record, manifest));
+  // `runs --prune` may take an ended run away at any step.
+  const policy = await askPolicy(redis, prefix, id, request.policy);
+  if (policy === null || !(await makeReady(redis, prefix, record, sink, log)))
+    return prepareRun(redis, prefix, request, log);
+  if (!isStream && pilot === undefined)
+    await rememberManifest(redis, prefix, identity, { run: id, version: manifest.version });
+  return { kind: 'go', record: { ...record, keyFingerprint: wanted.keyFingerprint, policy } };
+}
+
+/** The run that was made of this manifest with these options, if it is still on record. */
+async function knownRun(redis: RedisClient, prefix: string, identity: string): Promise<KnownManifest | null> {
+  const known = await knownManifest(redis, prefix, identity);
+  return known !== null && (await loadRun(redis, prefix, known.run)) !== null ? known : null;
+}
+
+/**
+ * The same command is the same run: also when that was begun under a name of its own. With `--key line`, a changed
+ * manifest would buy every line again: the user says whether that is meant.
+ */
+function idOf(
+  { manifest, task, gateway }: RunRequest,
+  known: KnownManifest | null,
+  isStream: boolean,
+): string {
+  if (isStream) return `stdin-${randomBytes(4).toString('hex')}`;
+  const id = defaultRunId(manifest.identity, manifest.version, task, gateway);
+  if (known === null || known.run === id || task.key !== 'line') return id;
+  if (known.version === manifest.version) return known.run;
+  throw new IngestError(
+    'manifest_changed',
+    `${manifest.uri} has changed since run ${known.run} was made of it (version ${known.version}, now ${manifest.version}); nothing was sent`,
+    { hint: '--run-id <new> buys every line again; --key content buys only what is new' },
+  );
+}
+
+function recordOf(id: string, request: RunRequest, isStream: boolean): RunRecord {
+  const { manifest, task, gateway } = request;
+  return {
+    id,
+    manifest: {
+      uri: manifest.uri,
+      identity: manifest.identity,
+      version: manifest.version,
+      sources: manifest.sources.map((source) => source.name),
+      digest: manifestDigestOf(manifest.sources, isStream),
+      count: manifest.sources.length,
+      bytes: unpackedBytes(manifest),
+    },
+    task,
+    policy: request.policy,
+    gateway,
+    keyFingerprint: request.keyFingerprint,
+    out: request.out(id),
+    sinkId: randomBytes(8).toString('hex'),
+    sinkHost: hostname(),
+    specDigest: specDigestOf(task),
+    scope: defaultRunId(manifest.identity, isStream ? '' : manifest.version, task, gateway),
+    state: 'running',
+    reason: null,
+    message: null,
+    startedAt: new Date().toISOString(),
+    endedAt: null,
+  };
+}
+
+/** Of sources that only a list has told of, the name says whether they are packed. */
+const unpackedBytes = ({ sources, bytes }: Manifest): number | null =>
+  sources.every(
+    ({ compression, spool, listed, name }) =>
+      compression === null && spool === undefined && !(listed && /\.(gz|zst)$/i.test(name)),
+  )
+    ? bytes
+    : null;
+
+/** A place that cannot be looked into is told when it is claimed. */
+const readMarker = async (sink: Sink): Promise<Marker | null> =>
+  (await sink.readMarker?.().catch(() => null)) ?? null;
+
+const SHOWN_SOURCES = 1_000;
+
+function madeOf(record: RunRecord, { sources }: Manifest): MadeOf {
+  const shown = sources.slice(0, SHOWN_SOURCES);
+  return {
+    manifest: {
+      uris: shown.map(({ name }) => name),
+      versions: shown.map(({ version }) => version),
+      digest: record.manifest.digest,
+    },
+    spec_digest: record.specDigest,
+  };
+}
+
+/**
+ * A run claims its place once. A directory of that path on another host is another place: parts there would scatter; one
+ * that was removed on its own host is made again.
+ */
+function mayClaim(known: RunRecord | null, marker: Marker | null): boolean {
+  if (known === null) return true;
+  if (known.endedAt !== null || marker?.sink_id === known.sinkId) return false;
+  return marker === null && (known.sinkHost === hostname() || /^[a-z0-9]+:\/\//i.test(known.out));
+}
+
+/**
+ * The first of a run's processes rebuilds it from its parts, if there are any; the others wait for that. Resolves to false
+ * when the run is on record no more.
+ */
+async function makeReady(
+  redis: RedisClient,
+  prefix: string,
+  record: RunRecord,
+  sink: Sink,
+  log: Logger,
+): Promise<boolean> {
+  const keys = runKeys(prefix, record.id);
+  for (;;) {
+    const [id, ready] = await redis.hmget(keys.record, 'id', 'ready');
+    if (id === null || ready === '1') return id !== null;
+    const lease = await acquireLease(redis, keys);
+    if (lease === null) {
+      await sleep(200);
+      continue;
+    }
+    try {
+      // Whoever forgets the run takes the lease away with it: from here on nothing is written that would be left over.
+      if ((await redis.exists(keys.record)) === 0) continue;
+      const bits = record.manifest.sources.flatMap((_name, index) => bitKeys(keys, index));
+      const { counts, failures, labels, parts, history, examples } = keys;
+      const progress = [counts, failures, labels, parts, history, examples, ...bits];
+      for (let from = 0; from < progress.length; from += 1_000)
+        await forgetProgress.run(redis, [keys.lease, ...progress.slice(from, from + 1_000)], [lease.token]);
+      const lines = await rebuildFromParts(redis, prefix, record, sink, log, lease);
+      if (lines === null) continue;
+      await setReady.run(redis, [keys.lease, keys.record, keys.counts], [lease.token, lines > 0 ? 1 : 0]);
+    } finally {
+      await lease.release();
+    }
+  }
+}
+
+async function endedBefore(sink: Sink, runId: string): Promise<RunSummary | null> {
+  const text = await sink.readSummary();
+  if (text === null) return null;
+  const summary = JSON.parse(text) as RunSummary;
+  return summary.run_id === runId ? summary : null;
+}

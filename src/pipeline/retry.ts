@@ -1,0 +1,180 @@
+import { IngestError } from '../lib/errors.js';
+import { fieldMapOf, parseLine, rawField } from '../manifest/index.js';
+import { addChunks } from '../producers/enqueue.js';
+import { prepareLine } from '../producers/prepare-line.js';
+import type { Producer } from '../producers/produce.js';
+import type { QueuedLine } from '../queues/chunk.js';
+import { defineScript } from '../redis/scripts.js';
+import { flushAll } from '../results/flush.js';
+import { readRows } from '../results/read-rows.js';
+import type { FailureRow } from '../results/rows.js';
+import { parsePartName, type Sink } from '../results/sink.js';
+import { lineKey } from '../runs/idempotency-key.js';
+import { type RunKeys, runKeys, SUPERSEDED } from '../runs/keys.js';
+import { acquireSummaryLease } from '../runs/lease.js';
+import type { RunRecord } from '../runs/record.js';
+import type { PartRecord } from '../runs/status.js';
+import { EXAMPLES } from '../runs/timeline.js';
+import { reopen } from '../runs/transition.js';
+
+const unfail = defineScript(new URL('../runs/scripts/unfail.lua', import.meta.url));
+
+/**
+ * Puts a run's failures back into its queue, under the keys that they had. A failure part goes to `superseded/` only
+ * after all its lines are queued and off the counts, so that the command may be repeated after a crash at any step.
+ * Lines that failed at the manifest stage would fail again and stay. Resolves to how many lines were put back.
+ *
+ * @throws IngestError `sink` when the run's results are not to be seen from here.
+ */
+export async function retryFailures(producer: Producer, record: RunRecord, sink: Sink): Promise<number> {
+  if (!(await sink.sees(record)))
+    throw new IngestError('sink', `${record.out} does not hold the results of run ${record.id} here`, {
+      hint: 'retry on the machine where they are',
+    });
+  const keys = runKeys(producer.prefix, record.id);
+  // Between the first line taken back and the last one queued, the run must not be summed up.
+  const tally = await acquireSummaryLease(producer.redis, keys);
+  try {
+    // First: lines of a cancelled run that are still queued are submitted, and do not fail any more.
+    const cancelled = (await producer.redis.hget(keys.record, 'state')) === 'cancelled';
+    const opened = cancelled && (await reopen(producer.redis, keys));
+    if (opened) await sink.removeSummary();
+    // What a flush has begun is finished, and what has failed since is in parts.
+    await flushAll({ ...producer, sink }, record);
+    return await putAllBack(producer, record, sink, { opened, lost: tally.signal });
+  } finally {
+    await tally.release();
+  }
+}
+
+async function putAllBack(
+  producer: Producer,
+  record: RunRecord,
+  sink: Sink,
+  { opened, lost }: { opened: boolean; lost: AbortSignal },
+): Promise<number> {
+  const { redis } = producer;
+  const keys = runKeys(producer.prefix, record.id);
+  const onRecord = new Set((await redis.lrange(keys.parts, 0, -1)).map(nameOf));
+  let lines = 0;
+  let mayOpen = !opened;
+  for (const name of await sink.listParts(record.id)) {
+    if (parsePartName(name)?.kind !== 'failures') continue;
+    if (!onRecord.has(name)) {
+      // Off the record by a retry that was cut off there; any other part is one that a flush is writing.
+      if ((await redis.hexists(keys.record, `retry:${name}`)) === 1) await sink.setAside(name);
+      continue;
+    }
+    let again = 0;
+    for await (const { row } of failureRows(sink, name)) if (row.stage !== 'manifest') again += 1;
+    // A part of rejections alone has nothing that could go better.
+    if (again === 0) continue;
+    // Once: a cancel that comes between two parts stands.
+    if (mayOpen && (await reopen(redis, keys))) await sink.removeSummary();
+    mayOpen = false;
+    let number = 1;
+    for await (const rows of failureBlocks(sink, name)) {
+      lost.throwIfAborted();
+      await putBack(producer, record, rows, name, number);
+      number += rows.length;
+    }
+    await forgetPart(producer, keys, name);
+    await sink.setAside(name);
+    lines += again;
+  }
+  return lines;
+}
+
+/** A row, and its text: what the text says of numbers, the row may have lost. */
+interface WrittenRow {
+  row: FailureRow;
+  text: string;
+}
+
+const BLOCK_ROWS = 500;
+
+async function* failureRows(sink: Sink, name: string): AsyncIterable<WrittenRow> {
+  for await (const text of readRows(sink, name)) yield { row: JSON.parse(text) as FailureRow, text };
+}
+
+async function* failureBlocks(sink: Sink, name: string): AsyncIterable<WrittenRow[]> {
+  let block: WrittenRow[] = [];
+  for await (const row of failureRows(sink, name)) {
+    block.push(row);
+    if (block.length < BLOCK_ROWS) continue;
+    yield block;
+    block = [];
+  }
+  if (block.length > 0) yield block;
+}
+
+/** Clears the lines' bits and counts and queues them; rejections move into a new part. `first`: their place in the part. */
+async function putBack(
+  producer: Producer,
+  record: RunRecord,
+  rows: readonly WrittenRow[],
+  part: string,
+  first: number,
+): Promise<void> {
+  const keys = runKeys(producer.prefix, record.id);
+  const most = await producer.linesPerChunk();
+  let number = first;
+  for (const some of bySource(record, rows)) {
+    const { source } = some;
+    const args = some.rows.flatMap(({ row, text }) => [
+      row.line - 1,
+      row.error.code,
+      row.stage === 'manifest' ? text : '',
+    ]);
+    await unfail.run(
+      producer.redis,
+      [keys.ended(source), keys.counts, keys.failures, keys.results, keys.record, keys.examples],
+      [part, number, EXAMPLES, ...args],
+    );
+    number += some.rows.length;
+    const lines = some.rows.filter(({ row }) => row.stage !== 'manifest');
+    await addChunks(
+      producer,
+      source,
+      lines.map((written) => lineOf(record, source, written)),
+      most,
+    );
+  }
+}
+
+/** Neighbours of one source, in their order. */
+function bySource(record: RunRecord, rows: readonly WrittenRow[]) {
+  const groups: { source: number; rows: WrittenRow[] }[] = [];
+  for (const each of rows) {
+    const source = each.row.source === null ? 0 : record.manifest.sources.indexOf(each.row.source);
+    const last = groups.at(-1);
+    if (last?.source === source) last.rows.push(each);
+    else groups.push({ source, rows: [each] });
+  }
+  return groups;
+}
+
+/** The line as the producer would make it of the row's input, with the key that it had. */
+function lineOf(record: RunRecord, source: number, { row, text }: WrittenRow): QueuedLine {
+  const input = rawField(text, 'input') ?? 'null';
+  const parsed = parseLine(
+    { line: row.line, end: 0, bytes: input.length, text: input },
+    fieldMapOf(record.task.map ?? []),
+  );
+  const line = parsed.kind === 'item' ? prepareLine(record.task, row, parsed.item) : null;
+  if (line?.kind !== 'queued')
+    throw new IngestError('internal', `line ${row.line} of a failures part is no longer valid`);
+  const { key: _asNow, ...place } = line.line;
+  const had = row.idempotency_key;
+  return had === null || had === lineKey(record, source, row.line) ? place : { ...place, key: had };
+}
+
+/** The part leaves the record; its number is not given again, for it names its rows in the record and in `superseded/`. */
+async function forgetPart(producer: Producer, keys: RunKeys, name: string): Promise<void> {
+  const { redis } = producer;
+  await redis.hset(keys.record, SUPERSEDED, parsePartName(name)?.number ?? 0);
+  for (const text of await redis.lrange(keys.parts, 0, -1))
+    if (nameOf(text) === name) await redis.lrem(keys.parts, 1, text);
+}
+
+const nameOf = (part: string) => (JSON.parse(part) as PartRecord).name;

@@ -1,0 +1,65 @@
+import type { BudgetSnapshot } from '../../budget/index.js';
+import type { RedisClient } from '../../redis/connection.js';
+import type { RunKeys } from '../../runs/keys.js';
+import type { RunReading } from '../../runs/read-status.js';
+import { type SettleObservations, settledIn, settleTimes } from '../../runs/settle-times.js';
+import { TELLING } from '../forecast.js';
+import { forecastOf, type Known, type Planned, type RunForecast } from './run-forecast.js';
+
+/** A plan is remembered for so long until its run begins. */
+const PLAN_KEPT_S = 30 * 86_400;
+
+/** What is known of a run beside its counts: two keys, whose size does not depend on the lines. */
+export async function readKnown(
+  redis: RedisClient,
+  keys: RunKeys,
+  budget: Pick<BudgetSnapshot, 'rate' | 'source' | 'mode' | 'quota'> | null,
+): Promise<Known> {
+  const [{ sum: _sum, ...fields }, planned] = await Promise.all([
+    redis.hgetall(keys.settleTimes),
+    redis.get(keys.planned),
+  ]);
+  const seen: SettleObservations = new Map(
+    Object.entries(fields).map(([field, count]) => [field, Number(count)]),
+  );
+  const settle = settledIn(seen) >= TELLING ? settleTimes(seen) : null;
+  // How far a search has come that has met no limit yet is no limit.
+  const rate = budget === null || (budget.source === 'search' && budget.mode === 'ramp') ? null : budget.rate;
+  const byUser = budget?.source === 'flag' || budget?.source === 'command';
+  return {
+    planned: planned === null ? null : (JSON.parse(planned) as Planned),
+    settle,
+    rate,
+    quota: budget?.quota ?? null,
+    limitedBy: rate === null ? null : byUser ? 'user' : 'gateway',
+  };
+}
+
+/** How the run is going to end, or has ended. */
+export async function readForecast(
+  redis: RedisClient,
+  keys: RunKeys,
+  reading: RunReading,
+  budget: Pick<BudgetSnapshot, 'rate' | 'source' | 'mode' | 'quota'> | null,
+): Promise<RunForecast> {
+  return forecastOf(reading, await readKnown(redis, keys, budget));
+}
+
+/** Puts the forecast and what follows from it into a reading's status. */
+export function tellForecast(reading: RunReading, forecast: RunForecast): void {
+  reading.status.forecast = forecast;
+  const left = forecast.expected?.seconds_left ?? null;
+  if (reading.status.state !== 'completed') reading.status.eta_seconds = left === null ? null : left.expected;
+}
+
+/** What `plan` or a pilot foretells of a run that has not begun; the latest counts. */
+export async function rememberPlan(redis: RedisClient, keys: RunKeys, planned: Planned): Promise<void> {
+  const { cost_sats, calls, seconds } = planned;
+  if (cost_sats === null && calls === null && seconds === null) return;
+  if ((await redis.exists(keys.record)) === 0)
+    await redis.set(keys.planned, JSON.stringify(planned), 'EX', PLAN_KEPT_S);
+}
+
+/** The run's own first forecast, where nobody has planned it. The first process to say so is heard. */
+export const rememberFirst = (redis: RedisClient, keys: RunKeys, planned: Planned) =>
+  redis.set(keys.planned, JSON.stringify(planned), 'NX');

@@ -1,0 +1,204 @@
+import { LINE_PROBLEMS } from '../../manifest/types.js';
+import type { RunReading } from '../../runs/read-status.js';
+import type { SettleTimes } from '../../runs/settle-times.js';
+import { type Forecast, forecastRun, type SoFar, TELLING } from '../forecast.js';
+import { callsOf } from '../outlook.js';
+import { steadyPolls } from '../polling-forecast.js';
+import { exactly, type Range, whole, within } from '../range.js';
+import { type FinishBy, judgeFinish } from './finish-by.js';
+
+/** What a run was to come to, as `plan` or a pilot foretold it, or the run itself once it had seen enough. */
+export interface Planned {
+  by: 'plan' | 'pilot' | 'run';
+  /** ISO 8601. */
+  at: string;
+  cost_sats: Range | null;
+  calls: Range | null;
+  seconds: Range | null;
+}
+
+/** How a run is expected to end, or has ended against what was foretold. Field names are public. */
+export interface RunForecast {
+  planned: Planned | null;
+  /** As things stand; null once the run has ended. */
+  expected: Expected | null;
+  /** Null before the end. */
+  actual: { cost_sats: number; calls: number; seconds: number } | null;
+  /** How far what was is over what was planned: 0.03 is 3% more. Null where either is not known. */
+  off: Record<'cost_sats' | 'calls' | 'seconds', number | null> | null;
+  /** Why the end is not foretold yet. */
+  unknown: string | null;
+  /** Of `--finish-by`. */
+  finish_by: FinishBy | null;
+}
+
+export interface Expected extends Forecast {
+  lines: Range | null;
+  seconds_left: Range | null;
+  /** That the rest is expected to be made at. */
+  calls_per_second: number | null;
+  /** ISO 8601. */
+  ends_at: string | null;
+}
+
+/** What is known of a run beside its counts. */
+export interface Known {
+  planned: Planned | null;
+  settle: SettleTimes | null;
+  /** Calls per second now allowed to the key; null: not limited, or not asked for. */
+  rate: number | null;
+  /** The longer window of `--rate` that is next to be used up. */
+  quota: { calls: number; perMs: number } | null;
+  /** Who set the limit. */
+  limitedBy: 'user' | 'gateway' | null;
+}
+
+export const NOTHING_KNOWN: Known = { planned: null, settle: null, rate: null, quota: null, limitedBy: null };
+
+/** Failures of lines that were never sent. */
+const REJECTIONS = [...LINE_PROBLEMS, 'key_conflict'];
+/** How far off the mean length of the lines to come may be. */
+const LENGTH_ERROR = 0.1;
+/** A pace is the run's mean, unless what is made now differs by so much of it. */
+const SAME_PACE = 1 / 3;
+/** What a process says of its pace in its first seconds is not its pace. */
+const FIRST_SECONDS = 5;
+
+/** Pure. Costs no Redis: everything comes from the run's counts and what is known beside. */
+export function forecastOf(reading: RunReading, known: Known): RunForecast {
+  const { record, status } = reading;
+  const { planned } = known;
+  const ended = record.endedAt === null ? null : endOf(reading);
+  if (ended !== null)
+    return {
+      planned,
+      expected: null,
+      actual: ended,
+      off: offOf(planned, ended),
+      unknown: null,
+      finish_by: null,
+    };
+  const lines = linesOf(reading);
+  const soFar = lines === null ? null : soFarOf(reading, lines);
+  const outlook = soFar === null ? null : outlookOf(reading, soFar, known);
+  const own = soFar === null || outlook === null ? NOT_KNOWN : forecastRun(soFar, outlook);
+  const elapsed = elapsedSeconds(reading);
+  const goesOn = status.state === 'running';
+  const seconds = own.seconds ?? planned?.seconds ?? null;
+  const left = seconds === null || !goesOn ? null : less(seconds, elapsed);
+  const cost = own.cost_sats ?? planned?.cost_sats ?? null;
+  const calls = own.calls ?? planned?.calls ?? null;
+  const expected: Expected = {
+    lines: lines === null ? null : whole(lines),
+    cost_sats: cost === null ? null : whole(cost),
+    calls: calls === null ? null : whole(calls),
+    seconds: left === null ? null : whole(plusSeconds(left, elapsed)),
+    seconds_left: left === null ? null : whole(left),
+    calls_per_second: outlook?.callsPerSecond == null ? null : Number(outlook.callsPerSecond.toFixed(2)),
+    ends_at: left === null ? null : new Date(reading.nowMs + left.expected * 1000).toISOString(),
+  };
+  return {
+    planned,
+    expected,
+    actual: null,
+    off: null,
+    unknown: left === null ? whyUnknown(reading, lines) : null,
+    finish_by: judgeFinish(reading, expected, soFar, known),
+  };
+}
+
+const NOT_KNOWN: Forecast = { cost_sats: null, calls: null, seconds: null };
+
+const plusSeconds = ({ expected, low, high }: Range, n: number): Range => ({
+  expected: expected + n,
+  low: low + n,
+  high: high + n,
+});
+const less = ({ expected, low, high }: Range, n: number): Range => ({
+  expected: Math.max(0, expected - n),
+  low: Math.max(0, low - n),
+  high: Math.max(0, high - n),
+});
+
+export const elapsedSeconds = ({ record, nowMs }: RunReading): number =>
+  Math.max(0, (nowMs - Date.parse(record.startedAt)) / 1000);
+
+function endOf({ record, status }: RunReading) {
+  const seconds = (Date.parse(record.endedAt ?? '') - Date.parse(record.startedAt)) / 1000;
+  return { cost_sats: status.cost_sats, calls: callsOf(status.gateway_calls), seconds: Math.max(0, seconds) };
+}
+
+function offOf(planned: Planned | null, actual: NonNullable<RunForecast['actual']>): RunForecast['off'] {
+  if (planned === null) return null;
+  const off = (range: Range | null, was: number) =>
+    range === null || range.expected === 0 ? null : Number((was / range.expected - 1).toFixed(4));
+  return {
+    cost_sats: off(planned.cost_sats, actual.cost_sats),
+    calls: off(planned.calls, actual.calls),
+    seconds: off(planned.seconds, actual.seconds),
+  };
+}
+
+/** While the manifest is being read: by how much of its bytes the lines so far took. Null where its size says nothing. */
+export function linesOf({ record, status, read }: RunReading): Range | null {
+  if (status.produced) return exactly(read.lines);
+  if (record.pilot !== undefined) return exactly(record.pilot.lines);
+  const { bytes } = record.manifest;
+  // Where more was read than there is, it came packed.
+  if (bytes === undefined || bytes === null || read.bytes > bytes || read.lines < TELLING) return null;
+  const more = Math.max(0, bytes - read.bytes) / (read.bytes / read.lines);
+  const { expected, low, high } = within(more, more * LENGTH_ERROR);
+  return { expected: read.lines + expected, low: read.lines + low, high: read.lines + high };
+}
+
+function soFarOf(reading: RunReading, lines: Range): SoFar {
+  const { status, read, present } = reading;
+  const polls = Object.values(status.gateway_calls.result ?? {}).reduce((sum, n) => sum + n, 0);
+  return {
+    lines,
+    read: read.lines,
+    settled: status.settled,
+    failed: status.failed,
+    rejected: REJECTIONS.reduce((sum, code) => sum + (status.failures[code] ?? 0), 0),
+    // Admitted lines that still wait for their slot have their submission before them.
+    inFlight: Math.max(0, status.in_flight - present.submitting),
+    costSats: status.cost_sats,
+    calls: callsOf(status.gateway_calls),
+    polls,
+    elapsedSeconds: elapsedSeconds(reading),
+  };
+}
+
+function outlookOf(reading: RunReading, soFar: SoFar, { settle, rate, quota }: Known) {
+  const { policy } = reading.record;
+  const callsPerSecond = paceOf(reading, soFar, rate);
+  return {
+    price: null,
+    callsPerSecond,
+    pollsPerLabel:
+      settle === null || policy.poll === 'fixed' ? null : steadyPolls(settle, policy, callsPerSecond ?? 1),
+    settle,
+    maxInFlight: policy.maxInFlight,
+    quota,
+  };
+}
+
+/** Of a run that has lines to submit, what it makes; of one that only waits, what it may make. */
+function paceOf(
+  { status, present }: RunReading,
+  { calls, elapsedSeconds: elapsed }: SoFar,
+  rate: number | null,
+) {
+  const mean = elapsed > 0 ? calls / elapsed : 0;
+  if (status.queued === 0) return rate ?? (Math.max(mean, present.callsPerSecond) || null);
+  if (elapsed < FIRST_SECONDS || present.callsPerSecond === 0) return rate ?? (mean || null);
+  const now = Math.abs(present.callsPerSecond - mean) <= SAME_PACE * mean ? mean : present.callsPerSecond;
+  return rate === null ? now : Math.min(now, rate);
+}
+
+function whyUnknown({ status }: RunReading, lines: Range | null): string {
+  if (status.state !== 'running') return 'the run stands still';
+  if (lines === null)
+    return 'the manifest is still being read, and its size does not tell how many lines it has';
+  return 'too few lines have settled to tell';
+}

@@ -1,0 +1,61 @@
+import type { Logger } from 'pino';
+import type { Budget } from '../../budget/index.js';
+import type { RedisClient } from '../../redis/connection.js';
+import { runKeys } from '../../runs/keys.js';
+import type { RunReading } from '../../runs/read-status.js';
+import { readForecast, rememberFirst, tellForecast } from './known.js';
+import type { Planned, RunForecast } from './run-forecast.js';
+
+/** A forecast that was made so long ago is made anew, ms. */
+const ANEW_MS = 2_000;
+/** From so many settled lines on, or half of them, a run is held to its own forecast. */
+const TELLING = 100;
+
+/** Forecasts one run while it goes on, holds it to the first of them, and logs once that it will be late. */
+export function watchForecast(
+  {
+    redis,
+    prefix,
+    budget,
+    log,
+  }: { redis: RedisClient; prefix: string; budget: Pick<Budget, 'snapshot'>; log: Logger },
+  run: string,
+) {
+  const keys = runKeys(prefix, run);
+  let [madeAt, last]: [number, RunForecast | null] = [Number.NEGATIVE_INFINITY, null];
+  let lateIsLogged = false;
+
+  async function make(reading: RunReading): Promise<RunForecast> {
+    const forecast = await readForecast(redis, keys, reading, await budget.snapshot());
+    const first = forecast.planned === null ? firstOf(reading, forecast) : null;
+    if (first !== null) await rememberFirst(redis, keys, first);
+    const late = forecast.finish_by?.kept === false ? forecast.finish_by.message : null;
+    if (late !== null && !lateIsLogged) log.warn({ run }, late);
+    lateIsLogged ||= late !== null;
+    return forecast;
+  }
+
+  return {
+    /** Puts the forecast into the reading's status; a fresh one every two seconds, where Redis lets it be made. */
+    async look(reading: RunReading): Promise<void> {
+      if (last === null || reading.summedUp || performance.now() - madeAt >= ANEW_MS) {
+        madeAt = performance.now();
+        // The run goes on whether it is foretold or not.
+        const made = make(reading).catch((error: unknown) => {
+          log.debug({ err: error, run }, 'no forecast was made');
+          return last;
+        });
+        last = await made;
+      }
+      if (last !== null) tellForecast(reading, last);
+    },
+  };
+}
+
+function firstOf({ status }: RunReading, { expected }: RunForecast): Planned | null {
+  if (expected === null || expected.seconds === null || expected.calls === null) return null;
+  const half = status.produced && status.settled * 2 >= status.lines;
+  if (status.settled < TELLING && !half) return null;
+  const { cost_sats, calls, seconds } = expected;
+  return { by: 'run', at: new Date().toISOString(), cost_sats, calls, seconds };
+}

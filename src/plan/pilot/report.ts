@@ -1,0 +1,118 @@
+import type { Settings } from '../../config/index.js';
+import type { Pipeline } from '../../pipeline/pipeline.js';
+import { readRows } from '../../results/read-rows.js';
+import type { ResultRow } from '../../results/rows.js';
+import { openSink, parsePartName } from '../../results/sink.js';
+import { runKeys } from '../../runs/keys.js';
+import { chosenLines, manifestLines } from '../../runs/pilot-lines.js';
+import { loadRun, type RunRecord } from '../../runs/record.js';
+import type { RunSummary } from '../../runs/status.js';
+import { outlookOf } from '../figures.js';
+import { rememberPlan } from '../forecast/known.js';
+import { readHistory } from '../outlook.js';
+import type { Plan } from '../plan.js';
+import { costOfLabels } from '../price.js';
+import { type Range, whole, within } from '../range.js';
+import { createTelling, type PilotFigures } from './tell.js';
+
+/** What a pilot tells of the rest of its manifest. Field names are public. */
+export interface PilotReport extends PilotFigures {
+  /** The run that goes on with the rest. */
+  of: string;
+  /** That the pilot took, and of the whole manifest, blank ones excepted. */
+  lines: number;
+  manifest_lines: number;
+  rest: PilotForecast;
+  remarks: string[];
+}
+
+/** Of the lines that the pilot did not take. `calls` and `seconds` have the pilot's lines asked for once more, which is free. */
+export interface PilotForecast
+  extends Pick<Plan, 'cost_sats' | 'rate' | 'polls_per_label' | 'calls' | 'seconds'> {
+  lines: number;
+  tasks: Range;
+}
+
+/** Null when the pilot has not come to its end, or is on record no more. */
+export async function reportPilot(
+  pipeline: Pipeline,
+  settings: Settings,
+  summary: RunSummary,
+): Promise<PilotReport | null> {
+  const { redis, prefix, objectStores } = pipeline;
+  const record = await loadRun(redis, prefix, summary.run_id);
+  const chosen = record?.manifest.chosen;
+  if (record?.pilot === undefined || chosen === undefined || summary.ended_at === null) return null;
+  const telling = createTelling();
+  let bytes = 0;
+  const sink = pipeline.openSink?.(record.out) ?? openSink(record.out, objectStores);
+  for (const { name } of summary.parts) {
+    if (parsePartName(name)?.kind !== 'results') continue;
+    for await (const row of readRows(sink, name)) {
+      telling.add(JSON.parse(row) as ResultRow);
+      bytes += row.length;
+    }
+  }
+  const { figures, price } = telling.told(weightsOf(record, chosen.lines));
+  const history = await readHistory(redis, prefix, {
+    gateway: record.gateway,
+    keyFingerprint: record.keyFingerprint,
+    task: record.task,
+    runId: record.pilot.of,
+  });
+  const [lines, all] = [chosenLines(chosen), manifestLines(chosen)];
+  const tasks = (of: number) => settling(summary, of);
+  const counted = {
+    lines: within(all, 0),
+    valid: tasks(all),
+    rejected: within(Math.max(0, all - tasks(all).expected), 0),
+    validBytes: within(summary.settled > 0 ? (bytes / summary.settled) * all : 0, 0),
+    tasks: tasks(all),
+    contentKeySaves: null,
+  };
+  const { fields, remarks } = await outlookOf(counted, settings, record.policy, { ...history, price }, null);
+  const { cost_sats, calls, seconds } = fields;
+  const planned = { by: 'pilot', at: new Date().toISOString(), cost_sats, calls, seconds } as const;
+  await rememberPlan(redis, runKeys(prefix, record.pilot.of), planned);
+  return {
+    of: record.pilot.of,
+    lines,
+    manifest_lines: all,
+    ...figures,
+    rest: {
+      lines: all - lines,
+      tasks: whole(tasks(all - lines)),
+      cost_sats: price === null ? null : whole(costOfLabels(price, tasks(all - lines))),
+      rate: fields.rate,
+      polls_per_label: fields.polls_per_label,
+      calls: fields.calls,
+      seconds: fields.seconds,
+    },
+    remarks: [...remarks, ...sharedKeys(record)],
+  };
+}
+
+/** Lines of each source, by the name that it has in the results. */
+function weightsOf({ manifest: { sources } }: RunRecord, lines: readonly number[]) {
+  return new Map(sources.map((name, source) => [sources.length > 1 ? name : null, lines[source] ?? 0]));
+}
+
+/** As many of the lines will settle as have; two standard errors, and where none has failed three may still. */
+function settling({ settled, failed }: RunSummary, lines: number): Range {
+  const seen = settled + failed;
+  const share = seen > 0 ? settled / seen : 1;
+  const error = 2 * Math.sqrt((share * (1 - share)) / Math.max(1, seen));
+  const unseen = failed === 0 ? 3 / Math.max(1, seen) : 0;
+  return {
+    expected: lines * share,
+    low: lines * Math.max(0, share - error - unseen),
+    high: lines * Math.min(1, share + error),
+  };
+}
+
+const sharedKeys = ({ task }: RunRecord) =>
+  task.key === 'line'
+    ? []
+    : [
+        'lines of the rest that share a key with others are counted as tasks of their own: there may be fewer',
+      ];

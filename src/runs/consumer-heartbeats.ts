@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto';
+import type { RedisClient } from '../redis/connection.js';
+import { defineScript } from '../redis/scripts.js';
+import type { RunKeys } from './keys.js';
+
+const attendScript = defineScript(new URL('./scripts/heartbeat.lua', import.meta.url));
+const allTold = defineScript(new URL('./scripts/all-counts-flushed.lua', import.meta.url));
+
+/** A consumer that has not been heard of for so long is taken for dead: nobody waits for its counts. */
+const ABSENT_MS = 4_000;
+
+/**
+ * The consumers of a run, so that its summary holds the calls of all of them: the run is summed up when each has
+ * said, after every line ended, that its counts are on record.
+ */
+export interface ConsumerHeartbeats {
+  /** Says that this consumer is there; `told`: every line has ended and its counts are on record. */
+  beat(told: boolean, doing?: { callsPerSecond: number; submitting: number }): Promise<void>;
+  /** Whether all consumers that are there have told. */
+  allCountsFlushed(): Promise<boolean>;
+  leave(): Promise<void>;
+}
+
+export function createConsumerHeartbeats(redis: RedisClient, keys: RunKeys): ConsumerHeartbeats {
+  const id = randomBytes(6).toString('hex');
+  let left = false;
+  return {
+    async beat(told, { callsPerSecond, submitting } = { callsPerSecond: 0, submitting: 0 }) {
+      if (left) return;
+      const doing = `${callsPerSecond.toFixed(1)}:${submitting}`;
+      await attendScript.run(redis, [keys.consumers], [id, told ? 1 : 0, doing]);
+    },
+    allCountsFlushed: async () => (await allTold.run(redis, [keys.consumers], [ABSENT_MS])) === 1,
+    async leave() {
+      left = true;
+      await redis.hdel(keys.consumers, id);
+    },
+  };
+}
+
+/** The consumers that have been heard of lately, and what all of them do. */
+export interface LiveConsumers {
+  consumers: number;
+  callsPerSecond: number;
+  /** Lines that may be bought and are not in the poll queue yet. */
+  submitting: number;
+}
+
+/** @param fields of the hash that consumers attend in */
+export function liveConsumersIn(fields: Record<string, string>, nowMs: number): LiveConsumers {
+  const present: LiveConsumers = { consumers: 0, callsPerSecond: 0, submitting: 0 };
+  for (const value of Object.values(fields)) {
+    const [, at, pace, submitting] = value.split(':').map(Number);
+    // Redis' clock may have been set back since.
+    if (Math.abs(nowMs - (at ?? 0)) > ABSENT_MS) continue;
+    present.consumers += 1;
+    present.callsPerSecond += pace ?? 0;
+    present.submitting += submitting ?? 0;
+  }
+  return present;
+}

@@ -1,0 +1,26 @@
+import type { Pipeline } from '../pipeline/pipeline.js';
+import type { HttpPart } from './server.js';
+
+const REDIS_ANSWER_MS = 2_000;
+
+/**
+ * `/healthz`: 200 while the event loop turns; that it answers is the proof, and a prober's timeout the verdict.
+ * `/readyz`: 200 while Redis answers and the process is not on its way out. Both answer without the token.
+ */
+export const probes =
+  ({ redis }: Pick<Pipeline, 'redis'>, draining: AbortSignal): HttpPart =>
+  (app) => {
+    const open = { config: { open: true } };
+    app.get('/healthz', open, async () => 'ok\n');
+    app.get('/readyz', open, async (_request, reply) => {
+      if (draining.aborted) return reply.code(503).send('draining\n');
+      const answers = redis.ping().then(
+        () => true,
+        () => false,
+      );
+      const ready = await Promise.race([answers, late(REDIS_ANSWER_MS)]);
+      return ready ? 'ready\n' : reply.code(503).send('Redis does not answer\n');
+    });
+  };
+
+const late = (ms: number) => new Promise<false>((resolve) => setTimeout(() => resolve(false), ms).unref());
