@@ -1,5 +1,5 @@
 import { number, signed, span } from '../lib/format.js';
-import type { RunForecast } from '../plan/forecast/run-forecast.js';
+import type { RunForecast } from '../runs/forecast.js';
 import { ranged } from './range-text.js';
 
 type Fact = [name: string, value: string];

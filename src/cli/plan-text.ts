@@ -1,8 +1,8 @@
 import pc from 'picocolors';
 import { formatSize } from '../config/units.js';
 import { number, span } from '../lib/format.js';
+import type { Range } from '../lib/range.js';
 import type { Plan } from '../plan/plan.js';
-import type { Range } from '../plan/range.js';
 import { between, ranged } from './range-text.js';
 
 /** A plan for people: what the manifest holds, what a run of it would take, and what else there is to know. */

@@ -1,4 +1,4 @@
-import type { Range } from '../plan/range.js';
+import type { Range } from '../lib/range.js';
 
 export const between = ({ low, high }: Range, show: (n: number) => string): string =>
   `${show(low)} to ${show(high)}`;

@@ -1,5 +1,5 @@
+import { RUN_ID } from '../lib/run-id.js';
 import { REDIS_PROTOCOLS, withOneHost } from '../redis/address.js';
-import { RUN_ID } from '../runs/keys.js';
 import {
   boolean,
   choice,

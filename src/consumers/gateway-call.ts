@@ -1,6 +1,5 @@
 import { BudgetPausedError, type CallKind } from '../budget/index.js';
 import type { CallOptions } from '../gateway/types.js';
-import type { Pipeline } from '../pipeline/pipeline.js';
 import type { Backoff } from '../queues/chunk.js';
 import type { Recorder } from '../results/recorder.js';
 import type { CallCounter } from '../runs/call-counts.js';
@@ -8,6 +7,7 @@ import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import { transition } from '../runs/transition.js';
 import { backoffMs, type CallFailure } from './call-failure.js';
+import type { ConsumerContext } from './context.js';
 import type { Polls } from './poll-schedule/polls.js';
 import type { Reach } from './reach.js';
 
@@ -41,18 +41,18 @@ export interface ConsumedRun {
  * permits, and tells budget, metrics and the run's ledger how it ended.
  */
 export async function callGateway<T>(
-  pipeline: Pipeline,
+  context: ConsumerContext,
   run: ConsumedRun,
   kind: CallKind,
   make: (options: CallOptions) => Promise<T>,
 ): Promise<T> {
   // The gate of now: who waits for a permit while the run is stopped has to look anew whether to go on.
   const signal = run.interrupts[kind];
-  await pipeline.concurrencyLimit.acquire();
+  await context.concurrencyLimit.acquire();
   let durationMs: number | undefined;
   try {
     const { id, policy } = run.record;
-    const slot = await pipeline.budget.acquire(kind, {
+    const slot = await context.budget.acquire(kind, {
       signal,
       run: id,
       weight: policy.weight,
@@ -66,14 +66,14 @@ export async function callGateway<T>(
           slot.report(call);
           run.callCounter.record(call);
           run.reach.called(call);
-          pipeline.metrics.call(call);
+          context.metrics.call(call);
         },
       });
     } finally {
       if (!called) slot.release();
     }
   } finally {
-    pipeline.concurrencyLimit.release(durationMs);
+    context.concurrencyLimit.release(durationMs);
   }
 }
 
@@ -83,12 +83,12 @@ export async function callGateway<T>(
  * at all.
  */
 export async function nextBackoff(
-  pipeline: Pipeline,
+  context: ConsumerContext,
   run: ConsumedRun,
   before: Backoff | undefined,
   trouble: Extract<CallFailure, { kind: 'again' }>,
 ): Promise<Backoff | null> {
-  const { heldMs } = await pipeline.budget.snapshot();
+  const { heldMs } = await context.budget.snapshot();
   const at = Date.now();
   const waitedMs = before === undefined ? 0 : before.waitedMs + lastWait(before, at, heldMs);
   const mayFail = run.reach.answered || run.record.state === 'cancelled';
@@ -96,7 +96,7 @@ export async function nextBackoff(
   const calls = (before?.calls ?? 0) + 1;
   const ms = Math.max(1, backoffMs(calls));
   run.callCounter.backoff(ms);
-  pipeline.metrics.backoffSeconds.inc({ reason: trouble.metric }, ms / 1000);
+  context.metrics.backoffSeconds.inc({ reason: trouble.metric }, ms / 1000);
   return { calls, waitedMs, at, ms, heldMs };
 }
 
@@ -111,12 +111,12 @@ type RunTrouble = Extract<CallFailure, { kind: 'run' }>;
  * that may pass, returned.
  */
 export async function blockRun(
-  pipeline: Pipeline,
+  context: ConsumerContext,
   run: ConsumedRun,
   { reason, message }: RunTrouble,
 ): Promise<Extract<CallFailure, { kind: 'again' }> | null> {
-  const keys = runKeys(pipeline.prefix, run.record.id);
-  const state = await transition(pipeline.redis, keys, 'blocked', { reason, message });
+  const keys = runKeys(context.prefix, run.record.id);
+  const state = await transition(context.redis, keys, 'blocked', { reason, message });
   return state === 'cancelled' ? { kind: 'again', metric: 'server_error', message } : null;
 }
 

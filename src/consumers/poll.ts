@@ -1,6 +1,5 @@
 import type { Job } from 'bullmq';
 import type { ResultAnswer, SettledResult } from '../gateway/types.js';
-import type { Pipeline } from '../pipeline/pipeline.js';
 import { type ChunkData, decodeChunk, type PolledLine } from '../queues/chunk.js';
 import { addPolls, groupByDue } from '../queues/deal.js';
 import { resultFrom } from '../queues/delivery.js';
@@ -12,6 +11,7 @@ import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import { reserveAgain, unreserveAgain } from '../runs/scripts.js';
 import { type CallFailure, classifyFailure, failureReason } from './call-failure.js';
+import type { ConsumerContext } from './context.js';
 import { blockRun, type ConsumedRun, callGateway, heldForMs, isHeld, nextBackoff } from './gateway-call.js';
 import { type LineOutcome, processChunk, sleepUntil } from './process-chunk.js';
 import { labelSpecOf, taskOf } from './task-of.js';
@@ -24,9 +24,9 @@ const WAIT_FOR_STATE_MS = 1_000;
  * The poll queue's processor: asks for the results of a chunk's tasks. Those that are still in progress keep the job,
  * which goes back to sleep in one atomic step; it holds no slot meanwhile.
  */
-export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQueues) {
-  const { redis } = pipeline;
-  const keys = runKeys(pipeline.prefix, run.record.id);
+export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues: RunQueues) {
+  const { redis } = context;
+  const keys = runKeys(context.prefix, run.record.id);
 
   return async function poll(
     job: Job<ChunkData>,
@@ -89,7 +89,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
     try {
       if ((await hintsOf(redis, keys, tasks)).size > 0) await promoteIfDelayed(() => job.promote());
     } catch (error) {
-      pipeline.log.debug({ err: error, job: job.id }, 'a delivery was not looked for; the next poll settles');
+      context.log.debug({ err: error, job: job.id }, 'a delivery was not looked for; the next poll settles');
     }
   }
 
@@ -98,8 +98,8 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
     if (hint && !needsPrice(run.record)) return settled(source, line, resultFrom(line.task, hint), 'webhook');
     for (;;) {
       try {
-        const answer = await callGateway(pipeline, run, 'poll', (options) =>
-          pipeline.client.getResult(line.task, options),
+        const answer = await callGateway(context, run, 'poll', (options) =>
+          context.client.getResult(line.task, options),
         );
         return answered(source, line, answer, hint !== null);
       } catch (error) {
@@ -117,7 +117,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
     const { resultTimeoutMs, until } = run.record.policy;
     const late = ageMs >= resultTimeoutMs;
     if (answer.status === 'settled' || (answer.status === 'verified' && (late || until === 'verified'))) {
-      pipeline.metrics.polls.inc({ outcome: 'settled' });
+      context.metrics.polls.inc({ outcome: 'settled' });
       return settled(source, line, answer as SettledResult, told ? 'webhook' : 'poll');
     }
     if (answer.status !== 'in_progress' && answer.status !== 'pending' && answer.status !== 'verified')
@@ -130,8 +130,8 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
         code: 'result_timeout',
         message: `no result ${Math.round(ageMs / 1000)} s after submission`,
       });
-    pipeline.metrics.polls.inc({ outcome: 'pending' });
-    pipeline.metrics.pending(ageMs);
+    context.metrics.polls.inc({ outcome: 'pending' });
+    context.metrics.pending(ageMs);
     // Whatever had kept polls from an answer is over. A task of the future is as old as it can be shown to be.
     const { backoff: over, ...rest } = { ...line, at: Math.min(line.at, run.now()) };
     const keepsAge = run.polls.observePending(rest, ageMs);
@@ -170,13 +170,13 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
       case 'rate_limited':
         return { kind: 'later', line, delayMs: WAIT_FOR_STATE_MS };
       case 'again': {
-        const backoff = await nextBackoff(pipeline, run, line.backoff, trouble);
+        const backoff = await nextBackoff(context, run, line.backoff, trouble);
         if (backoff === null)
           return failed(source, line, { code: 'retries_exhausted', ...failureReason(trouble) });
         return { kind: 'alone', line: { ...line, backoff }, delayMs: backoff.ms };
       }
       case 'run': {
-        const passing = await blockRun(pipeline, run, trouble);
+        const passing = await blockRun(context, run, trouble);
         if (passing !== null) return handle(passing, source, line);
         // Polls go on without a quota: one that is refused for it is not made again at once.
         return trouble.reason === 'quota'
@@ -205,17 +205,17 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
     if (lacks === 'day') return waitRefused(line);
     if (lacks !== null) {
       const message = `the Gateway has forgotten a task, and --${lacks} does not allow another; run again with a larger one`;
-      await blockRun(pipeline, run, { kind: 'run', reason: lacks, message });
+      await blockRun(context, run, { kind: 'run', reason: lacks, message });
       return waitRefused(line);
     }
     try {
-      const answer = await callGateway(pipeline, run, 'submit', (options) =>
-        pipeline.client.submitTask(taskOf(run.record, source, line, pipeline.webhooks?.callbackUrl), options),
+      const answer = await callGateway(context, run, 'submit', (options) =>
+        context.client.submitTask(taskOf(run.record, source, line, context.webhooks?.callbackUrl), options),
       );
-      pipeline.metrics.submitted.inc({ outcome: answer.idempotent ? 'replayed' : 'created' });
+      context.metrics.submitted.inc({ outcome: answer.idempotent ? 'replayed' : 'created' });
       if (answer.idempotent) await unreserveAgain(redis, keys, source, line.line);
       const { awaitsDelivery: _indexed, seen: _ofTheOldTask, backoff: _over, ...rest } = line;
-      const awaits = pipeline.webhooks === null ? {} : { awaitsDelivery: true as const };
+      const awaits = context.webhooks === null ? {} : { awaitsDelivery: true as const };
       const again = { ...rest, ...awaits, task: answer.task_id, at: run.now(), resubmitted: true as const };
       return { kind: 'alone', line: again, delayMs: run.record.policy.pollDelayMs };
     } catch (error) {
@@ -236,7 +236,7 @@ export function pollProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQ
     line: PolledLine,
     failure: { code: string; status?: number; message: string },
   ): Outcome {
-    pipeline.metrics.polls.inc({ outcome: 'failed' });
+    context.metrics.polls.inc({ outcome: 'failed' });
     const attempts = (line.backoff?.calls ?? 0) + 1;
     const why = { ...failure, stage: 'poll' as const, attempts, taskId: line.task };
     return { kind: 'ended', ending: failedEnding(run.record, source, line, why) };

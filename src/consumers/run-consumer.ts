@@ -1,6 +1,5 @@
 import { setMaxListeners } from 'node:events';
 import { IngestError } from '../lib/errors.js';
-import type { Pipeline } from '../pipeline/pipeline.js';
 import { advancePolls } from '../queues/advance-polls.js';
 import type { ChunkData } from '../queues/chunk.js';
 import { openQueues, requestFlush } from '../queues/queues.js';
@@ -20,6 +19,7 @@ import type { RunRecord } from '../runs/record.js';
 import { createShareSettleTimes } from '../runs/share-settle-times.js';
 import { pausedQueues, transition } from '../runs/transition.js';
 import { createCallInterrupts } from './call-interrupts.js';
+import type { ConsumerContext } from './context.js';
 import type { ConsumedRun } from './gateway-call.js';
 import { createInterruptibleSleep, type InterruptibleSleep } from './interruptible-sleep.js';
 import { createTaskCapWatch, spendLimitMessage, spendLimitReached } from './limits-reached.js';
@@ -51,19 +51,19 @@ export interface Consumer {
 }
 
 /** Consumes one run in this process: its submit, poll and flush workers, and once a second a look at how it stands. */
-export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer {
-  const { redis, prefix, log: parentLog } = pipeline;
+export function createConsumer(context: ConsumerContext, record: RunRecord): Consumer {
+  const { redis, prefix, log: parentLog } = context;
   const log = parentLog.child({ run: record.id });
   const keys = runKeys(prefix, record.id);
-  const sink = pipeline.openSink?.(record.out) ?? openSink(record.out, pipeline.objectStores);
-  const flusher = { redis, prefix, sink };
-  const queues = openQueues(keys, pipeline.connection, (error) => log.debug({ err: error }, 'queue error'));
+  const sink = context.openSink?.(record.out) ?? openSink(record.out, context.objectStores);
+  const flusher = { redis, prefix, sink, forecast: context.forecast };
+  const queues = openQueues(keys, context.connection, (error) => log.debug({ err: error }, 'queue error'));
   const ledger = createCallCounter(redis, keys, record);
   const heartbeats = createConsumerHeartbeats(redis, keys);
   const holds = { fleetUntil: 0, flush: true };
   const closed = new AbortController();
   // A pause of the fleet is on the record of the runs of the process that opened it, once for each.
-  const unsubscribe = pipeline.budget.onPause(({ ms, reason }) => {
+  const unsubscribe = context.budget.onPause(({ ms, reason }) => {
     if (reason === 'rate_limited') ledger.backoff(ms);
   });
   const gates = createCallInterrupts();
@@ -85,11 +85,11 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       policy: record.policy,
       shareSettleTimes: createShareSettleTimes(redis, keys),
       advancePolls: (times) => advancePolls(redis, keys, times),
-      concurrency: pipeline.concurrency,
+      concurrency: context.concurrency,
     }),
     submitting: 0,
     now: () => Math.round(Date.now() + (clockAheadMs ?? 0)),
-    recorder: createRecorder(redis, keys, pipeline.metrics, (lines) => {
+    recorder: createRecorder(redis, keys, context.metrics, (lines) => {
       left -= lines;
       if (left <= 0) rest.wake();
     }),
@@ -103,15 +103,15 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
       return gates.signals;
     },
   };
-  const shared = { keys, connection: pipeline.connection, log };
+  const shared = { keys, connection: context.connection, log };
   const lines = {
     ...shared,
-    concurrency: pipeline.concurrency,
-    mostLines: pipeline.concurrency,
+    concurrency: context.concurrency,
+    mostLines: context.concurrency,
     linesOf: ({ n }: ChunkData) => n,
   };
-  const submit = createWorker({ ...lines, name: 'submit', process: submitProcessor(pipeline, run, queues) });
-  const poll = createWorker({ ...lines, name: 'poll', process: pollProcessor(pipeline, run, queues) });
+  const submit = createWorker({ ...lines, name: 'submit', process: submitProcessor(context, run, queues) });
+  const poll = createWorker({ ...lines, name: 'poll', process: pollProcessor(context, run, queues) });
   const flush = createWorker({
     ...shared,
     name: 'flush',
@@ -147,8 +147,8 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
         if (reading === null || !(reading.planned || flushDue(reading))) break;
         const parts = await flushOnce(flusher, run.record);
         for (const part of parts) {
-          pipeline.metrics.parts.inc({ sink: sink.kind });
-          pipeline.metrics.resultsWritten.inc({ sink: sink.kind }, part.rows);
+          context.metrics.parts.inc({ sink: sink.kind });
+          context.metrics.resultsWritten.inc({ sink: sink.kind }, part.rows);
         }
       }
       await publishCounts(await readRun(redis, prefix, record.id));
@@ -230,7 +230,7 @@ export function createConsumer(pipeline: Pipeline, record: RunRecord): Consumer 
   }
 
   async function tick(): Promise<RunReading | null> {
-    ledger.held(pipeline.budget.heldMs());
+    ledger.held(context.budget.heldMs());
     await ledger.flush();
     const reading = await readRun(redis, prefix, record.id);
     if (reading !== null) {

@@ -1,6 +1,5 @@
 import type { Job } from 'bullmq';
 import type { SubmitTaskResult } from '../gateway/types.js';
-import type { Pipeline } from '../pipeline/pipeline.js';
 import {
   type ChunkData,
   decodeChunk,
@@ -16,6 +15,7 @@ import { deliveryKey, runKeys } from '../runs/keys.js';
 import { judgeRefusal, returnReservations, type Verdict, withdrawAdmission } from '../runs/scripts.js';
 import { admitChunk, jitteredWaitMs } from './admission.js';
 import { type CallFailure, classifyFailure, failureReason, wrongEndpoint } from './call-failure.js';
+import type { ConsumerContext } from './context.js';
 import { blockRun, type ConsumedRun, callGateway, heldForMs, isHeld, nextBackoff } from './gateway-call.js';
 import { type LineOutcome, processChunk } from './process-chunk.js';
 import { neverReached } from './reach.js';
@@ -28,9 +28,9 @@ const WAIT_FOR_STATE_MS = 1_000;
 const REFUSALS_OF_A_WRONG_ENDPOINT = 100;
 
 /** The submit queue's processor: the lines of a chunk become tasks, each of which then waits in the poll queue. */
-export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: RunQueues) {
-  const keys = runKeys(pipeline.prefix, run.record.id);
-  const { redis } = pipeline;
+export function submitProcessor(context: ConsumerContext, run: ConsumedRun, queues: RunQueues) {
+  const keys = runKeys(context.prefix, run.record.id);
+  const { redis } = context;
   const dealer = createDealer(redis, keys, queues);
   /** Whether this process has put on record that the Gateway takes submissions. */
   let accepted = false;
@@ -94,11 +94,8 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     }
     for (;;) {
       try {
-        const answer = await callGateway(pipeline, run, 'submit', (options) =>
-          pipeline.client.submitTask(
-            taskOf(run.record, source, line, pipeline.webhooks?.callbackUrl),
-            options,
-          ),
+        const answer = await callGateway(context, run, 'submit', (options) =>
+          context.client.submitTask(taskOf(run.record, source, line, context.webhooks?.callbackUrl), options),
         );
         return await submitted(source, line, fresh, answer);
       } catch (error) {
@@ -135,8 +132,8 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     }
     if (!accepted) await redis.hset(keys.counts, 'accepted', 1);
     accepted = true;
-    pipeline.metrics.submitted.inc({ outcome: replayed ? 'replayed' : 'created' });
-    if (pipeline.webhooks === null)
+    context.metrics.submitted.inc({ outcome: replayed ? 'replayed' : 'created' });
+    if (context.webhooks === null)
       return { kind: 'submitted', line: polled, delayMs: run.polls.nextPollDelayMs(0) };
     polled.awaitsDelivery = true;
     // A replayed task may have been bought without a callback, or be delivered long since: its first poll is soon.
@@ -151,7 +148,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     await dealer.deal(source, line, Date.now() + Math.round(delayMs));
     if (!line.awaitsDelivery) return;
     // A delivery may have come before the task was on record here.
-    const said = await redis.get(deliveryKey(pipeline.prefix, pipeline.keyFingerprint, line.task));
+    const said = await redis.get(deliveryKey(context.prefix, context.keyFingerprint, line.task));
     if (said === null) return;
     const hinted = await hintTask(redis, keys, line.task, said);
     for (const job of hinted?.jobs ?? []) await promoteIfDelayed(() => queues.poll.backend.promote(job));
@@ -174,12 +171,12 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
       case 'again': {
         if (trouble.unreadable && !accepted && (await judge(source, line)) === 'endpoint')
           return handle(refusedAll(trouble.message), source, line, fresh);
-        const backoff = await nextBackoff(pipeline, run, line.backoff, trouble);
+        const backoff = await nextBackoff(context, run, line.backoff, trouble);
         if (backoff !== null) return { kind: 'alone', line: { ...line, backoff }, delayMs: backoff.ms };
         return failed(source, line, { code: 'retries_exhausted', ...failureReason(trouble) }, false);
       }
       case 'run': {
-        const passing = await blockRun(pipeline, run, trouble);
+        const passing = await blockRun(context, run, trouble);
         // Under its key it would have been replayed: it has not been bought, and is not to be any more.
         if (passing !== null && trouble.reason === 'quota') return ended(source, line, CANCELLED, fresh);
         if (passing !== null) return handle(passing, source, line, fresh);
@@ -187,7 +184,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
         return { kind: 'later', line, delayMs: WAIT_FOR_STATE_MS };
       }
       case 'line':
-        if (pipeline.webhooks !== null && /callback_url/.test(trouble.message))
+        if (context.webhooks !== null && /callback_url/.test(trouble.message))
           return handle(unregistered(trouble.message), source, line, fresh);
         return refused(trouble, source, line, fresh);
       case 'unknown_task':
@@ -223,7 +220,7 @@ export function submitProcessor(pipeline: Pipeline, run: ConsumedRun, queues: Ru
     { code, status, message }: { code: string; status?: number; message: string },
     unbought: boolean,
   ): Outcome {
-    pipeline.metrics.submitted.inc({ outcome: 'failed' });
+    context.metrics.submitted.inc({ outcome: 'failed' });
     const attempts = (line.backoff?.calls ?? 0) + (line.refusedIn === undefined ? 1 : 2);
     const why = { code, message, ...(status === undefined ? {} : { status }) };
     return ended(source, line, { ...why, stage: 'submit', attempts }, unbought);

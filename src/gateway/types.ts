@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { StoreCredentials } from '../lib/object-stores/credentials.js';
 import type { ASGGatewayHTTPError } from './errors.js';
 
 export type Operation =
@@ -173,9 +174,7 @@ export const webhooksAnswer = z.union([
 export const jobAnswer = z.looseObject({ job_id: text, status: text });
 export type ManifestJob = z.infer<typeof jobAnswer>;
 
-export type JobCredentials =
-  | { access_key_id: string; secret_access_key: string; region: string }
-  | { service_account_json: string };
+export type JobCredentials = StoreCredentials;
 
 export interface CreateJobParams {
   manifest_url: string;

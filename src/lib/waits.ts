@@ -1,7 +1,5 @@
-import type { WaitingFor as AnyWait } from '../runs/status.js';
-
 /** What a process waits for outside of it, while its run is `running`. */
-export type WaitingFor = Extract<AnyWait, 'redis' | 'gateway' | 'source'>;
+export type WaitingFor = 'redis' | 'gateway' | 'source';
 
 export interface Wait {
   for: WaitingFor;

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseObjectUri } from '../lib/object-stores/index.js';
-import { partName, SUMMARY } from '../results/sink-files.js';
+import { partName, SUMMARY } from '../lib/result-file-names.js';
 import { matcherOf } from './sources/file-pattern.js';
 
 const WRITTEN = [partName('results', 'r', 1, false), partName('failures', 'r', 1, true), SUMMARY];

@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { GatewayCall } from '../gateway/types.js';
 import { VERSION } from '../lib/version.js';
-import { createGauges } from '../web/metrics/gauges.js';
+import { createGauges } from './gauges.js';
 import { createPendingAge } from './pending-age.js';
 
 const NAME = 'asg_ingest_';

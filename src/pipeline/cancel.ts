@@ -1,4 +1,5 @@
 import { createMetrics } from '../metrics/metrics.js';
+import { forecastReader } from '../plan/forecast/known.js';
 import { decodeChunk } from '../queues/chunk.js';
 import type { Job, RunQueues } from '../queues/queues.js';
 import { CANCELLED, failedEnding } from '../results/endings.js';
@@ -52,7 +53,7 @@ export async function failQueuedLines(
   }
   const sink = openSink(record.out, objectStores);
   if (!(await sink.sees(record))) return;
-  const flusher = { redis, prefix, sink };
+  const flusher = { redis, prefix, sink, forecast: forecastReader(redis, prefix) };
   await flushAll(flusher, record);
   await finishRun(flusher, record.id, log);
 }

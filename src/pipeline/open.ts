@@ -12,6 +12,7 @@ import { createObjectStores, type ObjectStores } from '../lib/object-stores/inde
 import type { Releasers } from '../lib/releasers.js';
 import { createWaits, type Waits } from '../lib/waits.js';
 import { createMetrics } from '../metrics/metrics.js';
+import { forecastReader } from '../plan/forecast/known.js';
 import { bullConnection, connectRedis, type RedisClient, type RedisTarget } from '../redis/connection.js';
 import { firstAnswer } from '../redis/first-answer.js';
 import { retryTemporaryErrors } from '../redis/temporary-errors.js';
@@ -138,6 +139,7 @@ export async function openPipeline(
     budget,
     origin: gateway.origin,
     keyFingerprint: fingerprint,
+    forecast: forecastReader(redis, settings.prefix),
     concurrencyLimit: createConcurrencyLimit(concurrency),
     concurrency,
     objectStores,

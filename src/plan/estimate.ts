@@ -1,4 +1,4 @@
-import { type Range, within } from './range.js';
+import { type Range, within } from '../lib/range.js';
 
 /** What a block of a sample held: how much of the whole it is, and counts. */
 export interface BlockCounts {

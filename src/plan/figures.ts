@@ -1,4 +1,5 @@
 import type { Settings } from '../config/index.js';
+import { type Range, whole } from '../lib/range.js';
 import type { RunPolicy } from '../runs/record.js';
 import { quantile } from '../runs/settle-times.js';
 import type { Counted } from './make-plan.js';
@@ -6,7 +7,6 @@ import type { History, KnownRate } from './outlook.js';
 import type { Plan } from './plan.js';
 import { forecastPolling } from './polling-forecast.js';
 import { costOfLabels, type Price } from './price.js';
-import { type Range, whole } from './range.js';
 import { partsOf, redisBytes } from './sizes.js';
 
 /** Of a limit that is given, so much is used (`budget/script.ts`). */

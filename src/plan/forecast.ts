@@ -1,7 +1,8 @@
+import { exactly, type Range } from '../lib/range.js';
+import type { Forecast } from '../runs/forecast.js';
 import { quantile, type SettleTimes } from '../runs/settle-times.js';
 import { longestMs, seenShare } from './polling-forecast.js';
 import { costOfLabels, type Price } from './price.js';
-import { exactly, type Range } from './range.js';
 
 /** What a run has come to, and what it is made of. Everything here is a count that its record holds. */
 export interface SoFar {
@@ -35,14 +36,6 @@ export interface Outlook {
   maxInFlight: number;
   /** So many calls in a longer stretch of time; null: no limit of the kind. */
   quota: { calls: number; perMs: number } | null;
-}
-
-/** How a run will end, counted from its beginning. Null: nothing tells yet. */
-export interface Forecast {
-  cost_sats: Range | null;
-  calls: Range | null;
-  /** Of the whole run. */
-  seconds: Range | null;
 }
 
 /** Fewer lines than this tell too little of a run to foretell it. */

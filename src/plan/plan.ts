@@ -1,4 +1,4 @@
-import type { Range } from './range.js';
+import type { Range } from '../lib/range.js';
 import type { RejectedExample } from './tally.js';
 
 /** What `plan --json` prints. Field names are public. */

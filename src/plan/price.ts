@@ -1,4 +1,4 @@
-import { type Range, within } from './range.js';
+import { type Range, within } from '../lib/range.js';
 
 export interface Price {
   /** Sats per label. */

@@ -1,6 +1,6 @@
+import { plus, type Range } from '../lib/range.js';
 import { lookAtAll, type Manifest, type RawLine, readLines, type Source } from '../manifest/index.js';
 import { type BlockCounts, estimateTotals } from './estimate.js';
-import { plus, type Range } from './range.js';
 import type { ReadOptions } from './read-all.js';
 import { type Block, chooseBlocks, randomOf } from './sample-blocks.js';
 import type { createTally } from './tally.js';

@@ -1,5 +1,5 @@
+import { type Range, whole } from '../lib/range.js';
 import type { RunPolicy } from '../runs/record.js';
-import { type Range, whole } from './range.js';
 
 /** Bytes in Redis beside the line's own: of a line that waits, of a task in flight. Similar lines are packed to a quarter. */
 const WAITING = { low: 40, high: 130 };

@@ -3,16 +3,9 @@ import { createReadStream } from 'node:fs';
 import { lstat, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { IngestError } from '../lib/errors.js';
-import {
-  FEED,
-  MARKER,
-  type Marker,
-  markerFor,
-  ownerOf,
-  parsePartName,
-  type Sink,
-  SUMMARY,
-} from './sink-files.js';
+import { FEED, MARKER, ownerOf, parsePartName, SUMMARY } from '../lib/result-file-names.js';
+import { type Marker, markerFor } from '../runs/sink-marker.js';
+import type { Sink } from './sink-interface.js';
 
 /** What a file is called until it is whole. */
 const besideName = (name: string) => `.${name}.${randomUUID()}.tmp`;

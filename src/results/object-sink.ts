@@ -10,16 +10,9 @@ import {
   readText,
 } from '../lib/object-stores/index.js';
 import { reopening } from '../lib/object-stores/reopening.js';
-import {
-  FEED,
-  MARKER,
-  type Marker,
-  markerFor,
-  ownerOf,
-  parsePartName,
-  type Sink,
-  SUMMARY,
-} from './sink-files.js';
+import { FEED, MARKER, ownerOf, parsePartName, SUMMARY } from '../lib/result-file-names.js';
+import { type Marker, markerFor } from '../runs/sink-marker.js';
+import type { Sink } from './sink-interface.js';
 
 /** How long a process trusts its last look at the marker; consumers ask every second. */
 const SEEN_MS = 30_000;

@@ -4,10 +4,12 @@ import { usageError } from '../lib/errors.js';
 import { createObjectStores, type ObjectStores } from '../lib/object-stores/index.js';
 import { createDirSink } from './dir-sink.js';
 import { createObjectSink } from './object-sink.js';
-import type { Sink } from './sink-files.js';
+import type { Sink } from './sink-interface.js';
 
+export { type PartName, parsePartName, partName } from '../lib/result-file-names.js';
+export type { MadeOf, Marker } from '../runs/sink-marker.js';
 export { probeObjectPlace } from './object-sink.js';
-export { type MadeOf, type Marker, type PartName, parsePartName, partName, type Sink } from './sink-files.js';
+export type { Sink } from './sink-interface.js';
 
 /**
  * The sink of an `--out`: a directory, `s3://bucket/prefix` or `gs://bucket/prefix`. Nothing is opened yet.

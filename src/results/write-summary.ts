@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { IngestError } from '../lib/errors.js';
-import { readForecast } from '../plan/forecast/known.js';
 import { defineScript } from '../redis/scripts.js';
+import type { RunForecast } from '../runs/forecast.js';
 import { type RunKeys, runKeys } from '../runs/keys.js';
 import { acquireLease } from '../runs/lease.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
@@ -10,6 +10,13 @@ import type { RunSummary } from '../runs/status.js';
 import { transition } from '../runs/transition.js';
 import type { Flusher } from './flush.js';
 import { writePartsFeed } from './parts-feed.js';
+
+/** How a run is going to end, or has ended: `readForecast` of `plan`. */
+export type ReadForecast = (reading: RunReading) => Promise<RunForecast>;
+
+export interface Finisher extends Flusher {
+  forecast: ReadForecast;
+}
 
 const noteEnd = defineScript(new URL('../runs/scripts/note-end.lua', import.meta.url));
 
@@ -46,8 +53,8 @@ export function tooManyFailures({ record, status }: RunReading): boolean {
  *
  * @throws IngestError `sink` when the parts do not add up: then nothing is written.
  */
-export async function finishRun(flusher: Flusher, runId: string, log: Logger): Promise<boolean> {
-  const { redis, prefix } = flusher;
+export async function finishRun(finisher: Finisher, runId: string, log: Logger): Promise<boolean> {
+  const { redis, prefix } = finisher;
   const keys = runKeys(prefix, runId);
   const tally = await acquireLease(redis, keys, keys.tally);
   if (tally === null) return false;
@@ -59,7 +66,7 @@ export async function finishRun(flusher: Flusher, runId: string, log: Logger): P
     const reading = await readRun(redis, prefix, runId, { withParts: true });
     if (reading === null || !readyForSummary(reading) || reading.unflushed.rows > 0 || reading.planned)
       return false;
-    await writeSummary(flusher, reading, keys, log);
+    await writeSummary(finisher, reading, keys, log);
     return true;
   } finally {
     await lease?.release();
@@ -68,12 +75,12 @@ export async function finishRun(flusher: Flusher, runId: string, log: Logger): P
 }
 
 async function writeSummary(
-  flusher: Flusher,
+  finisher: Finisher,
   reading: RunReading,
   keys: RunKeys,
   log: Logger,
 ): Promise<void> {
-  const { redis, prefix, sink } = flusher;
+  const { redis, prefix, sink } = finisher;
   const { status } = reading;
   const { id: runId } = reading.record;
   const rows = status.parts.reduce((sum, part) => sum + part.rows, 0);
@@ -92,7 +99,7 @@ async function writeSummary(
     await sink.setAside(name);
   }
   if (reading.record.state === 'cancelled') await redis.hset(keys.counts, 'lines', ended);
-  await writePartsFeed(flusher, reading.record);
+  await writePartsFeed(finisher, reading.record);
   const endedAt = new Date().toISOString();
   const noted = (await noteEnd.run(redis, [keys.record], [endedAt])) as string | null;
   if (noted === null) return;
@@ -102,7 +109,7 @@ async function writeSummary(
     lines: ended,
     state: reading.record.state === 'cancelled' ? 'cancelled' : 'completed',
     ended_at: noted,
-    forecast: await readForecast(redis, keys, reading, null),
+    forecast: await finisher.forecast(reading),
   };
   await sink.writeSummary(`${JSON.stringify(summary, null, 2)}\n`);
   // In this order: a run that was cut off in between is summed up again.
@@ -112,12 +119,11 @@ async function writeSummary(
 
 /** The summary as of now, with its parts. */
 export async function summaryNow(
-  { redis, prefix }: Pick<Flusher, 'redis' | 'prefix'>,
+  { redis, prefix, forecast }: Pick<Finisher, 'redis' | 'prefix' | 'forecast'>,
   before: RunReading,
 ): Promise<RunSummary> {
   const reading = (await readRun(redis, prefix, before.record.id, { withParts: true })) ?? before;
-  const forecast = await readForecast(redis, runKeys(prefix, before.record.id), reading, null);
-  return { ...summaryOf(reading), forecast };
+  return { ...summaryOf(reading), forecast: await forecast(reading) };
 }
 
 /** The summary so far, in the order of `summary.json`. */

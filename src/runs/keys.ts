@@ -58,8 +58,6 @@ export interface RunKeys {
   sharedKeys(bucket: number): string;
 }
 
-export const RUN_ID = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/;
-
 export function runKeys(prefix: string, runId: string): RunKeys {
   const tag = `{${prefix}:${runId}}`;
   const key = (name: string) => `${tag}:${name}`;

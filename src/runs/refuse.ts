@@ -1,10 +1,10 @@
 import { IngestError } from '../lib/errors.js';
 import type { Manifest } from '../manifest/index.js';
 import type { RedisClient } from '../redis/connection.js';
-import type { Marker } from '../results/sink.js';
 import { checkStream } from './cursor.js';
 import { type RunKeys, runKeys } from './keys.js';
 import type { RunRecord } from './record.js';
+import type { Marker } from './sink-marker.js';
 
 const WAYS_OUT = '--run-id <new> makes a run of its own; --key content buys only what is new';
 

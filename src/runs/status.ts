@@ -1,4 +1,4 @@
-import type { RunForecast } from '../plan/forecast/run-forecast.js';
+import type { RunForecast } from './forecast.js';
 
 /** Why a run is blocked. */
 export type BlockReason =

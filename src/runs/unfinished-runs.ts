@@ -1,12 +1,25 @@
-import type { Pipeline } from '../pipeline/pipeline.js';
+import type { RedisClient } from '../redis/connection.js';
 import { runKeys } from './keys.js';
 import { listRuns, type RunHead } from './record.js';
 
-/** The runs of the pipeline's Gateway and key that are ready and have not been summed up. */
-export async function unfinishedRuns(pipeline: Pipeline): Promise<RunHead[]> {
-  const { redis, prefix } = pipeline;
+/** Whose runs: those of one key at one Gateway. */
+export interface RunOwner {
+  redis: RedisClient;
+  prefix: string;
+  /** The Gateway's origin, `sandbox` for the local one. */
+  origin: string;
+  keyFingerprint: string;
+}
+
+/** The owner's runs that have begun and have no summary yet. */
+export async function unfinishedRuns({
+  redis,
+  prefix,
+  origin,
+  keyFingerprint,
+}: RunOwner): Promise<RunHead[]> {
   const ours = (await listRuns(redis, prefix)).filter(
-    (record) => record.gateway === pipeline.origin && record.keyFingerprint === pipeline.keyFingerprint,
+    (record) => record.gateway === origin && record.keyFingerprint === keyFingerprint,
   );
   const flags = await Promise.all(
     ours.map(({ id }) => redis.hmget(runKeys(prefix, id).record, 'ready', 'summed_up')),

@@ -11,6 +11,7 @@ import { createObjectStores } from '../../src/lib/object-stores/index.js';
 import { createMetrics } from '../../src/metrics/metrics.js';
 import type { Pipeline } from '../../src/pipeline/pipeline.js';
 import { type RunOutcome, runManifest } from '../../src/pipeline/run.js';
+import { forecastReader } from '../../src/plan/forecast/known.js';
 import { openQueues } from '../../src/queues/queues.js';
 import { connectRedis, redisOptions } from '../../src/redis/connection.js';
 import type { FailureRow, ResultRow } from '../../src/results/rows.js';
@@ -91,6 +92,7 @@ export async function pipelineTo(
     budget,
     origin: url,
     keyFingerprint: keyFingerprint(apiKey),
+    forecast: forecastReader(redis, prefix),
     concurrencyLimit: createConcurrencyLimit(50),
     concurrency: 50,
     objectStores: createObjectStores(),

@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { openManifest } from '../../src/manifest/index.js';
 import { openProducer } from '../../src/pipeline/open-producer.js';
 import { retryFailures } from '../../src/pipeline/retry.js';
+import { forecastReader } from '../../src/plan/forecast/known.js';
 import type { Producer } from '../../src/producers/produce.js';
 import { reopenManifest } from '../../src/producers/reopen-manifest.js';
 import { decodeChunk } from '../../src/queues/chunk.js';
@@ -59,7 +60,7 @@ async function failedRun(lines = 5) {
     return endLine(redis, keys, line, failedEnding(record, 0, { line, text }, FAILURE));
   };
   for (let line = 2; line <= lines; line += 1) await fail(line);
-  const flusher = { redis, prefix, sink };
+  const flusher = { redis, prefix, sink, forecast: forecastReader(redis, prefix) };
   const end = async () => {
     while ((await flushOnce(flusher, record)).length > 0);
     return finishRun(flusher, record.id, log);

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { exactly } from '../../src/lib/range.js';
 import { forecastRun, type Outlook, type SoFar } from '../../src/plan/forecast.js';
 import { forecastPolling } from '../../src/plan/polling-forecast.js';
 import { costOfLabels, priceOf } from '../../src/plan/price.js';
-import { exactly } from '../../src/plan/range.js';
 import type { RunPolicy } from '../../src/runs/record.js';
 import { draw, learned, type WorkloadName } from '../consumers/poll-schedule/distributions.js';
 import { simulateRun } from '../consumers/poll-schedule/simulated-run.js';

@@ -1,5 +1,5 @@
-import type { JobCredentials } from '../../gateway/types.js';
 import type { Waits } from '../waits.js';
+import type { StoreCredentials } from './credentials.js';
 import { openGcs } from './gcs.js';
 import type { ObjectStore } from './object-store.js';
 import { openS3 } from './s3.js';
@@ -20,7 +20,7 @@ export interface ObjectStoreOptions {
   /** Default: `STORAGE_EMULATOR_HOST`, else the SDK's own. */
   gcsEndpoint?: string | null;
   /** Default: the SDKs' own chains. */
-  credentials?: JobCredentials;
+  credentials?: StoreCredentials;
   /** Pay for requests to buckets whose owners ask for that. Default false. */
   requesterPays?: boolean;
   waits?: Waits;

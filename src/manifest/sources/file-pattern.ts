@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { MARKER } from '../../results/sink-files.js';
+import { MARKER } from '../../lib/result-file-names.js';
 
 /**
  * The files under a folder, at any depth, by name relative to it, in name order. Dot names are passed over, and folders

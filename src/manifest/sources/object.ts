@@ -7,7 +7,7 @@ import {
   parseObjectUri,
 } from '../../lib/object-stores/index.js';
 import { reopening, retried } from '../../lib/object-stores/reopening.js';
-import { MARKER } from '../../results/sink-files.js';
+import { MARKER } from '../../lib/result-file-names.js';
 import type { Source } from '../types.js';
 import { matcherOf } from './file-pattern.js';
 import {

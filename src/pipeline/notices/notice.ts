@@ -1,6 +1,5 @@
-import type { RunForecast } from '../../plan/forecast/run-forecast.js';
-import type { Forecast } from '../../plan/forecast.js';
-import { exactly } from '../../plan/range.js';
+import { exactly } from '../../lib/range.js';
+import type { Forecast, RunForecast } from '../../runs/forecast.js';
 import type { RunReading } from '../../runs/read-status.js';
 import type { BlockReason, RunState } from '../../runs/status.js';
 

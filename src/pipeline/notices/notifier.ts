@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { usageError } from '../../lib/errors.js';
 import { readForecast } from '../../plan/forecast/known.js';
-import type { RunForecast } from '../../plan/forecast/run-forecast.js';
+import type { RunForecast } from '../../runs/forecast.js';
 import { runKeys } from '../../runs/keys.js';
 import { type RunReading, readRun } from '../../runs/read-status.js';
 import type { Pipeline } from '../pipeline.js';

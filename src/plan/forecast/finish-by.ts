@@ -1,19 +1,8 @@
 import { number, span } from '../../lib/format.js';
+import type { Expected, FinishBy } from '../../runs/forecast.js';
 import type { RunReading } from '../../runs/read-status.js';
 import type { SoFar } from '../forecast.js';
-import type { Expected, Known } from './run-forecast.js';
-
-/** Whether a run will have ended by its `--finish-by`. */
-export interface FinishBy {
-  /** ISO 8601. */
-  time: string;
-  /** Null: nothing tells yet. */
-  kept: boolean | null;
-  /** By how much it is expected to be late. */
-  late_seconds: number | null;
-  /** Where it is not kept: what would make it, in a sentence. */
-  message: string | null;
-}
+import type { Known } from './run-forecast.js';
 
 /** Forecasts differ by this from one look to the next: what is late by less is not called late. */
 const SLACK_SHARE = 0.02;

@@ -1,10 +1,12 @@
 import type { BudgetSnapshot } from '../../budget/index.js';
 import type { RedisClient } from '../../redis/connection.js';
-import type { RunKeys } from '../../runs/keys.js';
+import type { ReadForecast } from '../../results/write-summary.js';
+import type { Planned, RunForecast } from '../../runs/forecast.js';
+import { type RunKeys, runKeys } from '../../runs/keys.js';
 import type { RunReading } from '../../runs/read-status.js';
 import { type SettleObservations, settledIn, settleTimes } from '../../runs/settle-times.js';
 import { TELLING } from '../forecast.js';
-import { forecastOf, type Known, type Planned, type RunForecast } from './run-forecast.js';
+import { forecastOf, type Known } from './run-forecast.js';
 
 /** A plan is remembered for so long until its run begins. */
 const PLAN_KEPT_S = 30 * 86_400;
@@ -44,6 +46,12 @@ export async function readForecast(
 ): Promise<RunForecast> {
   return forecastOf(reading, await readKnown(redis, keys, budget));
 }
+
+/** Forecasts without what the budget knows now: for runs that have ended, or wait. */
+export const forecastReader =
+  (redis: RedisClient, prefix: string): ReadForecast =>
+  (reading) =>
+    readForecast(redis, runKeys(prefix, reading.record.id), reading, null);
 
 /** Puts the forecast and what follows from it into a reading's status. */
 export function tellForecast(reading: RunReading, forecast: RunForecast): void {

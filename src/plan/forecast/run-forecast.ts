@@ -1,45 +1,12 @@
+import { exactly, type Range, whole, within } from '../../lib/range.js';
 import { LINE_PROBLEMS } from '../../manifest/types.js';
+import type { Expected, Forecast, Planned, RunForecast } from '../../runs/forecast.js';
 import type { RunReading } from '../../runs/read-status.js';
 import type { SettleTimes } from '../../runs/settle-times.js';
-import { type Forecast, forecastRun, type SoFar, TELLING } from '../forecast.js';
+import { forecastRun, type SoFar, TELLING } from '../forecast.js';
 import { callsOf } from '../outlook.js';
 import { steadyPolls } from '../polling-forecast.js';
-import { exactly, type Range, whole, within } from '../range.js';
-import { type FinishBy, judgeFinish } from './finish-by.js';
-
-/** What a run was to come to, as `plan` or a pilot foretold it, or the run itself once it had seen enough. */
-export interface Planned {
-  by: 'plan' | 'pilot' | 'run';
-  /** ISO 8601. */
-  at: string;
-  cost_sats: Range | null;
-  calls: Range | null;
-  seconds: Range | null;
-}
-
-/** How a run is expected to end, or has ended against what was foretold. Field names are public. */
-export interface RunForecast {
-  planned: Planned | null;
-  /** As things stand; null once the run has ended. */
-  expected: Expected | null;
-  /** Null before the end. */
-  actual: { cost_sats: number; calls: number; seconds: number } | null;
-  /** How far what was is over what was planned: 0.03 is 3% more. Null where either is not known. */
-  off: Record<'cost_sats' | 'calls' | 'seconds', number | null> | null;
-  /** Why the end is not foretold yet. */
-  unknown: string | null;
-  /** Of `--finish-by`. */
-  finish_by: FinishBy | null;
-}
-
-export interface Expected extends Forecast {
-  lines: Range | null;
-  seconds_left: Range | null;
-  /** That the rest is expected to be made at. */
-  calls_per_second: number | null;
-  /** ISO 8601. */
-  ends_at: string | null;
-}
+import { judgeFinish } from './finish-by.js';
 
 /** What is known of a run beside its counts. */
 export interface Known {

@@ -1,10 +1,10 @@
 import type { Logger } from 'pino';
 import type { Budget } from '../../budget/index.js';
 import type { RedisClient } from '../../redis/connection.js';
+import type { Planned, RunForecast } from '../../runs/forecast.js';
 import { runKeys } from '../../runs/keys.js';
 import type { RunReading } from '../../runs/read-status.js';
 import { readForecast, rememberFirst, tellForecast } from './known.js';
-import type { Planned, RunForecast } from './run-forecast.js';
 
 /** A forecast that was made so long ago is made anew, ms. */
 const ANEW_MS = 2_000;

@@ -1,8 +1,10 @@
 import type { Settings } from '../../config/index.js';
-import type { Pipeline } from '../../pipeline/pipeline.js';
+import type { ObjectStores } from '../../lib/object-stores/index.js';
+import { type Range, whole, within } from '../../lib/range.js';
+import type { RedisClient } from '../../redis/connection.js';
 import { readRows } from '../../results/read-rows.js';
 import type { ResultRow } from '../../results/rows.js';
-import { openSink, parsePartName } from '../../results/sink.js';
+import { openSink, parsePartName, type Sink } from '../../results/sink.js';
 import { runKeys } from '../../runs/keys.js';
 import { chosenLines, manifestLines } from '../../runs/pilot-lines.js';
 import { loadRun, type RunRecord } from '../../runs/record.js';
@@ -12,7 +14,6 @@ import { rememberPlan } from '../forecast/known.js';
 import { readHistory } from '../outlook.js';
 import type { Plan } from '../plan.js';
 import { costOfLabels } from '../price.js';
-import { type Range, whole, within } from '../range.js';
 import { createTelling, type PilotFigures } from './tell.js';
 
 /** What a pilot tells of the rest of its manifest. Field names are public. */
@@ -33,19 +34,27 @@ export interface PilotForecast
   tasks: Range;
 }
 
+/** Where the pilot's record and its parts are. */
+export interface PilotPlace {
+  redis: RedisClient;
+  prefix: string;
+  objectStores: ObjectStores;
+  openSink?: (out: string) => Sink;
+}
+
 /** Null when the pilot has not come to its end, or is on record no more. */
 export async function reportPilot(
-  pipeline: Pipeline,
+  place: PilotPlace,
   settings: Settings,
   summary: RunSummary,
 ): Promise<PilotReport | null> {
-  const { redis, prefix, objectStores } = pipeline;
+  const { redis, prefix, objectStores } = place;
   const record = await loadRun(redis, prefix, summary.run_id);
   const chosen = record?.manifest.chosen;
   if (record?.pilot === undefined || chosen === undefined || summary.ended_at === null) return null;
   const telling = createTelling();
   let bytes = 0;
-  const sink = pipeline.openSink?.(record.out) ?? openSink(record.out, objectStores);
+  const sink = place.openSink?.(record.out) ?? openSink(record.out, objectStores);
   for (const { name } of summary.parts) {
     if (parsePartName(name)?.kind !== 'results') continue;
     for await (const row of readRows(sink, name)) {

@@ -1,7 +1,7 @@
 import { epochMs } from '../../gateway/epoch-ms.js';
+import type { Range } from '../../lib/range.js';
 import type { ResultRow } from '../../results/rows.js';
 import type { Price } from '../price.js';
-import type { Range } from '../range.js';
 
 /** What a pilot's results say. Shares from 0 to 1, times in seconds; null where the Gateway does not tell. */
 export interface PilotFigures {

@@ -1,4 +1,5 @@
 import type { ChainableCommander } from 'ioredis';
+import type { Gauges } from '../../metrics/gauges.js';
 import type { Pipeline } from '../../pipeline/pipeline.js';
 import { readForecast, tellForecast } from '../../plan/forecast/known.js';
 import { QUEUE_NAMES, queueKey } from '../../queues/queues.js';
@@ -7,7 +8,6 @@ import { readServerInfo } from '../../redis/server-info.js';
 import { type RunKeys, runKeys, runsIndexKey } from '../../runs/keys.js';
 import { parseRunReads, queueRunReads, type RunReading } from '../../runs/read-status.js';
 import type { BlockReason, RunState } from '../../runs/status.js';
-import type { Gauges } from './gauges.js';
 
 const CACHE_MS = 1_000;
 /** A run that has ended stays in the metrics for so long, so that its last figures are scraped. */

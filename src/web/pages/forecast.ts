@@ -1,6 +1,6 @@
 import { number, signed, span } from '../../lib/format.js';
-import type { Expected, RunForecast } from '../../plan/forecast/run-forecast.js';
-import type { Range } from '../../plan/range.js';
+import type { Range } from '../../lib/range.js';
+import type { Expected, RunForecast } from '../../runs/forecast.js';
 import { type Html, html, user } from './html.js';
 import type { ShownRun } from './read-runs.js';
 import { time } from './run-numbers.js';

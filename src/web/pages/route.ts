@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify';
+import { RUN_ID } from '../../lib/run-id.js';
 import type { Pipeline } from '../../pipeline/pipeline.js';
-import { RUN_ID } from '../../runs/keys.js';
 import type { HttpPart } from '../server.js';
 import { documentOf, PAGE_HEADERS, type Page } from './document.js';
 import { readNewest, readShown } from './read-runs.js';

@@ -3,9 +3,10 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import { FEED } from '../../../src/lib/result-file-names.js';
+import { forecastReader } from '../../../src/plan/forecast/known.js';
 import { flushOnce } from '../../../src/results/flush.js';
 import { openSink, type Sink } from '../../../src/results/sink.js';
-import { FEED } from '../../../src/results/sink-files.js';
 import { finishRun } from '../../../src/results/write-summary.js';
 import { runKeys } from '../../../src/runs/keys.js';
 import { createRun, type RunRecord } from '../../../src/runs/record.js';
@@ -104,7 +105,7 @@ describe.each(KINDS)('%s', (kind) => {
     await redis.hset(keys.cursor, 'produced', 1);
     const sink = place.open();
     const end = async (through: Sink) => {
-      const flusher = { redis, prefix, sink: through };
+      const flusher = { redis, prefix, sink: through, forecast: forecastReader(redis, prefix) };
       while ((await flushOnce(flusher, record)).length > 0);
       return finishRun(flusher, record.id, pipeline.log);
     };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { exactly } from '../../../src/lib/range.js';
 import { forecastOf, type Known, NOTHING_KNOWN } from '../../../src/plan/forecast/run-forecast.js';
-import { exactly } from '../../../src/plan/range.js';
 import type { RunReading } from '../../../src/runs/read-status.js';
 import {
   countPending,

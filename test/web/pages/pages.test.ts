@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { RunForecast } from '../../../src/plan/forecast/run-forecast.js';
+import type { RunForecast } from '../../../src/runs/forecast.js';
 import type { RunStatus } from '../../../src/runs/status.js';
 import { historyOf } from '../../../src/runs/timeline.js';
 import { niceTop } from '../../../src/web/pages/charts.js';

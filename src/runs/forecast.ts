@@ -1,0 +1,55 @@
+import type { Range } from '../lib/range.js';
+
+/** How a run will end, counted from its beginning. Null: nothing tells yet. */
+export interface Forecast {
+  cost_sats: Range | null;
+  calls: Range | null;
+  /** Of the whole run. */
+  seconds: Range | null;
+}
+
+/** What a run was to come to, as `plan` or a pilot foretold it, or the run itself once it had seen enough. */
+export interface Planned {
+  by: 'plan' | 'pilot' | 'run';
+  /** ISO 8601. */
+  at: string;
+  cost_sats: Range | null;
+  calls: Range | null;
+  seconds: Range | null;
+}
+
+/** How a run is expected to end, or has ended against what was foretold. Field names are public. */
+export interface RunForecast {
+  planned: Planned | null;
+  /** As things stand; null once the run has ended. */
+  expected: Expected | null;
+  /** Null before the end. */
+  actual: { cost_sats: number; calls: number; seconds: number } | null;
+  /** How far what was is over what was planned: 0.03 is 3% more. Null where either is not known. */
+  off: Record<'cost_sats' | 'calls' | 'seconds', number | null> | null;
+  /** Why the end is not foretold yet. */
+  unknown: string | null;
+  /** Of `--finish-by`. */
+  finish_by: FinishBy | null;
+}
+
+export interface Expected extends Forecast {
+  lines: Range | null;
+  seconds_left: Range | null;
+  /** That the rest is expected to be made at. */
+  calls_per_second: number | null;
+  /** ISO 8601. */
+  ends_at: string | null;
+}
+
+/** Whether a run will have ended by its `--finish-by`. */
+export interface FinishBy {
+  /** ISO 8601. */
+  time: string;
+  /** Null: nothing tells yet. */
+  kept: boolean | null;
+  /** By how much it is expected to be late. */
+  late_seconds: number | null;
+  /** Where it is not kept: what would make it, in a sentence. */
+  message: string | null;
+}
