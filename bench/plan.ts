@@ -16,7 +16,7 @@ const { createTally } = (await built('plan/tally')) as typeof import('../src/pla
 const { readAll } = (await built('plan/read-all')) as typeof import('../src/plan/read-all.js');
 const { NONE_ENDED } = (await built('plan/ended-lines')) as typeof import('../src/plan/ended-lines.js');
 const { createObjectStores } = (await built(
-  'object-stores/index',
+  'lib/object-stores/index',
 )) as typeof import('../src/lib/object-stores/index.js');
 
 const [LINES = 1_000_000, ROUNDS = 5] = process.argv.slice(2).map(Number);

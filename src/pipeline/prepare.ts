@@ -5,7 +5,6 @@ import type { Logger } from 'pino';
 import { IngestError } from '../lib/errors.js';
 import type { Manifest } from '../manifest/index.js';
 import type { RedisClient } from '../redis/connection.js';
-import { defineScript } from '../redis/scripts.js';
 import { rebuildFromParts } from '../results/rebuild.js';
 import type { MadeOf, Marker, Sink } from '../results/sink.js';
 import { bitKeys, runKeys } from '../runs/keys.js';
@@ -27,11 +26,11 @@ import {
   updateKey,
 } from '../runs/record.js';
 import { hasBoughtNothing, refuseOtherPlace, refuseOtherRun, refuseOtherStream } from '../runs/refuse.js';
+import { runScript } from '../runs/run-script.js';
 import type { RunSummary } from '../runs/status.js';
 import { askPolicy } from '../runs/tune.js';
 
-const script = (name: string) => defineScript(new URL(`./scripts/${name}.lua`, import.meta.url));
-const [forgetProgress, setReady] = [script('forget-progress'), script('make-ready')];
+const [forgetProgress, setReady] = [runScript('forget-progress'), runScript('make-ready')];
 
 export interface RunRequest {
   manifest: Manifest;

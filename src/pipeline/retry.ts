@@ -4,7 +4,6 @@ import { addChunks } from '../producers/enqueue.js';
 import { prepareLine } from '../producers/prepare-line.js';
 import type { Producer } from '../producers/produce.js';
 import type { QueuedLine } from '../queues/chunk.js';
-import { defineScript } from '../redis/scripts.js';
 import { flushAll } from '../results/flush.js';
 import { readRows } from '../results/read-rows.js';
 import type { FailureRow } from '../results/rows.js';
@@ -13,11 +12,12 @@ import { lineKey } from '../runs/idempotency-key.js';
 import { type RunKeys, runKeys, SUPERSEDED } from '../runs/keys.js';
 import { acquireSummaryLease } from '../runs/lease.js';
 import type { RunRecord } from '../runs/record.js';
+import { runScript } from '../runs/run-script.js';
 import type { PartRecord } from '../runs/status.js';
 import { EXAMPLES } from '../runs/timeline.js';
 import { reopen } from '../runs/transition.js';
 
-const unfail = defineScript(new URL('../runs/scripts/unfail.lua', import.meta.url));
+const unfail = runScript('unfail');
 
 /**
  * Puts a run's failures back into its queue, under the keys that they had. A failure part goes to `superseded/` only

@@ -1,14 +1,14 @@
 import type { RedisClient } from '../redis/connection.js';
-import { defineScript } from '../redis/scripts.js';
 import { type RunKeys, TASK_BUCKETS } from '../runs/keys.js';
+import { runScript } from '../runs/run-script.js';
 
 /**
  * Which of a run's poll jobs wait for which task's delivery, and what deliveries said of them. Entries leave when their
  * lines end, so that there are never more than tasks in flight.
  */
-const indexScript = defineScript(new URL('../runs/scripts/index-tasks.lua', import.meta.url));
-const forgetScript = defineScript(new URL('../runs/scripts/forget-tasks.lua', import.meta.url));
-const hintScript = defineScript(new URL('../runs/scripts/hint-task.lua', import.meta.url));
+const indexScript = runScript('index-tasks');
+const forgetScript = runScript('forget-tasks');
+const hintScript = runScript('hint-task');
 
 /** What a delivery said: the result's fields as JSON when deliveries are trusted, else nothing. */
 export type Hint = string;

@@ -4,15 +4,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createGzip } from 'node:zlib';
 import type { Logger } from 'pino';
 import type { RedisClient } from '../redis/connection.js';
-import { defineScript } from '../redis/scripts.js';
 import { runKeys, SUPERSEDED } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
+import { runScript } from '../runs/run-script.js';
 import type { PartRecord } from '../runs/status.js';
 import { writePartsFeed } from './parts-feed.js';
 import { parsePartName, partName, type Sink } from './sink.js';
 
-const script = (name: string) => defineScript(new URL(`../runs/scripts/${name}.lua`, import.meta.url));
-const [publish, commitPlan, dropPlan] = [script('publish-plan'), script('commit-plan'), script('drop-plan')];
+const [publish, commitPlan, dropPlan] = [
+  runScript('publish-plan'),
+  runScript('commit-plan'),
+  runScript('drop-plan'),
+];
 
 /** Entries of the stream that are read at a time: each may have a MiB of rows, and more. */
 const READ_COUNT = 16;

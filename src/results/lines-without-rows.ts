@@ -1,17 +1,17 @@
 import { IngestError } from '../lib/errors.js';
 import type { ObjectStores } from '../lib/object-stores/index.js';
 import type { RedisClient } from '../redis/connection.js';
-import { defineScript } from '../redis/scripts.js';
 import { runKeys } from '../runs/keys.js';
 import type { Lease } from '../runs/lease.js';
 import type { RunRecord } from '../runs/record.js';
+import { runScript } from '../runs/run-script.js';
 import type { PartRecord } from '../runs/status.js';
 import { entries } from './flush.js';
 import { readRows } from './read-rows.js';
 import type { FailureRow, ResultRow } from './rows.js';
 import { openSink } from './sink.js';
 
-const clearEnded = defineScript(new URL('../runs/scripts/clear-ended.lua', import.meta.url));
+const clearEnded = runScript('clear-ended');
 
 const LINES_AT_ONCE = 1_000;
 

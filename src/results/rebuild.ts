@@ -3,12 +3,12 @@ import type { Logger } from 'pino';
 import { epochMs } from '../gateway/epoch-ms.js';
 import { IngestError } from '../lib/errors.js';
 import type { RedisClient } from '../redis/connection.js';
-import { defineScript } from '../redis/scripts.js';
 import { costDayField } from '../runs/envelope.js';
 import { lineKey } from '../runs/idempotency-key.js';
 import { runKeys } from '../runs/keys.js';
 import type { Lease } from '../runs/lease.js';
 import type { RunRecord } from '../runs/record.js';
+import { runScript } from '../runs/run-script.js';
 import type { PartRecord } from '../runs/status.js';
 import { confidenceField, EXAMPLES, exampleField, exampleOf } from '../runs/timeline.js';
 import { labelersOf } from './endings.js';
@@ -16,8 +16,7 @@ import { readRows } from './read-rows.js';
 import type { FailureRow, ResultRow } from './rows.js';
 import { parsePartName, type Sink } from './sink.js';
 
-const script = (name: string) => defineScript(new URL(`../runs/scripts/${name}.lua`, import.meta.url));
-const [rebuildPart, setBits] = [script('rebuild-part'), script('set-bits')];
+const [rebuildPart, setBits] = [runScript('rebuild-part'), runScript('set-bits')];
 
 /** Bytes of a bit map that are written at a time. */
 const BITS_AT_ONCE = 256 << 10;

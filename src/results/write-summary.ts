@@ -1,11 +1,11 @@
 import type { Logger } from 'pino';
 import { IngestError } from '../lib/errors.js';
-import { defineScript } from '../redis/scripts.js';
 import type { RunForecast } from '../runs/forecast.js';
 import { type RunKeys, runKeys } from '../runs/keys.js';
 import { acquireLease } from '../runs/lease.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import { noteSummedUp } from '../runs/record.js';
+import { runScript } from '../runs/run-script.js';
 import type { RunSummary } from '../runs/status.js';
 import { transition } from '../runs/transition.js';
 import type { Flusher } from './flush.js';
@@ -18,7 +18,7 @@ export interface Finisher extends Flusher {
   forecast: ReadForecast;
 }
 
-const noteEnd = defineScript(new URL('../runs/scripts/note-end.lua', import.meta.url));
+const noteEnd = runScript('note-end');
 
 /** A sample too small to judge a share of failures by. */
 const FAILURE_SAMPLE = 100;

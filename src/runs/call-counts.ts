@@ -1,13 +1,13 @@
 import type { GatewayCall } from '../gateway/types.js';
 import type { RedisClient } from '../redis/connection.js';
-import { defineScript } from '../redis/scripts.js';
 import type { RunKeys } from './keys.js';
 import { createMessages } from './messages.js';
 import type { RunRecord } from './record.js';
+import { runScript } from './run-script.js';
 import { eventField } from './timeline.js';
 
-const addCalls = defineScript(new URL('./scripts/add-calls.lua', import.meta.url));
-const noteHeld = defineScript(new URL('./scripts/note-held.lua', import.meta.url));
+const addCalls = runScript('add-calls');
+const noteHeld = runScript('note-held');
 
 const BACKOFF = 'backoff_ms';
 const POLLS = 'polls';

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { RedisClient } from '../redis/connection.js';
-import { defineScript } from '../redis/scripts.js';
 import type { RunKeys } from './keys.js';
+import { runScript } from './run-script.js';
 
-const attendScript = defineScript(new URL('./scripts/heartbeat.lua', import.meta.url));
-const allTold = defineScript(new URL('./scripts/all-counts-flushed.lua', import.meta.url));
+const heartbeatScript = runScript('heartbeat');
+const allCountsFlushedScript = runScript('all-counts-flushed');
 
 /** A consumer that has not been heard of for so long is taken for dead: nobody waits for its counts. */
 const ABSENT_MS = 4_000;
@@ -28,9 +28,10 @@ export function createConsumerHeartbeats(redis: RedisClient, keys: RunKeys): Con
     async beat(told, { callsPerSecond, submitting } = { callsPerSecond: 0, submitting: 0 }) {
       if (left) return;
       const doing = `${callsPerSecond.toFixed(1)}:${submitting}`;
-      await attendScript.run(redis, [keys.consumers], [id, told ? 1 : 0, doing]);
+      await heartbeatScript.run(redis, [keys.consumers], [id, told ? 1 : 0, doing]);
     },
-    allCountsFlushed: async () => (await allTold.run(redis, [keys.consumers], [ABSENT_MS])) === 1,
+    allCountsFlushed: async () =>
+      (await allCountsFlushedScript.run(redis, [keys.consumers], [ABSENT_MS])) === 1,
     async leave() {
       left = true;
       await redis.hdel(keys.consumers, id);

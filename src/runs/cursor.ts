@@ -1,9 +1,9 @@
 import { type ContentSeen, checkContent, type Source } from '../manifest/index.js';
 import type { RedisClient } from '../redis/connection.js';
-import { defineScript } from '../redis/scripts.js';
 import type { RunKeys } from './keys.js';
+import { runScript } from './run-script.js';
 
-const checkpointScript = defineScript(new URL('./scripts/checkpoint.lua', import.meta.url));
+const checkpointScript = runScript('checkpoint');
 
 /** How far a run's manifest has been read, everything before it being in Redis. */
 export interface Cursor {

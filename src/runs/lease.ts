@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RedisClient } from '../redis/connection.js';
-import { defineScript } from '../redis/scripts.js';
 import type { RunKeys } from './keys.js';
+import { runScript } from './run-script.js';
 
-const renewScript = defineScript(new URL('./scripts/renew.lua', import.meta.url));
-const releaseScript = defineScript(new URL('./scripts/release.lua', import.meta.url));
+const renewScript = runScript('renew');
+const releaseScript = runScript('release');
 
 const LEASE_MS = 10_000;
 const WAIT_MS = 200;

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { LabelSpec } from '../gateway/types.js';
 import type { RedisClient } from '../redis/connection.js';
-import { defineScript } from '../redis/scripts.js';
 import { manifestsKey, runKeys, runsIndexKey } from './keys.js';
 import type { Chosen } from './pilot-lines.js';
+import { runScript } from './run-script.js';
 import type { BlockReason, RunState } from './status.js';
 
-const updateScript = defineScript(new URL('./scripts/update.lua', import.meta.url));
-const createScript = defineScript(new URL('./scripts/create.lua', import.meta.url));
+const updateScript = runScript('update');
+const createScript = runScript('create');
 
 /** What every line of a run shares; part of the run's identity. */
 export interface TaskOptions {

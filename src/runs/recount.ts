@@ -1,9 +1,9 @@
 import type { RedisClient } from '../redis/connection.js';
-import { defineScript } from '../redis/scripts.js';
 import type { RunKeys } from './keys.js';
 import type { ManifestHead } from './record.js';
+import { runScript } from './run-script.js';
 
-const recountScript = defineScript(new URL('./scripts/recount.lua', import.meta.url));
+const recountScript = runScript('recount');
 
 /**
  * Sets a run's counts right: `lines` is what the manifest has, and each of them passes for ended. Resolves to how many rows

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { RedisClient } from '../redis/connection.js';
-import { defineScript, type RedisScript } from '../redis/scripts.js';
 import type { RunKeys } from './keys.js';
+import { runScript } from './run-script.js';
 import { EXAMPLES, type FailureExample } from './timeline.js';
 
 /**
@@ -9,16 +9,15 @@ import { EXAMPLES, type FailureExample } from './timeline.js';
  * The client sends a script again when the connection broke before its answer came, so each is safe to repeat: a bit, a
  * comparison or a message's number tells what has been done already.
  */
-const script = (name: string): RedisScript => defineScript(new URL(`./scripts/${name}.lua`, import.meta.url));
 
 const scripts = {
-  admit: script('admit'),
-  unadmit: script('unadmit'),
-  giveBack: script('give-back'),
-  reserveAgain: script('reserve-again'),
-  unreserveAgain: script('unreserve-again'),
-  endLines: script('end-lines'),
-  judgeRefusal: script('judge-refusal'),
+  admit: runScript('admit'),
+  unadmit: runScript('unadmit'),
+  giveBack: runScript('give-back'),
+  reserveAgain: runScript('reserve-again'),
+  unreserveAgain: runScript('unreserve-again'),
+  endLines: runScript('end-lines'),
+  judgeRefusal: runScript('judge-refusal'),
 };
 
 /** Whether a line of a chunk may be submitted. */

@@ -1,9 +1,9 @@
 import type { RedisClient } from '../redis/connection.js';
-import { defineScript } from '../redis/scripts.js';
 import type { RunKeys } from './keys.js';
 import { createMessages } from './messages.js';
+import { runScript } from './run-script.js';
 
-const learnScript = defineScript(new URL('./scripts/learn.lua', import.meta.url));
+const learnScript = runScript('learn');
 
 /** The last few thousand results weigh, so that a change of the Gateway's pace is followed. */
 const RESULTS_KEPT = 2_000;

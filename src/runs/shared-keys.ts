@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { RedisClient } from '../redis/connection.js';
-import { defineScript } from '../redis/scripts.js';
 import { KEY_BUCKETS, type RunKeys } from './keys.js';
+import { runScript } from './run-script.js';
 
-const claimScript = defineScript(new URL('./scripts/claim-keys.lua', import.meta.url));
+const claimScript = runScript('claim-keys');
 
 /** A line whose key other lines may have as well. */
 export interface KeyedLine {

@@ -1,11 +1,11 @@
 import type { RedisClient } from '../redis/connection.js';
-import { defineScript } from '../redis/scripts.js';
 import type { RunKeys } from './keys.js';
+import { runScript } from './run-script.js';
 import { movedBy } from './states.js';
 import type { BlockReason, RunState } from './status.js';
 
-const reopenScript = defineScript(new URL('./scripts/reopen.lua', import.meta.url));
-const transitionScript = defineScript(new URL('./scripts/transition.lua', import.meta.url));
+const reopenScript = runScript('reopen');
+const transitionScript = runScript('transition');
 
 /** From which states a run may go to each; `completed` and `cancelled` are final but for `retry`. */
 const FORMER: Record<RunState, RunState[]> = {

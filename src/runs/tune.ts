@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { RedisClient } from '../redis/connection.js';
-import { defineScript } from '../redis/scripts.js';
 import { type RunKeys, runKeys } from './keys.js';
 import type { RunPolicy } from './record.js';
+import { runScript } from './run-script.js';
 import type { Change } from './status.js';
 
-const setPolicyScript = defineScript(new URL('./scripts/set-policy.lua', import.meta.url));
+const setPolicyScript = runScript('set-policy');
 
 /** What of a policy may be changed while the run goes on. */
 export const TUNABLE = [
