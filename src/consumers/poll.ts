@@ -214,9 +214,23 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
       );
       context.metrics.submitted.inc({ outcome: answer.idempotent ? 'replayed' : 'created' });
       if (answer.idempotent) await unreserveAgain(redis, keys, source, line.line);
-      const { awaitsDelivery: _indexed, seen: _ofTheOldTask, backoff: _over, ...rest } = line;
+      const {
+        awaitsDelivery: _indexed,
+        seen: _ofTheOldTask,
+        backoff: _over,
+        boughtElsewhere,
+        ...rest
+      } = line;
       const awaits = context.webhooks === null ? {} : { awaitsDelivery: true as const };
-      const again = { ...rest, ...awaits, task: answer.task_id, at: run.now(), resubmitted: true as const };
+      const elsewhere = boughtElsewhere && answer.idempotent ? { boughtElsewhere } : {};
+      const again = {
+        ...rest,
+        ...awaits,
+        ...elsewhere,
+        task: answer.task_id,
+        at: run.now(),
+        resubmitted: true as const,
+      };
       return { kind: 'alone', line: again, delayMs: run.record.policy.pollDelayMs };
     } catch (error) {
       if (isHeld(error)) {

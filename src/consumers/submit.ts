@@ -13,6 +13,7 @@ import { hintTask, promoteIfDelayed } from '../queues/task-index.js';
 import { CANCELLED, type Failure, failedEnding } from '../results/endings.js';
 import { deliveryKey, runKeys } from '../runs/keys.js';
 import { judgeRefusal, returnReservations, type Verdict, withdrawAdmission } from '../runs/scripts.js';
+import { noteBoughtHere, wasBoughtHere } from '../runs/shared-keys.js';
 import { admitChunk, jitteredWaitMs } from './admission.js';
 import { type CallFailure, classifyFailure, failureReason, wrongEndpoint } from './call-failure.js';
 import type { ConsumerContext } from './context.js';
@@ -120,16 +121,15 @@ export function submitProcessor(context: ConsumerContext, run: ConsumedRun, queu
     // Whatever had kept it from being accepted is over.
     const polled: PolledLine = { line: line.line, text: line.text, task: answer.task_id, at: run.now() };
     if (line.key !== undefined) polled.key = line.key;
-    if (line.shares) polled.shares = true;
     if (run.polls.isSampled(line.line)) polled.seen = 0;
     const replayed = answer.idempotent === true;
     // A line that was admitted before may have been bought by the attempt that its crash cut off: not given back. First
     // of all: a task in the poll queue with its reservation still taken looks as if it had been bought.
     if (replayed && fresh) {
-      const shares = line.key !== undefined;
-      await returnReservations(redis, keys, source, [line.line], shares);
-      if (shares) polled.shares = true;
-    }
+      await returnReservations(redis, keys, source, [line.line], line.key !== undefined);
+      if (line.key !== undefined && !(await wasBoughtHere(redis, keys, line.key)))
+        polled.boughtElsewhere = true;
+    } else if (line.key !== undefined) await noteBoughtHere(redis, keys, line.key);
     if (!accepted) await redis.hset(keys.counts, 'accepted', 1);
     accepted = true;
     context.metrics.submitted.inc({ outcome: replayed ? 'replayed' : 'created' });

@@ -29,8 +29,7 @@ export async function withoutConflicts(
   const rejections: Rejection[] = [];
   for (const { line } of prepared) {
     const { asks, owner = null } = known.get(line.line) ?? {};
-    if (owner === null) queued.push(line);
-    else if (owner.asks === asks || record.task.onSameKey === 'share') queued.push({ ...line, shares: true });
+    if (owner === null || owner.asks === asks || record.task.onSameKey === 'share') queued.push(line);
     else rejections.push(conflict(record, source, line, owner));
   }
   return { queued, rejections };

@@ -25,8 +25,6 @@ export interface QueuedLine {
   text: string;
   /** Its idempotency key; absent when that follows from the line's place (`--key line`). */
   key?: string;
-  /** Another line of the run has the same key, and the task's cost is counted there. */
-  shares?: true;
   /** Calls in a row that failed for reasons not the line's own. */
   backoff?: Backoff;
   /** Refused before the Gateway had accepted any line: in which round (see `judgeRefusal`). */
@@ -40,6 +38,8 @@ export interface PolledLine extends QueuedLine {
   at: number;
   /** Its age (ms) when a poll last found it in progress, 0 at first; of the tasks that settle times are learned from. */
   seen?: number;
+  /** The task was bought before this run, so its cost is not this run's. */
+  boughtElsewhere?: true;
   /** The task was unknown to the Gateway once, and was submitted again. */
   resubmitted?: true;
   /** A webhook delivery will tell when the task has settled; the run's index of tasks holds this line's job. */
@@ -72,7 +72,7 @@ export interface Chunk<L extends QueuedLine> {
 /** The names that a line's fields have in a job. */
 const SHORT = {
   key: 'k',
-  shares: 'd',
+  boughtElsewhere: 'd',
   backoff: 'b',
   refusedIn: 'r',
   task: 't',

@@ -41,8 +41,11 @@ export function settledEnding(
   return {
     kind: 'settled',
     label: result.consensus_label ?? '(none)',
-    // What a task costs is counted where it was bought.
-    costSats: line.shares ? 0 : (result.cost_sats ?? null),
+    costSats: line.boughtElsewhere ? 0 : (result.cost_sats ?? null),
+    // Other lines of the run may have the same key, and so the same task: its cost is counted once.
+    ...(line.key === undefined || line.boughtElsewhere
+      ? {}
+      : { sharedTask: { key: line.key, id: line.task } }),
     ...labelersOf(result),
     settledBy,
     ageMs,

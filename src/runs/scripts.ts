@@ -1,7 +1,8 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { RedisClient } from '../redis/connection.js';
 import type { RunKeys } from './keys.js';
 import { runScript } from './run-script.js';
+import { placeOfKey } from './shared-keys.js';
 import { EXAMPLES, type FailureExample } from './timeline.js';
 
 /**
@@ -124,6 +125,8 @@ export type Ending = { row: string; history: readonly string[] } & (
       label: string;
       /** Null: the result does not tell. */
       costSats: number | null;
+      /** The task, where several lines may have it: the first that ends counts its cost. */
+      sharedTask?: { key: string; id: string };
       /** What each labeler that agreed was paid, and how many labelers the task had. */
       labelers?: { sats: number; count: number };
       settledBy: 'poll' | 'webhook';
@@ -148,6 +151,9 @@ export interface EndedLine {
 /** More satoshis than there are: an answer that says so is not believed. */
 const ALL_SATOSHIS = 2_100_000_000_000_000;
 
+/** What stands at a key once the task's cost is counted. */
+const costMark = (task: string) => createHash('sha256').update(task).digest('base64url').slice(0, 6);
+
 const costOf = (sats: number) => (sats >= 0 && sats <= ALL_SATOSHIS ? Math.round(sats) : 0);
 
 /** Ends lines of a source, each once; for each line false when it had ended before. */
@@ -157,7 +163,12 @@ export async function endLines(
   source: number,
   lines: readonly EndedLine[],
 ): Promise<boolean[]> {
-  const args = lines.flatMap(({ line, ending }) => [
+  const placed = lines.map(({ ending }) =>
+    ending.kind === 'settled' && ending.sharedTask
+      ? { ...placeOfKey(keys, ending.sharedTask.key), mark: costMark(ending.sharedTask.id) }
+      : null,
+  );
+  const args = lines.flatMap(({ line, ending }, index) => [
     bitOf(line),
     ending.kind === 'failed' && ending.unbought === true ? 'unbought' : ending.kind,
     ending.kind === 'settled' ? ending.label : ending.code,
@@ -165,6 +176,7 @@ export async function endLines(
     ending.row,
     ending.history.join(' '),
     ending.kind === 'failed' ? JSON.stringify(ending.example) : '',
+    placed[index] ? `${placed[index].field} ${placed[index].mark}` : '',
   ]);
   const told = lines.flatMap(({ ending }) => (ending.kind === 'settled' && ending.labelers) || []);
   const digits = (await scripts.endLines.run(
@@ -180,6 +192,7 @@ export async function endLines(
       keys.history,
       keys.examples,
       keys.shared(source),
+      ...placed.flatMap((place) => place?.bucket ?? []),
     ],
     [
       EXAMPLES,

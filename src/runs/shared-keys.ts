@@ -3,7 +3,9 @@ import type { RedisClient } from '../redis/connection.js';
 import { KEY_BUCKETS, type RunKeys } from './keys.js';
 import { runScript } from './run-script.js';
 
-const claimScript = runScript('claim-keys');
+const [claimScript, boughtScript] = [runScript('claim-keys'), runScript('note-bought')];
+/** Stands behind a key's owner; see `note-bought.lua`. */
+const BOUGHT = '+';
 
 /** A line whose key other lines may have as well. */
 export interface KeyedLine {
@@ -31,17 +33,34 @@ export async function ownersOfKeys(
   lines: readonly KeyedLine[],
 ): Promise<(KeyOwner | null)[]> {
   if (lines.length === 0) return [];
-  const digests = lines.map(({ key }) => createHash('sha256').update(key).digest());
+  const places = lines.map(({ key }) => placeOfKey(keys, key));
   const owners = (await claimScript.run(
     redis,
-    digests.map((digest) => keys.sharedKeys(digest.readUInt16BE(0) % KEY_BUCKETS)),
-    lines.flatMap(({ line, asks }, index) => [
-      digests[index]?.toString('base64url', 2, 10) ?? '',
-      `${source}:${line}:${asks}`,
-    ]),
+    places.map(({ bucket }) => bucket),
+    lines.flatMap(({ line, asks }, index) => [places[index]?.field ?? '', `${source}:${line}:${asks}`]),
   )) as string[];
   return owners.map((owner) => {
     const [place, line, asks] = owner.split(':');
     return asks === undefined ? null : { source: Number(place), line: Number(line), asks };
   });
+}
+
+/** Where a run keeps what it knows of a key. */
+export function placeOfKey(keys: RunKeys, key: string): { bucket: string; field: string } {
+  const digest = createHash('sha256').update(key).digest();
+  return {
+    bucket: keys.sharedKeys(digest.readUInt16BE(0) % KEY_BUCKETS),
+    field: digest.toString('base64url', 2, 10),
+  };
+}
+
+/** A line of this run has, or may have, bought the key's task: its cost is this run's. */
+export async function noteBoughtHere(redis: RedisClient, keys: RunKeys, key: string): Promise<void> {
+  const { bucket, field } = placeOfKey(keys, key);
+  await boughtScript.run(redis, [bucket], [field]);
+}
+
+export async function wasBoughtHere(redis: RedisClient, keys: RunKeys, key: string): Promise<boolean> {
+  const { bucket, field } = placeOfKey(keys, key);
+  return (await redis.hget(bucket, field))?.includes(BOUGHT) ?? false;
 }

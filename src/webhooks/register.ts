@@ -5,6 +5,7 @@ import { ASGGatewayHTTPError, ASGNetworkError, ASGTimeoutError } from '../gatewa
 import type { CallOptions, Webhook } from '../gateway/types.js';
 import { IngestError } from '../lib/errors.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
+import { retryTemporaryErrors } from '../redis/temporary-errors.js';
 import { webhookLockKey } from '../runs/keys.js';
 import { releaseLock } from '../runs/lease.js';
 
@@ -30,7 +31,7 @@ export async function ensureRegistered(
   const { redis, prefix, keyFingerprint, origin, client, log } = pipeline;
   const key = webhookLockKey(prefix, keyFingerprint, origin);
   const token = randomBytes(8).toString('hex');
-  while ((await redis.set(key, token, 'PX', LOCK_MS, 'NX')) === null)
+  while ((await retryTemporaryErrors(() => redis.set(key, token, 'PX', LOCK_MS, 'NX'), { signal })) === null)
     await sleep(LOOK_FOR_LOCK_MS, undefined, { signal });
   try {
     const list = await callGateway(pipeline, signal, (options) => client.listWebhooks(options));

@@ -26,7 +26,6 @@ const backoff = fc.record({ calls: count, waitedMs: count, at: time, ms: count, 
 const optional = {
   // Also halves of surrogate pairs: a key may come from an escape such as "\ud800".
   key: fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('\ud800', 'a\nb\tc', '')),
-  shares: fc.constant(true as const),
   backoff,
   refusedIn: fc.string(),
 };
@@ -36,6 +35,7 @@ const polled = {
 };
 const optionalOfPolled = {
   seen: count,
+  boughtElsewhere: fc.constant(true as const),
   resubmitted: fc.constant(true as const),
   awaitsDelivery: fc.constant(true as const),
 };

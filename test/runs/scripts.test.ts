@@ -48,6 +48,8 @@ interface Case {
   again?: Record<string, unknown>;
 }
 
+/** A case is named after its script, and what is special of it. */
+const scriptOf = (name: string) => name.split(',')[0] ?? name;
 const none = async () => undefined;
 /** A run of ten lines, whose every line's bit can be told from its number. */
 const running = (policy: object = {}) => ({
@@ -68,8 +70,10 @@ const entry = (redis: RedisClient, keys: RunKeys, id: string, row: string) =>
   redis.xadd(keys.results, id, 'k', 'settled', 'n', 1, 'd', row);
 
 const ending = (bit: number, kind: string, name: string, cost: number, history: string, example = '') => [
-  ...[bit, kind, name, cost, `{"line":${bit + 1}}`, history, example],
+  ...[bit, kind, name, cost, `{"line":${bit + 1}}`, history, example, ''],
 ];
+/** Its task may be another line's too. */
+const sharing = (mark: string, ...args: Parameters<typeof ending>) => [...ending(...args).slice(0, -1), mark];
 const ENDS = [
   ...[3, 4, 3],
   ...ending(0, 'settled', 'cat', 7, 's3 c18'),
@@ -84,6 +88,13 @@ const CASES: Record<string, Case> = {
     keys: (keys) => [keys.seen, keys.calls, keys.history],
     args: ['sender', 1, 2, 'submit:202', 3, 'polls', 2, 'u0', 3],
     effect: { seen: { sender: '1' }, calls: { 'submit:202': '8', polls: '2' }, history: { u0: '3' } },
+    answers: [1, 0],
+  },
+  'note-bought': {
+    before: (redis, keys) => redis.hset(keys.sharedKeys(1), 'k1', '0:1:a'),
+    keys: (keys) => [keys.sharedKeys(1)],
+    args: ['k1'],
+    effect: { 'keys:1': { k1: '0:1:a+' } },
     answers: [1, 0],
   },
   'note-held': {
@@ -117,7 +128,7 @@ const CASES: Record<string, Case> = {
     ],
     again: { 'contested:0': bits(1, 2) },
   },
-  'all-told': {
+  'all-counts-flushed': {
     before: (redis, keys) =>
       redis.hset(keys.consumers, { there: `1:${Date.now()}:0`, gone: '0:1:0', future: '0:9999999999999:0' }),
     keys: (keys) => [keys.consumers],
@@ -125,7 +136,7 @@ const CASES: Record<string, Case> = {
     effect: { consumers: { there: '1:now:0' } },
     answers: [1],
   },
-  attend: {
+  heartbeat: {
     before: none,
     keys: (keys) => [keys.consumers],
     args: ['consumer', 1, '12.5:3'],
@@ -153,6 +164,13 @@ const CASES: Record<string, Case> = {
     args: ['k1', '0:2:a', 'k2', '0:3:b', 'k2', '0:4:c'],
     effect: { 'keys:2': { k2: '0:3:b' } },
     answers: [['0:1:a', '', '0:3:b']],
+  },
+  'claim-keys, of a key that was bought': {
+    before: (redis, keys) => redis.hset(keys.sharedKeys(1), { k1: '0:1:a++mark', k2: '+' }),
+    keys: (keys) => [keys.sharedKeys(1), keys.sharedKeys(1), keys.sharedKeys(1)],
+    args: ['k1', '0:2:a', 'k1', '0:1:a', 'k2', '0:3:b'],
+    effect: { 'keys:1': { k1: '0:1:a++mark', k2: '0:3:b+' } },
+    answers: [['0:1:a', '', '']],
   },
   'clear-ended': {
     async before(redis, keys) {
@@ -228,6 +246,33 @@ const CASES: Record<string, Case> = {
       examples: { '1:rejected': '{"line":3}', '2:rejected': '{"line":4}' },
     },
     answers: ['1111', '0000'],
+  },
+  // Lines 1 and 2 have one task, line 3 has had another one made under the same key.
+  'end-lines, of lines that share a task': {
+    async before(redis, keys) {
+      await setBits(redis, keys.admitted(0), 0, 1, 2);
+      await redis.hset(keys.sharedKeys(1), 'k1', '0:1:a+');
+    },
+    keys: (keys) => [
+      ...[keys.ended(0), keys.admitted(0), keys.contested(0), keys.counts, keys.results, keys.failures],
+      ...[keys.labels, keys.history, keys.examples, keys.shared(0)],
+      ...[keys.sharedKeys(1), keys.sharedKeys(1), keys.sharedKeys(1)],
+    ],
+    args: [
+      ...[3, 4, 3],
+      ...sharing('k1 task1', 0, 'settled', 'cat', 7, ''),
+      ...sharing('k1 task1', 1, 'settled', 'cat', 7, ''),
+      ...sharing('k1 task2', 2, 'settled', 'cat', 5, ''),
+    ],
+    effect: {
+      'ended:0': bits(0, 1, 2),
+      'admitted:0': '00',
+      'keys:1': { k1: '0:1:a++task1+task2' },
+      counts: expect.objectContaining({ settled: '3', cost_sats: '12' }),
+      results: [expect.anything()],
+      labels: { cat: '3' },
+    },
+    answers: ['111', '000'],
   },
   'forget-progress': {
     async before(redis, keys) {
@@ -490,7 +535,9 @@ const PARTS = ['once', 'day', 'labels-left'];
 
 test('every script of a run has its case here', () => {
   const files = readdirSync(DIRECTORY).map((name) => name.replace(/\.lua$/, ''));
-  expect(Object.keys(CASES).sort()).toEqual(files.filter((name) => !PARTS.includes(name)).sort());
+  expect([...new Set(Object.keys(CASES).map(scriptOf))].sort()).toEqual(
+    files.filter((name) => !PARTS.includes(name)).sort(),
+  );
 });
 
 describe('a script that is sent twice has done it once', () => {
@@ -498,7 +545,7 @@ describe('a script that is sent twice has done it once', () => {
     '%s',
     async (name, { before, keys: keysOf, args, effect, answers, again }) => {
       const { redis, keys } = await open();
-      const script = defineScript(new URL(`${name}.lua`, DIRECTORY));
+      const script = defineScript(new URL(`${scriptOf(name)}.lua`, DIRECTORY));
       await before(redis, keys);
       const state = async () => timesLeftOut(await dump(redis, keys));
       const untouched = await state();

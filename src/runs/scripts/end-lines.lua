@@ -1,12 +1,15 @@
 -- Ends lines as results or failures. The only place where a line ends (invariant 1): its bit decides, and only the call
 -- that sets the bit adds the line's row to the results stream and counts it. A second call adds nothing.
 --
--- KEYS ended bits, admitted bits, contested bits, counts, results stream, failures, labels, history, examples, shared bits
+-- KEYS ended bits, admitted bits, contested bits, counts, results stream, failures, labels, history, examples, shared bits;
+--   for each line that has a mark, the hash of its key's bucket
 -- ARGV most examples of a failure code; the most sats that one labeler was paid for these lines, the most labelers that a
 --   task of them had; then for each line:
 --   bit; kind ('settled', 'failed', or 'unbought': failed, and certainly no task was accepted for it);
 --   label or failure code; cost in sats, or '' when its result does not tell; the row; fields of the history that count it, with spaces between;
---   the failure's example as JSON, or ''
+--   the failure's example as JSON, or '';
+--   where other lines may have its task: the key's field and a mark of the task. The first line that ends with the mark
+--   counts the task's cost, and '+<mark>' behind the key's owner says so. Else ''
 -- Returns one digit for each line: 1 when this call ended it.
 --
 -- SETBIT comes first: a Redis that is out of memory refuses it before anything is written.
@@ -18,28 +21,37 @@ local ended, out, bytes, left, unbought, cost = {}, 0, 0, 0, 0, 0
 local sharing, shared, unpriced = tonumber(redis.call('HGET', KEYS[4], 'shared') or 0) > 0, 0, 0
 local rows = {settled = {}, failed = {}}
 local labels, failures, history, examples = {}, {}, {}, {}
+local function costIsCounted(bucket, field, mark)
+  local known = redis.call('HGET', bucket, field) or ''
+  if string.find(known, '+' .. mark, 1, true) then return true end
+  redis.call('HSET', bucket, field, known .. '+' .. mark)
+  return false
+end
 local function count(tally, name) tally[name] = (tally[name] or 0) + 1 end
 
-for i = 4, #ARGV, 7 do
+local marked = 10
+for i = 4, #ARGV, 8 do
   local bit, kind, name = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  if ARGV[i + 7] ~= '' then marked = marked + 1 end
   if redis.call('SETBIT', KEYS[1], bit, 1) == 1 then
     ended[#ended + 1] = '0'
   else
     ended[#ended + 1] = '1'
     out = out + 1
     bytes = bytes + #ARGV[i + 4] + 1
+    local isCounted = ARGV[i + 7] ~= '' and costIsCounted(KEYS[marked], string.match(ARGV[i + 7], '^(%S+) (%S+)$'))
     if redis.call('GETBIT', KEYS[2], bit) == 1 then
       redis.call('SETBIT', KEYS[2], bit, 0)
       left = left + 1
       local isShared = sharing and redis.call('SETBIT', KEYS[10], bit, 0) == 1
-      if isShared then shared = shared + 1 elseif kind == 'settled' and ARGV[i + 3] == '' then unpriced = unpriced + 1 end
+      if isShared then shared = shared + 1 elseif kind == 'settled' and ARGV[i + 3] == '' and not isCounted then unpriced = unpriced + 1 end
       if kind == 'unbought' and redis.call('GETBIT', KEYS[3], bit) == 0 then unbought = unbought + 1 end
     end
     for field in string.gmatch(ARGV[i + 5], '%S+') do count(history, field) end
     if kind == 'settled' then
       table.insert(rows.settled, ARGV[i + 4])
       count(labels, name)
-      cost = cost + (tonumber(ARGV[i + 3]) or 0)
+      cost = cost + (isCounted and 0 or tonumber(ARGV[i + 3]) or 0)
     else
       table.insert(rows.failed, ARGV[i + 4])
       count(failures, name)
