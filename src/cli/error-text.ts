@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import { ASGGatewayError, type GatewayErrorCode } from '../gateway/errors.js';
 import { IngestError } from '../lib/errors.js';
 import { plain } from '../lib/terminal.js';
+import { isTemporaryError } from '../redis/temporary-errors.js';
 
 interface ErrorText {
   message: string;
@@ -16,6 +17,8 @@ const GATEWAY_HINTS: Readonly<Partial<Record<GatewayErrorCode, string>>> = {
   timeout: DOCTOR,
   invalid_response: DOCTOR,
 };
+
+const REDIS_HINT = 'this passes when Redis has room and is ready; then give the same command again';
 
 /** What stderr gets of an error: what went wrong, what to do, and the stacks with `--debug` only. */
 export function formatError(error: unknown, debug: boolean): string {
@@ -49,6 +52,7 @@ function fromError(error: unknown): ErrorText {
       ? { message, hint }
       : { message: `the Gateway: ${message}`, hint };
   }
+  if (isTemporaryError(error)) return { message: `Redis refuses: ${message}`, hint: REDIS_HINT };
   return { message, hint: 'not expected; --debug shows where it comes from' };
 }
 

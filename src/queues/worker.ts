@@ -106,7 +106,8 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
 
 /**
  * No job is lost to an error that nobody expected, such as one of Redis': it goes back for a while (invariant 3). Where
- * that fails too, BullMQ has the job as failed or stalled, and the sweep or another process has it in the end.
+ * that fails too, BullMQ is told that it went back all the same. Nobody renews the job's lock then, and the stalled check
+ * gives it to a process within seconds. Left to itself, BullMQ would put it among the failed jobs, which nobody reads.
  */
 function withRedelivery<T>({ name, process, log }: RunWorkerOptions<T>, hand: Hand<T>): Processor<T, void> {
   return async (job: Job<T, void>, token?: string) => {
@@ -117,8 +118,11 @@ function withRedelivery<T>({ name, process, log }: RunWorkerOptions<T>, hand: Ha
       if (error instanceof DelayedError) throw error;
       log.error({ queue: name, job: job.id, err: error }, 'a job went wrong; it is tried again');
       const again = Date.now() + Math.round(AGAIN_MS * (0.5 + Math.random()));
-      await job.moveToDelayed(again, token).catch(() => {
-        throw error;
+      await job.moveToDelayed(again, token).catch((cause: unknown) => {
+        log.warn(
+          { queue: name, job: job.id, err: cause },
+          'a job could not go back; the stalled check takes it',
+        );
       });
       throw new DelayedError();
     } finally {

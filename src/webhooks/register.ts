@@ -51,7 +51,7 @@ export async function ensureRegistered(
     );
     log.info({ webhook: made.webhook_id, callback_url: callbackUrl }, 'webhook registered');
   } finally {
-    await releaseLock(redis, key, token);
+    await retryTemporaryErrors(() => releaseLock(redis, key, token), { signal });
   }
 }
 

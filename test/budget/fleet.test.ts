@@ -1,8 +1,11 @@
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { testRedis, uniquePrefix } from '../setup/redis-target.js';
 import { type LimitModel, type ModelName, models } from './servers.js';
 import { type Arrival, createWorld, measure, type WorldOptions } from './world.js';
+
+// A minute of virtual time takes seconds of a busy machine's.
+vi.setConfig({ testTimeout: 120_000 });
 
 let redis: Redis;
 beforeAll(() => {
@@ -110,6 +113,28 @@ describe('an unknown limit', () => {
     expect(measure(world.arrivals, 50, 70, 90).use).toBeGreaterThan(0.88);
     expect(measure(world.arrivals, 50, 70, 90).refused).toBeLessThan(0.02);
     expect(measure(world.arrivals, 100, 135, 150).use).toBeGreaterThan(0.88);
+  });
+
+  it('that was believed far too low heals within seconds, on a machine that is late by 60 ms', async () => {
+    let refuses = false;
+    const server: LimitModel = {
+      ...noLimit,
+      take: () => ({ ok: !refuses, retryAfterMs: refuses ? 2_000 : 0 }),
+    };
+    const world = worldOf(server, { retryAfter: true });
+    const fleet = addFleet(world, 3, 10, 100);
+    for (const [n, process] of fleet.entries())
+      for (let at = 0; at < 120_000; at += 90 + 20 * n) world.clock.at(at, () => process.stall(60));
+    for (let at = 2_000; at <= 32_000; at += 5_000)
+      for (const [after, is] of [
+        [0, true],
+        [3_500, false],
+      ] as const)
+        world.clock.at(at + after, () => {
+          refuses = is;
+        });
+    await world.run(120);
+    expect(calls(world.arrivals, { ok: true }, 45, 60) / 15).toBeGreaterThan(45);
   });
 
   it('is remembered for the next run of the key', async () => {

@@ -33,7 +33,7 @@ export interface Findings {
   cancelled: boolean;
   /** The longest time in which nothing was broken and no line ended. */
   longestSilenceMs: number;
-  begin(faults: Pick<Fault, 'name' | 'blocks'>[]): void;
+  begin(faults: Pick<Fault, 'name' | 'blocks' | 'refuses'>[]): void;
   healed(): void;
   recovered(faults: Pick<Fault, 'name'>[], ms: number): void;
   add(kind: FindingKind, message: string, after?: string[]): void;
@@ -46,7 +46,7 @@ const SEEN_MS = 5_000;
 const BLOCKED_MS = 60_000;
 
 export function newFindings({ seed }: Pick<Plan, 'seed'>): Findings {
-  const past: { faults: Pick<Fault, 'name' | 'blocks'>[]; until: number }[] = [];
+  const past: { faults: Pick<Fault, 'name' | 'blocks' | 'refuses'>[]; until: number }[] = [];
   const since = (ms: number) =>
     past.filter(({ until }) => Date.now() - until < ms).flatMap(({ faults }) => faults);
   const findings: Findings = {
@@ -80,6 +80,9 @@ export function newFindings({ seed }: Pick<Plan, 'seed'>): Findings {
       const blocked = said.map((line) => /blocked \((\w+)\)/.exec(line)?.[1]).find(Boolean);
       const mayBlock = since(BLOCKED_MS).flatMap(({ blocks = [] }) => blocks);
       if (status === 4 && blocked !== undefined && mayBlock.includes(blocked)) return;
+      // A process that starts meanwhile says so and is started again, as a supervisor would.
+      const refusals = since(BLOCKED_MS).flatMap(({ refuses = [] }) => refuses);
+      if (refusals.some((refusal) => said.some((line) => refusal.test(line)))) return;
       const last = said.filter((line) => !line.startsWith('{')).slice(-3);
       findings.add(
         status === 4 ? 'blocked' : 'died',

@@ -41,6 +41,37 @@ test('a worker whose job does not end is closed at the deadline', async () => {
   finish();
 });
 
+test('a job that went wrong, and that Redis does not take back, is not among the failed ones: the stalled check has it', async () => {
+  const keys = runKeys(uniquePrefix(), 'run');
+  const { connection } = bullConnection(testRedis());
+  const queues = openQueues(keys, connection, () => undefined);
+  onTestFinished(() => queues.close());
+  let wentWrong = () => {};
+  const wrong = new Promise<void>((resolve) => {
+    wentWrong = resolve;
+  });
+  const worker = createWorker({
+    name: 'submit',
+    keys,
+    connection,
+    concurrency: 1,
+    mostLines: null,
+    log: pino({ level: 'silent' }),
+    async process(job) {
+      job.moveToDelayed = async () => {
+        wentWrong();
+        throw new Error('CLUSTERDOWN The cluster is down');
+      };
+      throw new Error('CLUSTERDOWN The cluster is down');
+    },
+  });
+  worker.start();
+  await queues.submit.add('line', encodeChunk(0, [{ line: 1, text: '{}' }]));
+  await wrong;
+  await worker.close(5_000);
+  expect(await queues.submit.getJobCounts('failed', 'active')).toEqual({ failed: 0, active: 1 });
+});
+
 describe('a worker takes jobs by their lines', () => {
   /** A worker that may have two lines in hand, and jobs of two lines each, which a test ends when it likes. */
   async function holding(jobs: number, mostLines = 2) {

@@ -16,6 +16,7 @@ local P = {
   catchUp = 5,            -- how far the pace may lag and still be made up: no burst after idling
   late = 10,              -- how late a slot may be used: later ones are given up
   catchUpSearched = 25, lateSearched = 25, -- the same while the limit is searched for: a busy machine stalls for so long
+  lateShare = .25,        -- or for this part of the time between two slots, where that is more
   freeBlock = 250,        -- with no limit in sight, slots are given out in blocks: at most what the ceiling allows in this time
   comeBack = 5000,        -- nobody waits longer than this before asking again, whatever the clocks say
 
@@ -38,11 +39,13 @@ local P = {
   rampWanted = .4,        --   while at least so much of it is used
   noLimit = 20000,        -- past this a limit does not matter to one Redis
   rampHalt = 2,           -- so many refusals end the ramp: one may be a stray
+  leastGuess = 1,         -- most limits let a call a second through: less is believed after a stop of seconds only,
   minRate = .05,          -- three calls a minute; slower limits come with headers
   span = 1000,            -- most limits count by the second, or refill within one
   -- The search: keeping to it.
   margin = .98,           -- of the highest rate known to be good: as with a known limit
   wanted = .8,            -- a round says something about the limit if so much of its slots was wanted
+  behind = 4, leastAsks = 3, -- slots that were asked for and not given count as wanted, up to 4 times of what is let through
   made = .75,             -- and, for a higher rate, if so many of its calls came back let through
   regainRound = 300, regain = 1.12, -- after a stop the rate climbs by 12% every 0.3 s: doubled within 2 s
   back = .97,             -- of what was let through in the last second, where that climb met a refusal
@@ -62,5 +65,6 @@ local P = {
   haltShare = .08, haltLeast = 8, -- refusals within a second that mean "far too fast" and not "a little"
   haltCut = .85, haltAgain = .6,  -- what is kept of the rate at such a stop; and when it comes soon after another
   againWithin = 3000,
+  longCut = .1,           -- what one such stop takes at most: few calls before it may be the machine's fault
   longStop = 2500, outage = 90000, -- a stop of seconds means a window longer than a second; one of minutes is an outage
 }

@@ -46,6 +46,7 @@ local function refused(hit)
   end
 end
 
+S.unused = S.unused + (ask.unused or 0)
 if (ask.ok or 0) > 0 then accepted(ask.ok) end
 if ask.guess and S.mode == 'ramp' then
   S.good, S.hi = ask.guess, ask.guess

@@ -9,11 +9,14 @@
 -- A refusal that comes alone is a `nudge`: a little less, at once, and nobody waits. Many within a second are a `halt`: all
 -- calls stop, one call at a time tries when they may go on, and `regain` follows.
 
+-- No guess goes below this. A limit of less than a call a second shows by stops that last for seconds.
+local function least() return S.long > 0 and P.minRate or P.leastGuess end
+
 local function startRound()
   S.roundEnd = now + ((S.mode == 'ramp' or S.mode == 'free') and P.rampRound
     or S.mode == 'regain' and max(P.regainRound, 4000 / S.rate)
     or max(S.long, min(10000, max(P.span, 10000 / S.rate))))
-  S.grants, S.room, S.roundOk = 0, 0, 0
+  S.grants, S.unused, S.asks, S.unmet, S.room, S.roundOk = 0, 0, 0, 0, 0, 0
 end
 
 local function go(mode, to)
@@ -23,20 +26,20 @@ end
 
 local function cruise() go('cruise', P.margin * S.good) end
 
-local function hold(least)
+local function hold(atLeast)
   local owed = S.purse < 0 and -S.purse / (P.purseFill * max(1, S.rate)) * 1000 or 0
-  S.hold = now + max(2 * S.long, min(P.holdMax, max(least, owed)))
+  S.hold = now + max(2 * S.long, min(P.holdMax, max(atLeast, owed)))
 end
 
 -- A bucket's store lets more through than its limit for a while, a window does not. `area` is how much of a store a climb
 -- has used up, in seconds' worth of calls at `good`; `burst` remembers how much there was the last time (0 for a window).
 -- Past that the limit itself must be higher: from there on (`proven`) `good` follows, and the steps grow.
 local function climb()
-  local least = max(P.firstStep, P.leastCalls / S.good)
+  local smallest = max(P.firstStep, P.leastCalls / S.good)
   if S.mode ~= 'climb' then
-    S.base, S.step, S.area, S.proven = S.good, least, 0, false
+    S.base, S.step, S.area, S.proven = S.good, smallest, 0, false
   else
-    S.step = max(least, min(S.proven and P.stepMax or P.stepBucket, S.step * 2))
+    S.step = max(smallest, min(S.proven and P.stepMax or P.stepBucket, S.step * 2))
   end
   go('climb', S.good * (1 + S.step))
 end
@@ -82,10 +85,11 @@ end
 function turn.climb(used, seconds)
   if used < P.wanted then return cruise() end
   -- Slots that a busy machine could not use tried nothing.
-  if S.roundOk < P.made * S.grants then return end
+  if S.roundOk < max(1, P.made * (S.grants - S.unused)) then return end
   S.area = S.area + (S.rate / S.base - 1) * seconds
   S.proven = S.proven or S.area > P.beyond * S.burst
-  if S.proven then S.good = S.rate end
+  -- A long window would have refused by now.
+  if S.proven then S.good, S.long = S.rate, 0 end
   climb()
 end
 
@@ -97,7 +101,10 @@ local function tick()
   S.room = S.room + room
   if now < S.roundEnd then return end
   local mode, seconds = S.mode, S.room / max(S.rate, P.minRate)
-  turn[mode](S.grants / max(S.room, .001), seconds)
+  local used = S.grants / max(S.room, .001)
+  -- A machine too busy to come for its slots in time wants them all the same, as long as it makes a part of the calls.
+  if S.rate <= P.behind * letThrough() then used = max(used, S.unmet / max(P.leastAsks, S.asks)) end
+  turn[mode](used, seconds)
   if S.roundEnd <= now then startRound() end
 end
 
@@ -138,14 +145,14 @@ local function nudge()
       cruise()
     end
   elseif S.mode == 'regain' then
-    S.good = max(P.minRate, P.back * min(letThrough(), S.rate))
+    S.good = max(least(), P.back * min(letThrough(), S.rate))
     cruise()
   elseif now < S.trialUntil and S.area > .15 and S.good < P.beyond * S.base then
     S.burst, S.good, S.trialUntil = S.area, S.base, 0
     cruise()
   else
-    local least = (unsure or S.purse < -1 - .02 * S.rate) and P.cutUnsure or P.cut
-    S.good = max(P.minRate, S.good * max(.85, min(least, betweenRefusals() / S.rate)))
+    local kept = (unsure or S.purse < -1 - .02 * S.rate) and P.cutUnsure or P.cut
+    S.good = max(least(), S.good * max(.85, min(kept, betweenRefusals() / S.rate)))
     cruise()
   end
   hold(unsure and 1000 or P.holdMin)
@@ -178,7 +185,7 @@ local function lower()
     S.hi = min(max(seen, .1 * S.rate), S.rate)
     S.good = (now - S.resumed < P.againWithin and P.haltAgain or P.haltCut) * S.hi
   end
-  S.good = max(P.minRate, S.good)
+  S.good = max(least(), S.good)
   S.mode, S.rate = 'regain', S.good
 end
 
@@ -189,7 +196,7 @@ local function afterStop()
   if S.mode ~= 'free' and stopped > P.longStop and stopped < P.outage and S.sinceResume > 0 then
     S.long = stopped
     local cycle = S.sinceResume * 1000 / max(1, now - max(S.resumed, S.began))
-    S.good = max(P.minRate, min(S.good, cycle))
+    S.good = max(P.minRate, min(S.good, max(cycle, P.longCut * S.good)))
     S.hi = S.good
     S.mode = 'cruise'
   end

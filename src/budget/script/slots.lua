@@ -17,7 +17,8 @@ local refill = max(1, min(P.refill, ask.lead or P.refill))
 
 -- How late a slot may be used, and how far the pace may be made up. Within a known limit that comes out of what `pace` leaves
 -- free; a search finds out by itself how much a fleet that stalls now and then may be allowed.
-local late = S.mode == 'free' and P.late or P.lateSearched
+-- A slow rate's slots are far apart: there, a part of that distance does no harm, and a busy machine needs it.
+local late = S.mode == 'free' and P.late or max(P.lateSearched, P.lateShare * 1000 / max(S.rate, P.minRate))
 local catchUp = S.mode == 'free' and P.catchUp or P.catchUpSearched
 
 local function pacedSlots(flow, n, r)
@@ -90,7 +91,8 @@ if ask.want and #ask.want > 0 then
       slots[i] = pacedSlots(flow, n, r)
     end
     takeQuota(slots[i].n)
-    S.grants = S.grants + slots[i].n
+    S.grants, S.asks = S.grants + slots[i].n, S.asks + 1
+    if slots[i].n < want.n then S.unmet = S.unmet + 1 end
     flow.wantUntil = slots[i].n < want.n and now + slots[i].wait + 20 or 0
   end
   for id, flow in pairs(S.flows) do

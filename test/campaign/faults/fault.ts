@@ -14,6 +14,8 @@ export interface Fault {
   fits?(plan: Omit<Plan, 'steps'>): boolean;
   /** Reasons for which the run may be blocked while it lasts. */
   blocks?: string[];
+  /** What a process that is started while it lasts may say as it gives up. */
+  refuses?: RegExp[];
   apply(world: World): Promise<void> | void;
   heal?(world: World): Promise<void> | void;
 }

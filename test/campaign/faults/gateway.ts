@@ -72,6 +72,7 @@ export const gatewayFaults: Fault[] = [
     weight: 0.5,
     lastsMs: [1_000, 3_000],
     blocks: ['key_refused'],
+    refuses: [/401: invalid API key/],
     apply: (world) => world.gateway.set({ apiKeys: [] }),
     heal: (world) => world.gateway.set({ apiKeys: null }),
   },

@@ -46,6 +46,7 @@ export const sinkFaults: Fault[] = [
     weight: 0.5,
     lastsMs: [1_000, 5_000],
     blocks: ['sink'],
+    refuses: [/--out: cannot write to/],
     apply: (world) => world.place.takeAway(),
     heal: (world) => world.place.putBack(),
   },

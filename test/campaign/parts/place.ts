@@ -46,6 +46,8 @@ export async function makePlace(dir: string): Promise<Place> {
     fill: mounted ? fill : null,
     empty: () => rm(filler, { force: true }),
     async takeAway() {
+      // Not there before the run's first start.
+      await mkdir(out, { recursive: true });
       await rename(out, away);
       await writeFile(out, 'not a folder');
     },
