@@ -1,4 +1,5 @@
 import type { RunRecord } from '../runs/record.js';
+import type { Since } from '../since/since.js';
 
 /** Where a run's parts and its summary go. Every method may be repeated after a crash with the same effect. */
 export interface Sink {
@@ -44,6 +45,9 @@ export interface MadeOf {
   /** Names and versions of the sources: of the first thousand, and a digest of all. */
   manifest: { uris: string[]; versions: string[]; digest: string };
   spec_digest: string;
+  /** Who labeled; absent in what earlier versions have marked. */
+  gateway?: string;
+  since?: Since;
 }
 
 export const markerFor = ({ id, sinkId }: Pick<RunRecord, 'id' | 'sinkId'>, made?: MadeOf): Marker => ({

@@ -2,7 +2,7 @@ import type { RunForecast } from '../../plan/forecast/run-forecast.js';
 import type { Forecast } from '../../plan/forecast.js';
 import { exactly } from '../../plan/range.js';
 import type { RunReading } from '../../runs/read-status.js';
-import type { BlockReason, RunState } from '../../runs/status.js';
+import { type BlockReason, endedLines, type RunState } from '../../runs/status.js';
 
 export type NoticeEvent = 'half' | 'completed' | 'cancelled' | 'blocked' | 'forecast_overrun';
 
@@ -18,6 +18,8 @@ export interface Notice {
   lines: number;
   settled: number;
   failed: number;
+  unchanged: number;
+  carried: number;
   in_flight: number;
   cost_sats: number;
   forecast: Forecast;
@@ -79,7 +81,7 @@ export function noticesOf(
   const forecast = inShort(now);
   const late = now.finish_by?.kept === false ? now.finish_by.message : null;
   const events: [NoticeEvent, string][] = [];
-  const ended = status.settled + status.failed;
+  const ended = endedLines(status);
   if (reading.summedUp) {
     const event = record.state === 'cancelled' ? 'cancelled' : 'completed';
     events.push([event, `${event}:${record.endedAt}`]);
@@ -99,6 +101,8 @@ export function noticesOf(
     lines: status.lines,
     settled: status.settled,
     failed: status.failed,
+    unchanged: status.unchanged,
+    carried: status.carried,
     in_flight: status.in_flight,
     cost_sats: status.cost_sats,
     forecast,
