@@ -62,6 +62,8 @@ export const taskOptionNames = [...labelOptionNames, 'key', 'map'];
 export const manifestOptions = [
   'out',
   'runId',
+  'since',
+  'carry',
   'maxQueued',
   'maxInFlight',
   'poll',
@@ -86,7 +88,7 @@ export const manifestOptions = [
 /** The groups of a command's help, in order. What is in none of them stands last, under `Options:`. */
 export const HELP_GROUPS: readonly (readonly [heading: string, keys: readonly string[]])[] = [
   ['What is asked:', taskOptionNames],
-  ['The run:', ['out', 'runId', 'sandbox', 'gatewayUrl', 'json', 'quiet']],
+  ['The run:', ['out', 'runId', 'since', 'carry', 'sandbox', 'gatewayUrl', 'json', 'quiet']],
   ['Pace:', ['rate', 'concurrency', 'maxQueued', 'maxInFlight', 'weight', 'hours']],
   ['Limits:', ['budget', 'spend', 'spendPerDay', 'price', 'maxFailures', 'retryFor']],
   ['When a line has ended:', ['until', 'poll', 'pollDelay', 'pollMaxDelay', 'resultTimeout']],

@@ -30,6 +30,7 @@ export function formatPlan(plan: Plan, { color = false } = {}): string {
     ]),
     fact('duplicates', duplicates(plan)),
     fact('already ended', number(plan.already_ended)),
+    ...(plan.unchanged === null ? [] : [fact('unchanged', `${about}${number(plan.unchanged)}`)]),
     fact('bytes', `${about}${readable(plan.bytes)}, longest line ${readable(plan.longest_line_bytes)}`),
     ...(plan.sample === null
       ? []

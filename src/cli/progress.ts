@@ -1,6 +1,6 @@
 import { number, span } from '../lib/format.js';
 import { plain } from '../lib/terminal.js';
-import type { RunStatus } from '../runs/status.js';
+import { endedLines, type RunStatus } from '../runs/status.js';
 import { openLiveFrame, writeBeside } from './live-frame.js';
 import { quietWaits } from './quiet-waits.js';
 
@@ -93,11 +93,9 @@ const DISPLAYS: Record<'live' | 'lines' | 'json', (stderr: NodeJS.WritableStream
 const standing = ({ state, reason, waiting_for }: ProgressStatus) =>
   reason !== null ? `${state}: ${reason}` : waiting_for ? `${state}, waiting for ${waiting_for}` : state;
 
-const ended = ({ settled, failed }: ProgressStatus) => settled + failed;
-
 /** The share of lines that have ended; null while the manifest is still being read. */
 const fractionOf = (status: ProgressStatus) =>
-  status.produced && status.lines > 0 ? Math.min(1, ended(status) / status.lines) : null;
+  status.produced && status.lines > 0 ? Math.min(1, endedLines(status) / status.lines) : null;
 
 const BAR_WIDTH = 30;
 
@@ -112,16 +110,18 @@ const percent = (fraction: number | null) => (fraction === null ? '' : ` ${Math.
 
 const reach = (status: ProgressStatus) =>
   status.produced
-    ? `${number(ended(status))} of ${number(status.lines)} lines`
+    ? `${number(endedLines(status))} of ${number(status.lines)} lines`
     : (status.read ?? status.lines) === 0
       ? 'no line read yet'
-      : `${number(ended(status))} of ${number(status.read ?? status.lines)} lines read so far`;
+      : `${number(endedLines(status))} of ${number(status.read ?? status.lines)} lines read so far`;
 
 const whereabouts = (status: ProgressStatus) => [
   `queued ${number(status.queued)}`,
   `in flight ${number(status.in_flight)}`,
   `settled ${number(status.settled)}`,
   `failed ${number(status.failed)}`,
+  ...(status.unchanged > 0 ? [`unchanged ${number(status.unchanged)}`] : []),
+  ...(status.carried > 0 ? [`carried ${number(status.carried)}`] : []),
 ];
 
 const pace = (status: ProgressStatus) => [

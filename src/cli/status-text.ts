@@ -23,6 +23,11 @@ function envelopeFacts({ envelope }: RunStatus): [string, string][] {
   );
 }
 
+const since = ({ since: of, carried, unchanged }: RunStatus): string | null => {
+  if (!of) return null;
+  return `run ${of.run}: ${of.carry ? `${carried} rows copied` : `${unchanged} lines unchanged, without a row here`}`;
+};
+
 /** A run's status for people, a line a fact. */
 export function formatStatus(status: RunStatus, out: string): string {
   const failures = Object.entries(status.failures).map(([code, n]) => `${code} ${n}`);
@@ -35,6 +40,7 @@ export function formatStatus(status: RunStatus, out: string): string {
     ['queued', status.queued],
     ['in flight', status.in_flight],
     ['settled', status.settled],
+    ['since', since(status)],
     ['failed', failures.length > 0 ? `${status.failed} (${failures.join(', ')})` : status.failed],
     ['429s', status.rate_limited],
     ['polls per label', status.polls_per_label],

@@ -1,7 +1,7 @@
 import pc from 'picocolors';
 import { number, span } from '../lib/format.js';
 import { plain } from '../lib/terminal.js';
-import type { RunSummary } from '../runs/status.js';
+import { boughtLines, type RunSummary } from '../runs/status.js';
 import type { FailureExample } from '../runs/timeline.js';
 import { overPlan } from './forecast-text.js';
 import { nextStep } from './next-step.js';
@@ -42,6 +42,7 @@ export function formatSummary(
     fact('manifest', plain(summary.manifest.uri)),
     fact('lines', number(summary.lines)),
     fact('settled', paint.green(number(summary.settled))),
+    ...earlier(summary).map(([name, value]) => fact(name, value)),
     fact('failed', summary.failed > 0 ? paint.red(number(summary.failed)) : '0'),
     ...indent(mostFirst(summary.failures), (code) => firstOf(examples[code])),
     fact('labels', labels.length > 0 ? '' : 'none').trimEnd(),
@@ -65,6 +66,14 @@ function firstOf([first]: FailureExample[] = []): string {
   return `: ${source === null ? '' : `${source}, `}line ${line}: ${cut}`;
 }
 
+/** What an earlier run has settled. */
+function earlier({ since, carried, unchanged }: RunSummary): [string, string][] {
+  if (!since) return [];
+  return since.carry
+    ? [['  carried', `${number(carried)}, rows copied (--since ${plain(since.run)})`]]
+    : [['unchanged', `${number(unchanged)}, settled before (--since ${plain(since.run)}); no row here`]];
+}
+
 const stoodStill = (seconds: number) => (seconds > 0 ? `, all calls stood still for ${span(seconds)}` : '');
 
 /** What the run took. */
@@ -75,8 +84,8 @@ function effort(summary: RunSummary): [string, string][] {
     ['429s', number(summary.rate_limited) + stoodStill(summary.stood_still_seconds)],
     [
       'calls per label',
-      summary.settled > 0
-        ? `${perLabel(calls / summary.settled)} (${number(calls)} calls)`
+      boughtLines(summary) > 0
+        ? `${perLabel(calls / boughtLines(summary))} (${number(calls)} calls)`
         : `- (${number(calls)} calls)`,
     ],
     ['polls per label', summary.polls_per_label === null ? '-' : perLabel(summary.polls_per_label)],

@@ -143,6 +143,15 @@ function checkTogether(values: Values, as: (key: OptionKey) => string): void {
     );
   }
   checkEnvelopes(values, as);
+  if (values.carry && values.since === null)
+    throw usageError(
+      as('carry'),
+      'needs --since <run>: the rows that are copied are those of an earlier run',
+    );
+  if (values.pilot !== null && values.since !== null)
+    throw usageError(as('since'), 'cannot be used with --pilot, which takes lines from all of the manifest', {
+      hint: '`asg-ingest plan --since` forecasts what is new',
+    });
   if (values.queueBoardWrites && values.operatorToken === null)
     throw usageError(
       as('queueBoardWrites'),

@@ -1,4 +1,4 @@
-import { choice, integer, jsonFile, list, text } from './define-option.js';
+import { boolean, choice, integer, jsonFile, list, text } from './define-option.js';
 
 /** What every line of a run shares; a line may override some of it. */
 export const tasks = {
@@ -28,6 +28,17 @@ export const tasks = {
     default: 'fail',
   }),
 
+  since: text({
+    describe:
+      'buy only what is new or changed against this earlier run: its name, or the place of its results, such as ./out/day1',
+    default: null,
+    only: 'flag',
+    placeholder: 'run',
+  }),
+  carry: boolean({
+    describe: "with --since: copy the earlier run's rows of unchanged lines, so that the results are whole",
+    only: 'flag',
+  }),
   map: list({
     describe:
       'takes a field of each line as another one, such as data_url=image_url or metadata.sku=product.id; may be repeated',

@@ -1,5 +1,6 @@
 import { number } from '../lib/format.js';
 import type { RunReading } from '../runs/read-status.js';
+import { endedLines } from '../runs/status.js';
 
 /** Looks in a row that must find no call out, over a time in which each process has said twice what it does. */
 const LOOKS = 3;
@@ -51,5 +52,5 @@ export function spendLimitMessage({ envelope, record: { id, policy } }: RunReadi
 /** Jobs that a killed process left may be of lines that were bought, or have ended: none of those needs a budget. */
 function linesWait({ status, jobs }: RunReading): boolean {
   if (!status.produced) return jobs.submit > 0;
-  return status.lines > status.settled + status.failed + status.in_flight;
+  return status.lines > endedLines(status) + status.in_flight;
 }

@@ -17,6 +17,7 @@ import { maySubmitAt, submitsForMs } from '../runs/own-limits.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import type { RunRecord } from '../runs/record.js';
 import { createShareSettleTimes } from '../runs/share-settle-times.js';
+import { endedLines } from '../runs/status.js';
 import { pausedQueues, transition } from '../runs/transition.js';
 import { createCallInterrupts } from './call-interrupts.js';
 import type { ConsumerContext } from './context.js';
@@ -237,7 +238,7 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
       const before = clockAheadMs;
       clockAheadMs = reading.nowMs - Date.now();
       if (before === null || clockAheadMs < before - SET_BACK_MS) await shortenLocks(redis, keys);
-      left = reading.status.lines - reading.status.settled - reading.status.failed;
+      left = reading.status.lines - endedLines(reading.status);
     }
     await publishCounts(reading);
     if (reading !== null && !closing) {

@@ -82,7 +82,7 @@ export function createMetrics(options: { defaults?: boolean } = {}) {
       'manifest_lines_total',
       'Manifest lines read.',
       ['outcome'],
-      each('outcome', ['enqueued', 'rejected', 'skipped']),
+      each('outcome', ['enqueued', 'rejected', 'skipped', 'unchanged']),
     ),
     manifestBytes: counter('manifest_bytes_total', 'Manifest bytes read, decompressed.'),
     backoffSeconds: counter(

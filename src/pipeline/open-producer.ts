@@ -5,6 +5,7 @@ import { redisNow } from '../redis/read-groups.js';
 import { liveConsumersIn } from '../runs/consumer-heartbeats.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
+import { openEarlier } from '../since/earlier.js';
 import type { Pipeline } from './pipeline.js';
 
 /** What it takes to produce a run, with queues of its own. */
@@ -13,6 +14,7 @@ export function openProducer(pipeline: Pipeline, record: RunRecord): Producer & 
   const queues = openQueues(runKeys(prefix, record.id), pipeline.connection, (error) =>
     log.debug({ err: error }, 'queue error'),
   );
+  const earlier = openEarlier(pipeline, record);
   return {
     redis,
     prefix,
@@ -20,8 +22,11 @@ export function openProducer(pipeline: Pipeline, record: RunRecord): Producer & 
     log,
     objectStores,
     queues,
+    earlier,
     linesPerChunk: createChunkSize(pipeline, record),
-    close: () => queues.close(),
+    async close() {
+      await Promise.all([queues.close(), earlier?.forget()]);
+    },
   };
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { IngestError } from '../lib/errors.js';
+import { IngestError, usageError } from '../lib/errors.js';
 import type { Manifest } from '../manifest/index.js';
 import type { RedisClient } from '../redis/connection.js';
 import { rebuildFromParts } from '../results/rebuild.js';
@@ -29,6 +29,8 @@ import { hasBoughtNothing, refuseOtherPlace, refuseOtherRun, refuseOtherStream }
 import { runScript } from '../runs/run-script.js';
 import type { RunSummary } from '../runs/status.js';
 import { askPolicy } from '../runs/tune.js';
+import type { AskedSince } from '../since/find-earlier.js';
+import { sinceOf } from '../since/since.js';
 
 const [forgetProgress, setReady] = [runScript('forget-progress'), runScript('make-ready')];
 
@@ -44,6 +46,8 @@ export interface RunRequest {
   openSink: (out: string) => Sink;
   /** A run of so many lines only. */
   pilot?: { lines: number; choose: () => Promise<Chosen> };
+  /** An earlier run to build on. */
+  since?: AskedSince;
   /** Ends the reading of standard input up to where the run had read it. */
   signal?: AbortSignal;
 }
@@ -65,7 +69,7 @@ export async function prepareRun(
 ): Promise<Prepared> {
   const { manifest, task, gateway } = request;
   const isStream = manifest.uri === '-';
-  const identity = manifestIdentity(manifest.identity, task, gateway);
+  const identity = manifestIdentity(manifest.identity, task, gateway, sinceOf(request.since));
   const onRecord = isStream ? null : await knownRun(redis, prefix, identity);
   const whole = request.runId ?? idOf(request, onRecord, isStream);
   const { pilot } = request;
@@ -75,6 +79,11 @@ export async function prepareRun(
   if (pilot !== undefined) {
     wanted.pilot = { of: whole, lines: pilot.lines };
     wanted.manifest.chosen = known?.manifest.chosen ?? (await pilot.choose());
+  }
+  if (request.since !== undefined) {
+    const { run, carry } = request.since;
+    if (run === id) throw usageError('--since', `${run} is this run itself; nothing was sent`);
+    wanted.since = { run, carry, earlier: known?.since?.earlier ?? [] };
   }
   if (known !== null) {
     const rekeyed = known.keyFingerprint !== wanted.keyFingerprint;
@@ -89,6 +98,7 @@ export async function prepareRun(
   if (known === null) {
     const summary = await endedBefore(sink, id);
     if (summary !== null) return { kind: 'ended', summary, out: wanted.out };
+    if (wanted.since !== undefined) wanted.since.earlier = (await request.since?.find()) ?? [];
   }
   // Claimed before anything is on record: a sink that cannot be written costs nothing.
   if (mayClaim(known, marker)) await sink.claim(known ?? wanted, madeOf(wanted, manifest));
@@ -116,23 +126,26 @@ async function knownRun(redis: RedisClient, prefix: string, identity: string): P
  * manifest would buy every line again: the user says whether that is meant.
  */
 function idOf(
-  { manifest, task, gateway }: RunRequest,
+  { manifest, task, gateway, since }: RunRequest,
   known: KnownManifest | null,
   isStream: boolean,
 ): string {
   if (isStream) return `stdin-${randomBytes(4).toString('hex')}`;
-  const id = defaultRunId(manifest.identity, manifest.version, task, gateway);
+  const id = defaultRunId(manifest.identity, manifest.version, task, gateway, sinceOf(since));
   if (known === null || known.run === id || task.key !== 'line') return id;
   if (known.version === manifest.version) return known.run;
+  if (since !== undefined) return id;
   throw new IngestError(
     'manifest_changed',
     `${manifest.uri} has changed since run ${known.run} was made of it (version ${known.version}, now ${manifest.version}); nothing was sent`,
-    { hint: '--run-id <new> buys every line again; --key content buys only what is new' },
+    {
+      hint: `--since ${known.run} or --key content buys only what is new; --run-id <new> buys every line again`,
+    },
   );
 }
 
 function recordOf(id: string, request: RunRequest, isStream: boolean): RunRecord {
-  const { manifest, task, gateway } = request;
+  const { manifest, task, gateway, since } = request;
   return {
     id,
     manifest: {
@@ -152,7 +165,7 @@ function recordOf(id: string, request: RunRequest, isStream: boolean): RunRecord
     sinkId: randomBytes(8).toString('hex'),
     sinkHost: hostname(),
     specDigest: specDigestOf(task),
-    scope: defaultRunId(manifest.identity, isStream ? '' : manifest.version, task, gateway),
+    scope: defaultRunId(manifest.identity, isStream ? '' : manifest.version, task, gateway, sinceOf(since)),
     state: 'running',
     reason: null,
     message: null,
@@ -185,6 +198,8 @@ function madeOf(record: RunRecord, { sources }: Manifest): MadeOf {
       digest: record.manifest.digest,
     },
     spec_digest: record.specDigest,
+    gateway: record.gateway,
+    ...(record.since && { since: { run: record.since.run, carry: record.since.carry } }),
   };
 }
 

@@ -22,6 +22,7 @@ import { COMMANDS } from '../runs/states.js';
 import type { BlockReason, RunStatus, RunSummary } from '../runs/status.js';
 import { transition } from '../runs/transition.js';
 import { waitingForOf } from '../runs/waiting-for.js';
+import { askSince } from '../since/find-earlier.js';
 import { openProducer } from './open-producer.js';
 import type { Pipeline } from './pipeline.js';
 import { policyWithPrice } from './policy-with-price.js';
@@ -79,6 +80,13 @@ export async function prepare(
     );
     if (odd !== null) log.warn(`${spec}: ${odd}`);
     await checkFirstLines(manifest, taskOptions(settings), { objectStores, signal });
+    const sinkOf = pipeline.openSink ?? ((out: string) => openSink(out, objectStores));
+    const { since: earlier, carry } = settings;
+    const places = { ...pipeline, openSink: sinkOf, gateway: pipeline.origin, cwd };
+    const since =
+      earlier === null
+        ? undefined
+        : await retryTemporaryErrors(() => askSince(places, earlier, carry), { signal, onWait });
     const request = {
       manifest,
       task: taskOptions(settings),
@@ -90,7 +98,8 @@ export async function prepare(
         const out = resolveOut(settings.out ?? path.join('out', id), cwd);
         return lines === null || settings.out === null ? out : pilotOut(out, lines);
       },
-      openSink: pipeline.openSink ?? ((out: string) => openSink(out, objectStores)),
+      openSink: sinkOf,
+      ...(since === undefined ? {} : { since }),
       ...(signal === undefined ? {} : { signal }),
       ...(lines === null
         ? {}

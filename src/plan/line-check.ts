@@ -1,6 +1,6 @@
 import { fieldMapOf, type LineItem, parseLine, type RawLine } from '../manifest/index.js';
 import { prepareLine } from '../producers/prepare-line.js';
-import { contentKey } from '../runs/idempotency-key.js';
+import { contentKey, type TaskContent } from '../runs/idempotency-key.js';
 import type { TaskOptions } from '../runs/record.js';
 import { type Hash64, hashInto } from './hash.js';
 
@@ -14,20 +14,26 @@ export type CheckedLine =
       content: Hash64;
       /** Of the idempotency key; null where it follows from the line's place, so that no two lines share it. */
       key: Hash64 | null;
+      /** An earlier run has settled what it asks. */
+      unchanged: boolean;
     };
+
+/** Whether an earlier run has settled this. */
+export type IsKnown = (content: TaskContent) => boolean;
 
 const ORIGIN: Hash64 = { hi: 0, lo: 0 };
 const BLANK: CheckedLine = { kind: 'blank' };
 
 /** Checks lines as a run of these task options would, and sends nothing. */
-export function createLineCheck(task: TaskOptions): (raw: RawLine) => CheckedLine {
-  /** A valid item may still be refused: for want of a question, or of the field that its key is made of. */
-  const mayRefuse = task.labelSpec === null || (task.key !== 'line' && task.key !== 'content');
+export function createLineCheck(task: TaskOptions, isKnown?: IsKnown): (raw: RawLine) => CheckedLine {
+  /** A valid item is looked at whole: it may still be refused, for want of a question, or of the field that its key is made of. */
+  const mayRefuse =
+    isKnown !== undefined || task.labelSpec === null || (task.key !== 'line' && task.key !== 'content');
   const map = fieldMapOf(task.map ?? []);
   const common = contentSeed(task, {});
   const content: Hash64 = { hi: 0, lo: 0 };
   const key: Hash64 = { hi: 0, lo: 0 };
-  const answer = { kind: 'valid' as const, content, key: null as Hash64 | null };
+  const answer = { kind: 'valid' as const, content, key: null as Hash64 | null, unchanged: false };
 
   return (raw) => {
     const parsed = parseLine(raw, map);
@@ -41,6 +47,7 @@ export function createLineCheck(task: TaskOptions): (raw: RawLine) => CheckedLin
       if (prepared.kind === 'rejected')
         return { kind: 'rejected', code: prepared.problem.code, message: prepared.problem.message };
       own = prepared.line.key;
+      answer.unchanged = isKnown?.(prepared.asks) ?? false;
     }
     const overrides =
       item.type !== undefined || item.label_spec !== undefined || item.consensus_threshold !== undefined;

@@ -11,20 +11,16 @@ import { openSink, resolveOut } from '../results/sink.js';
 import { runPolicy, taskOptions } from '../runs/from-settings.js';
 import { runKeys } from '../runs/keys.js';
 import { readRun } from '../runs/read-status.js';
-import {
-  defaultRunId,
-  type KnownManifest,
-  knownManifest,
-  loadRun,
-  manifestIdentity,
-} from '../runs/record.js';
+import { loadRun } from '../runs/record.js';
 import { askAccount } from './account.js';
 import { type EndedLines, endedInParts, endedInRedis, NONE_ENDED } from './ended-lines.js';
 import { outlookOf } from './figures.js';
 import { rememberPlan } from './forecast/known.js';
 import { NO_HISTORY, readHistory } from './outlook.js';
 import type { Plan } from './plan.js';
+import { knownRun, otherVersion, runIdOf } from './planned-run.js';
 import { readAll } from './read-all.js';
+import { type EarlierSettled, readEarlierOf } from './read-earlier.js';
 import { readSample, type SampleEstimate } from './read-sample.js';
 import { createTally, type Tally } from './tally.js';
 
@@ -60,7 +56,8 @@ export async function makePlan(
   const manifest = await openManifest(spec, { cwd: watch.cwd, spoolDir, objectStores, signal: watch.signal });
   try {
     await checkFirstLines(manifest, taskOptions(settings), { objectStores, signal: watch.signal });
-    return await planOf(parts, settings, manifest, watch);
+    const since = await readEarlierOf(parts, settings, watch);
+    return await planOf(parts, settings, manifest, watch, since);
   } finally {
     await removeSpools(manifest.sources);
   }
@@ -71,12 +68,14 @@ async function planOf(
   settings: Settings,
   manifest: Manifest,
   watch: PlanWatch,
+  since: EarlierSettled | null,
 ): Promise<Plan> {
   const { redis, origin, gateway, objectStores } = parts;
   const task = taskOptions(settings);
   const isStream = manifest.uri === '-';
-  const known = isStream ? null : await knownRun(parts, settings, manifest);
-  const runId = settings.runId ?? (isStream ? null : runIdOf(known, settings, manifest, origin));
+  const known = isStream ? null : await knownRun(parts, settings, manifest, since?.asked);
+  const runId =
+    settings.runId ?? (isStream ? null : runIdOf(known, settings, manifest, origin, since?.asked));
   // The Gateway is asked while the manifest is read.
   const asked =
     gateway === null ? Promise.resolve(null) : askAccount(gateway.client, gateway.budget, watch.signal);
@@ -91,7 +90,7 @@ async function planOf(
           runId: runId ?? '',
         });
   const ended = await endedLines(parts, settings, manifest, runId, watch.cwd);
-  const tally = createTally({ task, sources: manifest.sources.length });
+  const tally = createTally({ task, sources: manifest.sources.length, isKnown: since?.isKnown });
   const plain = manifest.sources.every(({ compression }) => compression === null);
   const total = plain ? manifest.bytes : null;
   const reading = {
@@ -146,6 +145,7 @@ async function planOf(
     examples: result.examples,
     duplicates: sample === null ? duplicatesOf(result) : null,
     already_ended: counted.ended,
+    unchanged: since === null ? null : Math.round(counted.unchanged),
     bytes: sample === null ? result.bytes : Math.round(sample.bytes.expected),
     longest_line_bytes: result.longest,
     tasks: Math.round(counted.tasks.expected),
@@ -175,6 +175,8 @@ export interface Counted {
   rejectedByCode: Record<string, number>;
   validBytes: Range;
   ended: number;
+  /** Lines that need no task, since an earlier run has settled them. */
+  unchanged: number;
   tasks: Range;
   /** Tasks that `--key content` would not buy; null where that is the key, or is not known. */
   contentKeySaves: number | null;
@@ -194,7 +196,7 @@ async function countLines(
   if (sample === null) {
     const { valid, keys } = result;
     const distinct = valid - keys.sharing + Math.min(keys.sharing, keys.distinct);
-    const bought = (n: number) => Math.max(0, n - result.ended.valid - inFlight);
+    const bought = (n: number) => Math.max(0, n - result.ended.valid - result.unchanged - inFlight);
     const tasks = {
       expected: bought(distinct),
       low: bought(distinct - keys.error),
@@ -208,6 +210,7 @@ async function countLines(
       rejectedByCode: result.rejected,
       validBytes: exactly(result.validBytes),
       ended: result.ended.lines,
+      unchanged: result.unchanged,
       tasks,
       contentKeySaves: byContent ? null : Math.max(0, Math.min(distinct, valid) - result.contents.distinct),
     };
@@ -219,7 +222,8 @@ async function countLines(
     expected: Math.max(0, lines.expected - valid.expected),
     ...rejectedBounds(result, scale),
   };
-  const left = (n: number) => Math.max(0, n - total - inFlight);
+  const share = result.valid > 0 ? result.unchanged / result.valid : 0;
+  const left = (n: number) => Math.max(0, n * (1 - share) - total - inFlight);
   return {
     result,
     lines,
@@ -230,6 +234,7 @@ async function countLines(
     ),
     validBytes: sample.validBytes,
     ended: total,
+    unchanged: valid.expected * share,
     tasks: { expected: left(valid.expected), low: left(valid.low), high: left(valid.high) },
     contentKeySaves: null,
   };
@@ -266,32 +271,4 @@ async function endedLines(
     runId,
     manifest.sources.map(({ name }) => name),
   );
-}
-
-/** The run that is on record for this manifest and these options, perhaps of another version of it. */
-async function knownRun({ redis, origin }: PlanParts, settings: Settings, manifest: Manifest) {
-  if (redis === null) return null;
-  const identity = manifestIdentity(manifest.identity, taskOptions(settings), origin);
-  const known = await knownManifest(redis, settings.prefix, identity);
-  return known !== null && (await loadRun(redis, settings.prefix, known.run)) !== null ? known : null;
-}
-
-/** As `prepareRun` has it: the same command goes on with the run that it began, whatever that is called. */
-function runIdOf(
-  known: KnownManifest | null,
-  settings: Settings,
-  manifest: Manifest,
-  origin: string,
-): string {
-  const same = known !== null && settings.key === 'line' && known.version === manifest.version;
-  return same ? known.run : defaultRunId(manifest.identity, manifest.version, taskOptions(settings), origin);
-}
-
-/** With `--key line`, `run` refuses a manifest that has changed since a run was made of it. */
-function otherVersion(known: KnownManifest | null, settings: Settings, manifest: Manifest): string[] {
-  if (known === null || settings.runId !== null || settings.key !== 'line') return [];
-  if (known.version === manifest.version) return [];
-  return [
-    `the manifest has changed since run ${known.run} was made of it, so \`run\` would refuse it: --run-id <new> buys every line again, --key content only what is new`,
-  ];
 }

@@ -4,6 +4,7 @@ import { budgetKey, runKeys } from '../runs/keys.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import { listRuns, type RunHead, type TaskOptions } from '../runs/record.js';
 import { type SettleObservations, type SettleTimes, settledIn, settleTimes } from '../runs/settle-times.js';
+import { boughtLines } from '../runs/status.js';
 import { TELLING } from './forecast.js';
 import { type Price, priceOf } from './price.js';
 
@@ -50,10 +51,10 @@ export async function readHistory(redis: RedisClient, prefix: string, whose: Who
     (reading) => reading !== null,
   );
   const alike = readings.filter(({ record }) => asksTheSame(record.task, whose.task));
-  const enough = alike.reduce((sum, { status }) => sum + status.settled, 0) >= ENOUGH;
+  const enough = alike.reduce((sum, { status }) => sum + boughtLines(status), 0) >= ENOUGH;
   const telling = enough ? alike : readings;
   const price = priceOf(telling.map(paidOf));
-  const settled = telling.reduce((sum, { status }) => sum + status.settled, 0);
+  const settled = telling.reduce((sum, { status }) => sum + boughtLines(status), 0);
   const polls = telling.reduce((sum, reading) => sum + paidOf(reading).polls, 0);
   return {
     price,
@@ -74,9 +75,9 @@ const asksTheSame = (a: TaskOptions, b: TaskOptions) =>
   JSON.stringify(a.labelSpec) === JSON.stringify(b.labelSpec);
 
 const paidOf = ({ status }: RunReading) => ({
-  settled: status.settled,
+  settled: boughtLines(status),
   costSats: status.cost_sats,
-  polls: Math.round((status.polls_per_label ?? 0) * status.settled),
+  polls: Math.round((status.polls_per_label ?? 0) * boughtLines(status)),
 });
 
 /** Of the newest run that has seen enough; where none has, of the one that has seen most, such as a small pilot. */

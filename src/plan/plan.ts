@@ -15,6 +15,8 @@ export interface Plan {
   duplicates: number | null;
   /** Lines that the run has ended already, by Redis or by the parts in `--out`. */
   already_ended: number;
+  /** Valid lines that the run of `--since` has settled: they need no task; null without it. */
+  unchanged: number | null;
   /** Unpacked, blank lines included. */
   bytes: number;
   longest_line_bytes: number;

@@ -2,7 +2,7 @@ import type { RawLine, Source } from '../manifest/index.js';
 import type { TaskOptions } from '../runs/record.js';
 import { EXAMPLES } from '../runs/timeline.js';
 import { createDistinct, type DistinctCount } from './distinct.js';
-import { createLineCheck } from './line-check.js';
+import { createLineCheck, type IsKnown } from './line-check.js';
 
 /** A line that a run would reject. */
 export interface RejectedExample {
@@ -24,6 +24,8 @@ export interface Tally {
   examples: Record<string, RejectedExample[]>;
   /** Lines that a run has ended already; of those, the valid ones. */
   ended: { lines: number; valid: number };
+  /** Valid lines that an earlier run has settled, and this one has not ended: they need no task. */
+  unchanged: number;
   /** With newlines, blank lines included. */
   bytes: number;
   /** Of valid lines alone. */
@@ -43,16 +45,19 @@ export interface TallyOptions {
   sources: number;
   /** Slots of the table that duplicates are found with, a power of two. Default 2^24, which takes 128 MiB. */
   slots?: number;
+  /** Of `--since`. */
+  isKnown?: IsKnown | undefined;
 }
 
 /** Takes in lines and counts them. `ended` says whether a run has ended the line. */
-export function createTally({ task, sources, slots }: TallyOptions) {
-  const check = createLineCheck(task);
+export function createTally({ task, sources, slots, isKnown }: TallyOptions) {
+  const check = createLineCheck(task, isKnown);
   const contents = createDistinct(slots);
   const keys = createDistinct(slots);
   const rejected = new Map<string, number>();
   const examples: Record<string, RejectedExample[]> = {};
   let [lines, valid, bytes, validBytes, longest, sharing, endedLines, endedValid] = [0, 0, 0, 0, 0, 0, 0, 0];
+  let unchanged = 0;
 
   function reject(source: Source, raw: RawLine, offset: number | null, code: string, message: string): void {
     const n = (rejected.get(code) ?? 0) + 1;
@@ -84,7 +89,9 @@ export function createTally({ task, sources, slots }: TallyOptions) {
       validBytes += raw.bytes;
       if (ended) endedValid += 1;
       contents.add(checked.content);
-      if (checked.key === null) return;
+      if (checked.unchanged && !ended) unchanged += 1;
+      // It needs no task, whichever key it has.
+      if (checked.key === null || checked.unchanged) return;
       sharing += 1;
       keys.add(checked.key);
     },
@@ -98,6 +105,7 @@ export function createTally({ task, sources, slots }: TallyOptions) {
       rejected: Object.fromEntries([...rejected].sort((a, b) => b[1] - a[1])),
       examples,
       ended: { lines: endedLines, valid: endedValid },
+      unchanged,
       bytes,
       validBytes,
       longest,

@@ -71,9 +71,11 @@ export function createBackpressure(
 /** Lines that were read and have neither ended nor been admitted wait for submission. */
 export async function readDepth(redis: RedisClient, keys: RunKeys): Promise<Depth> {
   const [counts, state] = await Promise.all([
-    redis.hmget(keys.counts, 'lines', 'settled', 'failed', 'in_flight', 'unflushed_bytes'),
+    redis.hmget(keys.counts, 'lines', 'settled', 'failed', 'unchanged', 'in_flight', 'unflushed_bytes'),
     redis.hget(keys.record, 'state'),
   ]);
-  const [lines = 0, settled = 0, failed = 0, inFlight = 0, unflushedBytes = 0] = counts.map(Number);
-  return { queued: Math.max(0, lines - settled - failed - inFlight), unflushedBytes, state: state ?? 'gone' };
+  const [lines = 0, settled = 0, failed = 0, unchanged = 0, inFlight = 0, unflushedBytes = 0] =
+    counts.map(Number);
+  const queued = Math.max(0, lines - settled - failed - unchanged - inFlight);
+  return { queued, unflushedBytes, state: state ?? 'gone' };
 }

@@ -6,6 +6,7 @@ import { endedBits } from '../runs/bits.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import { type EndedLine, endLines } from '../runs/scripts.js';
+import { leaveOutUnchanged } from '../since/leave-out.js';
 import { withoutConflicts } from './key-conflicts.js';
 import { type PreparedLine, prepareLine } from './prepare-line.js';
 import type { Producer } from './produce.js';
@@ -16,7 +17,7 @@ export interface Enqueued {
   blank: number;
   bytes: number;
   /** Blank lines, and those that have ended already, are skipped. */
-  outcomes: Record<'enqueued' | 'rejected' | 'skipped', number>;
+  outcomes: Record<'enqueued' | 'rejected' | 'skipped' | 'unchanged', number>;
 }
 
 /** A source's bit maps have no more bits: Redis' longest string. */
@@ -59,18 +60,20 @@ export async function enqueue(
     else if (isOpen(raw)) reject({ line: raw.line, ...line });
   }
   const { queued: all, rejections } = await withoutConflicts(redis, keys, record, source, prepared);
-  const queued = all.filter(isOpen);
+  const open = all.filter(isOpen);
+  const queued = await leaveOutUnchanged(producer, record, source, open, prepared);
   rejections.filter(isOpen).forEach(reject);
   await Promise.all([
     endRejected(producer, record, source, rejected),
     addChunks(producer, source, queued, most),
   ]);
-  const skipped = raws.length - queued.length - rejected.length;
+  const unchanged = open.length - queued.length;
+  const skipped = raws.length - open.length - rejected.length;
   return {
     lines: raws.length - blank,
     blank,
     bytes,
-    outcomes: { enqueued: queued.length, rejected: rejected.length, skipped },
+    outcomes: { enqueued: queued.length, rejected: rejected.length, skipped, unchanged },
   };
 }
 

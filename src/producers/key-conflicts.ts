@@ -19,9 +19,7 @@ export async function withoutConflicts(
   prepared: readonly PreparedLine[],
 ): Promise<{ queued: QueuedLine[]; rejections: Rejection[] }> {
   const keyed = prepared.flatMap(({ line, asks }): KeyedLine[] =>
-    line.key === undefined || asks === undefined
-      ? []
-      : [{ line: line.line, key: line.key, asks: contentDigest(asks) }],
+    line.key === undefined ? [] : [{ line: line.line, key: line.key, asks: contentDigest(asks) }],
   );
   const owners = await ownersOfKeys(redis, keys, source, keyed);
   const known = new Map(keyed.map((line, index) => [line.line, { asks: line.asks, owner: owners[index] }]));

@@ -6,8 +6,8 @@ import type { TaskOptions } from '../runs/record.js';
 export interface PreparedLine {
   kind: 'queued';
   line: QueuedLine;
-  /** What decides the line's label, where its key is one that other lines may have. */
-  asks?: TaskContent;
+  /** What decides the line's label. */
+  asks: TaskContent;
 }
 
 export interface RejectedLine {
@@ -43,7 +43,7 @@ export function prepareLine(
   return {
     kind: 'queued',
     line: { line: raw.line, text: item.text, ...(key === undefined ? {} : { key }) },
-    ...(key === undefined ? {} : { asks }),
+    asks,
   };
 }
 

@@ -16,6 +16,7 @@ import { type Cursor, checkpoint, checkStream, noteContent, readCursor } from '.
 import { type RunKeys, runKeys } from '../runs/keys.js';
 import type { Lease } from '../runs/lease.js';
 import type { RunRecord } from '../runs/record.js';
+import type { Earlier } from '../since/earlier.js';
 import { createBackpressure, type Depth, readDepth } from './backpressure.js';
 import { type Enqueued, enqueue } from './enqueue.js';
 import { readChosen } from './read-pilot-lines.js';
@@ -31,6 +32,8 @@ export interface Producer {
   objectStores: ObjectStores;
   /** How many lines a job is to carry now. */
   linesPerChunk(): Promise<number>;
+  /** Of a run with `--since`. */
+  earlier?: Earlier | undefined;
   log: Logger;
 }
 
@@ -59,6 +62,7 @@ export async function produce(
   const { at: begin, content, produced } = await readCursor(redis, keys);
   if (produced) return 'all';
   const stop = AbortSignal.any([signal, lease.signal]);
+  if ((await producer.earlier?.load(stop)) === null) return 'stopped';
   const room = createBackpressure(() => readDepth(redis, keys), record.policy, stop);
   let at = begin;
   let step: Step | undefined;

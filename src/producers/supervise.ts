@@ -8,6 +8,7 @@ import { acquireLease, type Lease } from '../runs/lease.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import type { RunRecord } from '../runs/record.js';
 import { recount } from '../runs/recount.js';
+import { endedLines } from '../runs/status.js';
 import { transition } from '../runs/transition.js';
 import { type Producer, produce } from './produce.js';
 import { sweep } from './sweep.js';
@@ -51,6 +52,7 @@ export async function superviseProducer(
     } else if (mayProduce && !produced && now.state === 'running')
       await underLease(producer, now, async (lease, stop) => {
         await produce(producer, now, await openManifest(), lease, stop);
+        await producer.earlier?.forget();
       });
     return false;
   }
@@ -64,7 +66,13 @@ export async function superviseProducer(
     if (found > 0)
       producer.log.warn({ run: now.id, lines: found }, 'lines were missing and are queued again');
     else if (whole && now.state === 'running') {
-      const rows = await recount(producer.redis, runKeys(producer.prefix, now.id), lease.token, lines);
+      const rows = await recount(
+        producer.redis,
+        runKeys(producer.prefix, now.id),
+        lease.token,
+        lines,
+        now.since,
+      );
       producer.log.warn({ run: now.id, lines, rows }, 'the counts were wrong and have been counted anew');
       if (rows === null || rows >= lines) return;
       const opened = await openLinesWithoutRows(producer, now, lease);
@@ -111,7 +119,7 @@ export async function superviseProducer(
 function countsAreWrong({ record, status, jobs }: RunReading): boolean {
   if (jobs.submit + jobs.poll > 0) return false;
   if (record.state === 'cancelled') return status.in_flight > 0;
-  return record.state === 'running' && status.produced && status.lines !== status.settled + status.failed;
+  return record.state === 'running' && status.produced && status.lines !== endedLines(status);
 }
 
 /** Keeps the record's policy as it stands. Aborts when the run ends, is cancelled, or has too many failures: the lines that are read next may be more of them. */

@@ -1,6 +1,7 @@
 import type { SettledResult } from '../gateway/types.js';
-import { rawField } from '../manifest/index.js';
+import { type LineItem, rawField } from '../manifest/index.js';
 import type { PolledLine, QueuedLine } from '../queues/chunk.js';
+import { askedOf } from '../runs/asked-of-line.js';
 import { lineKey } from '../runs/idempotency-key.js';
 import type { RunRecord } from '../runs/record.js';
 import type { Ending } from '../runs/scripts.js';
@@ -12,7 +13,8 @@ import {
   gatewayTimeField,
   settleTimeField,
 } from '../runs/timeline.js';
-import { type FailureRow, type FailureStage, failureRowText, resultRowText } from './rows.js';
+import type { BoughtRow } from '../since/known-rows.js';
+import { type FailureRow, type FailureStage, failureRowText, type RowLine, resultRowText } from './rows.js';
 
 /** The `source` of a row: null for a manifest of one source. */
 const sourceName = (record: RunRecord, source: number): string | null =>
@@ -30,13 +32,7 @@ export function settledEnding(
   settledBy: 'poll' | 'webhook',
   ageMs: number,
 ): Ending {
-  const rowLine = {
-    line: line.line,
-    source: sourceName(record, source),
-    data_url: (JSON.parse(line.text) as { data_url: string }).data_url,
-    metadata: rawField(line.text, 'metadata') ?? 'null',
-    idempotency_key: idempotencyKey(record, source, line),
-  };
+  const rowLine = rowLineOf(record, source, line);
   const gatewayMs = gatewayTimeMs(result, ageMs);
   return {
     kind: 'settled',
@@ -56,6 +52,38 @@ export function settledEnding(
       settleTimeField(ageMs),
       ...(gatewayMs === null ? [] : [gatewayTimeField(gatewayMs)]),
     ],
+  };
+}
+
+/** A line whose content an earlier run has settled. Its cost is counted there. */
+export function carriedEnding(
+  record: RunRecord,
+  source: number,
+  line: QueuedLine,
+  bought: BoughtRow,
+): Ending {
+  const { idempotency_key, bought_by } = bought;
+  const rowLine = { ...rowLineOf(record, source, line), idempotency_key, bought_by };
+  return {
+    kind: 'settled',
+    label: bought.consensus_label ?? '(none)',
+    costSats: 0,
+    settledBy: bought.settled_by,
+    ageMs: 0,
+    row: resultRowText(rowLine, bought, bought.settled_by),
+    history: [confidenceField(bought.confidence)],
+  };
+}
+
+function rowLineOf(record: RunRecord, source: number, line: QueuedLine): RowLine {
+  const object = JSON.parse(line.text) as Pick<LineItem, 'data_url' | 'type' | 'label_spec'>;
+  return {
+    line: line.line,
+    source: sourceName(record, source),
+    data_url: object.data_url,
+    metadata: rawField(line.text, 'metadata') ?? 'null',
+    idempotency_key: idempotencyKey(record, source, line),
+    asked: askedOf(record.task, object),
   };
 }
 

@@ -28,6 +28,8 @@ const COLUMNS: readonly Column[] = [
   { name: 'created_at', type: 'STRING' },
   { name: 'settled_at', type: 'STRING' },
   { name: 'settled_by', type: 'STRING' },
+  { name: 'bought_by', type: 'STRING' },
+  { name: 'asked', type: 'STRING' },
 ];
 
 /** Rows of a parquet row group: what is held in memory at a time. */

@@ -33,6 +33,8 @@ export async function openLinesWithoutRows(
   const maps: Buffer[] = [];
   for (const source of sources.keys())
     maps.push((await redis.getBuffer(keys.ended(source))) ?? Buffer.alloc(0));
+  if (record.since?.carry === false)
+    for (const [source, map] of maps.entries()) clear(map, await redis.getBuffer(keys.unchanged(source)));
   const sourceIndex = new Map(sources.map((name, index) => [name, index]));
   const hasRow = (text: string) => {
     const { source, line } = JSON.parse(text) as ResultRow | FailureRow;
@@ -59,6 +61,12 @@ export async function openLinesWithoutRows(
     }
   }
   return opened;
+}
+
+/** Lines that are to have no row. */
+function clear(map: Buffer, without: Buffer | null): void {
+  for (const [at, byte] of (without ?? Buffer.alloc(0)).entries())
+    if (at < map.length) map[at] = (map[at] ?? 0) & ~byte;
 }
 
 function* bitsOf(map: Buffer): Generator<number> {

@@ -38,6 +38,7 @@ export async function rebuildFromParts(
   const keys = runKeys(prefix, record.id);
   const sourceIndex = new Map(record.manifest.sources.map((name, index) => [name, index]));
   const bits = record.manifest.sources.map(() => createBits());
+  const carriedBits = record.manifest.sources.map(() => createBits());
   /** Tasks that several lines may share: what each costs is counted once. */
   const shared = new Set<string>();
   const failed = new Map<string, number>();
@@ -64,8 +65,10 @@ export async function rebuildFromParts(
       part.rows += 1;
       bits[source]?.set(row.line - 1);
       // What has a task was bought, as far as --budget can still know: tasks in flight when Redis was lost are not here.
-      if (row.task_id !== undefined) tally.add(keys.counts, 'bought');
-      if (isResults) countResult(row as ResultRow, source);
+      const carried = isResults && ((row as ResultRow).bought_by ?? null) !== null;
+      if (row.task_id !== undefined && !carried) tally.add(keys.counts, 'bought');
+      if (carried) countCarried(row as ResultRow, source);
+      else if (isResults) countResult(row as ResultRow, source);
       else countFailure(row as FailureRow);
     }
     part.sha256 = hash.digest('hex');
@@ -84,6 +87,17 @@ export async function rebuildFromParts(
       const { labelers } = labelersOf(row);
       dearest = Math.max(dearest, labelers?.sats ?? 0);
       mostLabelers = Math.max(mostLabelers, labelers?.count ?? 0);
+      countLabel(row);
+    }
+
+    function countCarried(row: ResultRow, source: number): void {
+      carriedBits[source]?.set(row.line - 1);
+      tally.add(keys.counts, 'settled');
+      tally.add(keys.counts, 'carried');
+      countLabel(row);
+    }
+
+    function countLabel(row: ResultRow): void {
       tally.add(keys.labels, row.consensus_label ?? '(none)');
       tally.add(keys.history, confidenceField(row.confidence));
     }
@@ -97,11 +111,13 @@ export async function rebuildFromParts(
       if (n <= EXAMPLES) tally.example(exampleField(code, n), JSON.stringify(exampleOf(row)));
     }
   }
-  for (const [source, map] of bits.entries()) {
-    const bytes = map.bytes();
-    for (let from = 0; from < bytes.length; from += BITS_AT_ONCE)
-      if (!(await writeBits(source, from, bytes.subarray(from, from + BITS_AT_ONCE)))) return null;
-  }
+  for (const [name, maps] of [['ended', bits] as const, ['unchanged', carriedBits] as const])
+    for (const [source, map] of maps.entries()) {
+      const bytes = map.bytes();
+      for (let from = 0; from < bytes.length; from += BITS_AT_ONCE)
+        if (!(await writeBits(keys[name](source), from, bytes.subarray(from, from + BITS_AT_ONCE))))
+          return null;
+    }
   if (lines > 0)
     log.warn({ run: record.id, lines }, 'Redis had lost this run; it goes on from the parts in --out');
   return lines;
@@ -118,8 +134,8 @@ export async function rebuildFromParts(
     return (await rebuildPart.run(redis, [keys.lease, keys.parts, ...hashes], args)) === 1;
   }
 
-  async function writeBits(source: number, from: number, bytes: Buffer): Promise<boolean> {
-    return (await setBits.run(redis, [keys.lease, keys.ended(source)], [lease.token, from, bytes])) === 1;
+  async function writeBits(key: string, from: number, bytes: Buffer): Promise<boolean> {
+    return (await setBits.run(redis, [keys.lease, key], [lease.token, from, bytes])) === 1;
   }
 }
 

@@ -18,6 +18,10 @@ export interface ResultRow {
   created_at: string | number | null;
   settled_at: string | number | null;
   settled_by: 'poll' | 'webhook';
+  /** The run that bought the task, where that is another one (`--carry`). */
+  bought_by: string | null;
+  /** Digest of type, label spec and threshold. */
+  asked: string;
 }
 
 export type FailureStage = 'manifest' | 'submit' | 'poll';
@@ -44,10 +48,19 @@ export interface RowLine {
   data_url: string;
   metadata: string;
   idempotency_key: string;
+  asked: string;
+  bought_by?: string;
 }
 
+/** What of a result goes into its row. */
+export type RowResult = Pick<
+  SettledResult,
+  'task_id' | 'status' | 'consensus_label' | 'confidence' | 'worker_count'
+> &
+  Pick<SettledResult, 'agreement_count' | 'bsv_txid' | 'cost_sats' | 'created_at' | 'settled_at'>;
+
 /** A row as text: the manifest's own text of its metadata goes in as it is. */
-export function resultRowText(line: RowLine, result: SettledResult, settledBy: 'poll' | 'webhook'): string {
+export function resultRowText(line: RowLine, result: RowResult, settledBy: 'poll' | 'webhook'): string {
   const place = { line: line.line, source: line.source, data_url: line.data_url };
   const rest = {
     idempotency_key: line.idempotency_key,
@@ -62,6 +75,8 @@ export function resultRowText(line: RowLine, result: SettledResult, settledBy: '
     created_at: result.created_at ?? null,
     settled_at: result.settled_at ?? null,
     settled_by: settledBy,
+    bought_by: line.bought_by ?? null,
+    asked: line.asked,
   };
   return `${JSON.stringify(place).slice(0, -1)},"metadata":${line.metadata},${JSON.stringify(rest).slice(1)}`;
 }

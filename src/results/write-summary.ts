@@ -6,7 +6,7 @@ import { acquireLease } from '../runs/lease.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
 import { noteSummedUp } from '../runs/record.js';
 import { runScript } from '../runs/run-script.js';
-import type { RunSummary } from '../runs/status.js';
+import { endedLines, type RunSummary } from '../runs/status.js';
 import { transition } from '../runs/transition.js';
 import type { Flusher } from './flush.js';
 import { writePartsFeed } from './parts-feed.js';
@@ -25,7 +25,7 @@ const FAILURE_SAMPLE = 100;
 
 /** Whether every line has ended and nothing is left to do but to make the last rows durable and to sum up. */
 export function allEnded({ record, status, jobs }: RunReading): boolean {
-  const ended = status.settled + status.failed;
+  const ended = endedLines(status);
   if (record.state === 'cancelled') return status.in_flight === 0 && jobs.submit === 0 && jobs.poll === 0;
   return status.produced && ended === status.lines;
 }
@@ -84,9 +84,10 @@ async function writeSummary(
   const { status } = reading;
   const { id: runId } = reading.record;
   const rows = status.parts.reduce((sum, part) => sum + part.rows, 0);
-  const ended = status.settled + status.failed;
-  if (rows !== ended)
-    throw new IngestError('sink', `the parts hold ${rows} rows, and ${ended} lines have ended`, {
+  const ended = endedLines(status);
+  const withRows = ended - status.unchanged;
+  if (rows !== withRows)
+    throw new IngestError('sink', `the parts hold ${rows} rows, and ${withRows} lines have ended with one`, {
       hint: `repeat \`asg-ingest retry ${runId}\` if one was cut off`,
     });
   const onRecord = new Set(status.parts.map((part) => part.name));

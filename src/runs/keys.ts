@@ -50,6 +50,8 @@ export interface RunKeys {
   givenBack(source: number): string;
   /** Bit n: line n + 1, which has not ended, has the task of another line or run, whose cost is counted there. */
   shared(source: number): string;
+  /** Bit n: an earlier run has settled what line n + 1 asks. Without `--carry` it has no row. */
+  unchanged(source: number): string;
   /** Bit n: a second task was reserved for line n + 1, whose first the Gateway has forgotten. */
   boughtAgain(source: number): string;
   /** Hash: task → its poll jobs, for the tasks whose settling a webhook delivery tells of; tasks are spread over many. */
@@ -92,6 +94,7 @@ export function runKeys(prefix: string, runId: string): RunKeys {
     contested: (source) => key(`contested:${source}`),
     givenBack: (source) => key(`given-back:${source}`),
     shared: (source) => key(`shared:${source}`),
+    unchanged: (source) => key(`unchanged:${source}`),
     boughtAgain: (source) => key(`bought-again:${source}`),
     tasks: (bucket) => key(`tasks:${bucket}`),
     sharedKeys: (bucket) => key(`keys:${bucket}`),
@@ -104,7 +107,7 @@ export const TASK_BUCKETS = 8_192;
 /** The same for the index of keys: eight million of them. */
 export const KEY_BUCKETS = 65_536;
 
-const BITS = ['ended', 'admitted', 'contested', 'givenBack', 'shared', 'boughtAgain'] as const;
+const BITS = ['ended', 'admitted', 'contested', 'givenBack', 'shared', 'unchanged', 'boughtAgain'] as const;
 
 /** A source's bit maps. */
 export const bitKeys = (keys: RunKeys, source: number): string[] => BITS.map((name) => keys[name](source));

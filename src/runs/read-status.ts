@@ -1,13 +1,14 @@
 import type { ChainableCommander } from 'ioredis';
 import type { RedisClient } from '../redis/connection.js';
 import { readGroups, redisNow } from '../redis/read-groups.js';
+import { sinceSummary } from '../since/since.js';
 import { callCounts } from './call-counts.js';
 import { type LiveConsumers, liveConsumersIn } from './consumer-heartbeats.js';
 import { type Envelope, envelopeOf } from './envelope.js';
 import { type RunKeys, runKeys } from './keys.js';
 import { iso, type OwnWait, ownWait } from './own-limits.js';
 import { headFrom, type RunHead, type RunPolicy } from './record.js';
-import type { EnvelopeStatus, PartRecord, RunStatus } from './status.js';
+import { boughtLines, type EnvelopeStatus, type PartRecord, type RunStatus } from './status.js';
 import { changeOf } from './tune.js';
 
 /** A run's record, and all that is counted of it, in one round trip. */
@@ -98,7 +99,9 @@ export function parseRunReads(answers: unknown[], nowMs: number): RunReading | n
   const count = (name: string) => Number(counts?.[name] ?? 0);
   const [settled, failed, inFlight] = [count('settled'), count('failed'), Math.max(0, count('in_flight'))];
   const called = callCounts(calls ?? {});
-  const ended = settled + failed;
+  const [unchanged, carried] = [count('unchanged'), Math.min(settled, count('carried'))];
+  const ended = settled + failed + unchanged;
+  const bought = boughtLines({ settled, carried });
   const cancelled = record.state === 'cancelled';
   const lines = cancelled ? ended + inFlight : count('lines');
   const queued = Math.max(0, count('lines') - ended - inFlight);
@@ -113,6 +116,9 @@ export function parseRunReads(answers: unknown[], nowMs: number): RunReading | n
     lines,
     settled,
     failed,
+    unchanged,
+    carried,
+    since: record.since === undefined ? null : sinceSummary(record.since),
     failures: numbers(failures),
     started_at: record.startedAt,
     ended_at: record.endedAt,
@@ -120,7 +126,7 @@ export function parseRunReads(answers: unknown[], nowMs: number): RunReading | n
     rate_limited: called.rate_limited,
     backoff_seconds: called.backoff_seconds,
     stood_still_seconds: called.stood_still_seconds,
-    polls_per_label: settled > 0 ? round(called.polls / settled, 3) : null,
+    polls_per_label: bought > 0 ? round(called.polls / bought, 3) : null,
     cost_sats: count('cost_sats'),
     labels: numbers(labels),
     parts,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { LabelSpec } from '../gateway/types.js';
 import type { RedisClient } from '../redis/connection.js';
+import type { Since, SinceRecord } from '../since/since.js';
 import { manifestsKey, runKeys, runsIndexKey } from './keys.js';
 import type { Chosen } from './pilot-lines.js';
 import { runScript } from './run-script.js';
@@ -102,6 +103,7 @@ export interface RunHead {
   startedAt: string;
   endedAt: string | null;
   pilot?: PilotRecord;
+  since?: SinceRecord;
 }
 
 export interface RunRecord extends RunHead {
@@ -127,6 +129,7 @@ const fieldsOf = (record: RunRecord): Record<string, string> => ({
   message: record.message ?? '',
   started_at: record.startedAt,
   ...(record.pilot === undefined ? {} : { pilot: JSON.stringify(record.pilot) }),
+  ...(record.since === undefined ? {} : { since: JSON.stringify(record.since) }),
 });
 
 export function headFrom(fields: Record<string, string>): RunHead | null {
@@ -150,6 +153,7 @@ export function headFrom(fields: Record<string, string>): RunHead | null {
     startedAt: fields.started_at ?? '',
     endedAt: fields.ended_at ?? null,
     ...(fields.pilot === undefined ? {} : { pilot: JSON.parse(fields.pilot) as PilotRecord }),
+    ...(fields.since === undefined ? {} : { since: JSON.parse(fields.since) as SinceRecord }),
   };
 }
 
@@ -219,9 +223,15 @@ const digest = (value: unknown, length: number) =>
   createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, length);
 
 /** A run's identity without the manifest's version: the same manifest and options, whatever has been written to it since. */
-export function manifestIdentity(identity: string, task: TaskOptions, origin: string): string {
+export function manifestIdentity(
+  identity: string,
+  task: TaskOptions,
+  origin: string,
+  since?: Since | undefined,
+): string {
   const { taskType, labelSpec, consensusThreshold, key, map } = task;
-  return digest([identity, taskType, labelSpec, consensusThreshold, key, origin, ...(map ? [map] : [])], 32);
+  const more = [...(map ? [map] : []), ...(since ? [{ since: since.run, carry: since.carry }] : [])];
+  return digest([identity, taskType, labelSpec, consensusThreshold, key, origin, ...more], 32);
 }
 
 /** What decides a line's label, beside the line itself. */
@@ -234,8 +244,14 @@ export const manifestDigestOf = (sources: readonly { name: string; version: stri
     32,
   );
 
-export function defaultRunId(identity: string, version: string, task: TaskOptions, origin: string): string {
-  return digest([manifestIdentity(identity, task, origin), version], 12);
+export function defaultRunId(
+  identity: string,
+  version: string,
+  task: TaskOptions,
+  origin: string,
+  since?: Since | undefined,
+): string {
+  return digest([manifestIdentity(identity, task, origin, since), version], 12);
 }
 
 /** Tells keys apart without holding them (invariant 6). */

@@ -1,4 +1,5 @@
 import type { RedisClient } from '../redis/connection.js';
+import type { Since } from '../since/since.js';
 import type { RunKeys } from './keys.js';
 import type { ManifestHead } from './record.js';
 import { runScript } from './run-script.js';
@@ -6,19 +7,23 @@ import { runScript } from './run-script.js';
 const recountScript = runScript('recount');
 
 /**
- * Sets a run's counts right: `lines` is what the manifest has, and each of them passes for ended. Resolves to how many rows
- * there are; null when the lease was lost.
+ * Sets a run's counts right: `lines` is what the manifest has, and each of them passes for ended. Resolves to how many
+ * rows there are, and unchanged lines without one; null when the lease was lost.
  */
 export async function recount(
   redis: RedisClient,
   keys: RunKeys,
   token: string,
   lines: number,
+  since?: Since | undefined,
 ): Promise<number | null> {
   const manifest = JSON.parse((await redis.hget(keys.record, 'manifest')) ?? '{}') as Partial<ManifestHead>;
   const sources = manifest.count ?? 0;
-  const admitted = Array.from({ length: sources }, (_, source) => keys.admitted(source));
-  const names = [keys.lease, keys.counts, keys.parts, keys.results, ...admitted];
-  const rows = Number(await recountScript.run(redis, names, [token, lines]));
+  const each = (name: 'admitted' | 'unchanged') =>
+    Array.from({ length: sources }, (_, source) => keys[name](source));
+  const names = [keys.lease, keys.counts, keys.parts, keys.results, ...each('admitted')];
+  const ofSince = since === undefined ? [] : [sources, since.carry ? 'carried' : 'unchanged'];
+  if (since !== undefined) names.push(...each('unchanged'));
+  const rows = Number(await recountScript.run(redis, names, [token, lines, ...ofSince]));
   return rows < 0 ? null : rows;
 }

@@ -1,12 +1,14 @@
 import { IngestError } from '../lib/errors.js';
 import type { Manifest } from '../manifest/index.js';
 import type { RedisClient } from '../redis/connection.js';
+import { type Since, sinceOf } from '../since/since.js';
 import { checkStream } from './cursor.js';
 import { type RunKeys, runKeys } from './keys.js';
 import type { RunRecord } from './record.js';
 import type { Marker } from './sink-marker.js';
 
-const WAYS_OUT = '--run-id <new> makes a run of its own; --key content buys only what is new';
+const WAYS_OUT =
+  '--run-id <new> makes a run of its own; --since <run> or --key content buys only what is new';
 
 const identityOf = ({ manifest: { uri, identity = uri } }: RunRecord) => identity;
 
@@ -16,6 +18,7 @@ export function refuseOtherRun(known: RunRecord, wanted: RunRecord, isStream: bo
   const differs =
     (identityOf(known) !== identityOf(wanted) && 'another manifest') ||
     (!same(known.task, wanted.task) && 'other task options') ||
+    (!same(sinceOf(known.since), sinceOf(wanted.since)) && sinceText(known.since)) ||
     (known.gateway !== wanted.gateway && 'another Gateway') ||
     (known.pilot?.lines !== wanted.pilot?.lines && 'other lines of its manifest') ||
     (known.keyFingerprint !== wanted.keyFingerprint && 'another API key') ||
@@ -31,6 +34,11 @@ export function refuseOtherRun(known: RunRecord, wanted: RunRecord, isStream: bo
   );
 }
 
+const sinceText = (since: Since | undefined): string =>
+  since === undefined
+    ? 'no --since'
+    : `--since ${since.run}${since.carry ? ' --carry' : ', without --carry'}`;
+
 /** A run that has bought nothing, and so has no task under its key, may go on with another. */
 export async function hasBoughtNothing(redis: RedisClient, keys: RunKeys): Promise<boolean> {
   const [accepted, settled, inFlight] = await redis.hmget(keys.counts, 'accepted', 'settled', 'in_flight');
@@ -42,7 +50,8 @@ export function refuseOtherPlace(marker: Marker | null, wanted: RunRecord, out: 
   if (marker === null || marker.run_id !== wanted.id || marker.manifest === undefined) return;
   const differs =
     (marker.manifest.digest !== wanted.manifest.digest && 'another manifest, or another version of it') ||
-    (marker.spec_digest !== wanted.specDigest && 'other task options');
+    (marker.spec_digest !== wanted.specDigest && 'other task options') ||
+    (JSON.stringify(marker.since) !== JSON.stringify(sinceOf(wanted.since)) && sinceText(marker.since));
   if (!differs) return;
   throw new IngestError(
     'manifest_changed',

@@ -1,3 +1,4 @@
+import type { Since } from '../since/since.js';
 import type { RunRecord } from './record.js';
 
 /** Tells a run's place from that of another run, and from that of a run of this name over something else. */
@@ -11,6 +12,9 @@ export interface MadeOf {
   /** Names and versions of the sources: of the first thousand, and a digest of all. */
   manifest: { uris: string[]; versions: string[]; digest: string };
   spec_digest: string;
+  /** Who labeled; absent in what earlier versions have marked. */
+  gateway?: string;
+  since?: Since;
 }
 
 export const markerFor = ({ id, sinkId }: Pick<RunRecord, 'id' | 'sinkId'>, made?: MadeOf): Marker => ({

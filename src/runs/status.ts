@@ -1,4 +1,5 @@
 import type { RunForecast } from './forecast.js';
+import type { SinceSummary } from '../since/since.js';
 
 /** Why a run is blocked. */
 export type BlockReason =
@@ -56,6 +57,12 @@ export interface RunSummary {
   lines: number;
   settled: number;
   failed: number;
+  /** Lines that the run of `since` has settled, and that have no row here. */
+  unchanged: number;
+  /** Of the settled lines, those whose row was copied from it (`--carry`). */
+  carried: number;
+  /** The earlier run that this one builds on; null without `--since`. */
+  since: SinceSummary | null;
   /** Failures by code. */
   failures: Record<string, number>;
   /** ISO 8601. */
@@ -102,3 +109,16 @@ export interface RunStatus extends RunSummary {
   /** True once every line of the manifest has been read. */
   produced: boolean;
 }
+
+/** Every line ends settled, failed or unchanged. */
+export const endedLines = ({
+  settled,
+  failed,
+  unchanged,
+}: Pick<RunSummary, 'settled' | 'failed' | 'unchanged'>): number => settled + failed + unchanged;
+
+/** Lines that settled by this run's own tasks. Summaries of earlier versions have no `carried`. */
+export const boughtLines = ({
+  settled,
+  carried = 0,
+}: Pick<RunSummary, 'settled'> & Partial<Pick<RunSummary, 'carried'>>): number => settled - carried;

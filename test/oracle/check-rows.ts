@@ -4,6 +4,7 @@ import type { Ask, ManifestLine } from './manifest-lines.js';
 import type { SeenRow } from './parts.js';
 import type { Report } from './problem.js';
 import { rawMembers } from './raw-json.js';
+import type { Before } from './settled-before.js';
 
 /** A line's failure shows its input whole, or its text cut at so many bytes. */
 const CUT_BYTES = 4_096;
@@ -16,6 +17,7 @@ export function checkRows(
   evidence: Evidence,
   lines: Map<string, ManifestLine>,
   rows: SeenRow[],
+  unchanged: Map<string, Before>,
   report: Report,
 ): void {
   const tasks = new Map(evidence.tasks.map((task) => [task.task_id, task]));
@@ -28,11 +30,26 @@ export function checkRows(
     else if (before !== undefined) report('doubled_line', row.id, `${before.file} and ${row.file}`);
     else if (row.kind === 'results') checkResult(evidence, line, row, tasks, report);
     else checkFailure(evidence, line, row, report);
-    if (line !== undefined) checkKey(line, row, scopes, report);
+    checkCarried(evidence, row, unchanged.get(row.id), report);
+    // A row that was carried has the key that its task was bought with.
+    if (line !== undefined && !unchanged.has(row.id)) checkKey(line, row, scopes, report);
     seen.set(row.id, row);
   }
   if (evidence.allowed.unread) return;
-  for (const id of lines.keys()) if (!seen.has(id)) report('missing_line', id);
+  const needsNone = (id: string) => unchanged.has(id) && evidence.asked.carry !== true;
+  for (const id of lines.keys()) if (!seen.has(id) && !needsNone(id)) report('missing_line', id);
+}
+
+/** What an earlier run had settled is its row, or none; what it had not is this run's own. */
+function checkCarried({ asked }: Evidence, row: SeenRow, before: Before | undefined, report: Report): void {
+  if (before === undefined) {
+    if ((row.fields.bought_by ?? null) !== null)
+      report('wrong_carry', row.id, `${row.fields.bought_by} bought it`);
+    return;
+  }
+  if (asked.carry !== true) report('unchanged_row', row.id, row.file);
+  else if (row.fields.bought_by !== before.boughtBy || row.fields.task_id !== before.row.fields.task_id)
+    report('wrong_carry', row.id, `${row.fields.bought_by}, ${row.fields.task_id}`);
 }
 
 function checkResult(

@@ -10,6 +10,8 @@ interface Summary {
   lines: number;
   settled: number;
   failed: number;
+  unchanged?: number;
+  carried?: number;
   failures: Record<string, number>;
   labels: Record<string, number>;
   cost_sats: number;
@@ -21,7 +23,13 @@ const FEED = '_parts.jsonl';
 const NOT_PARTS = ['summary.json', '.asg-ingest.json', FEED];
 
 /** The summary says what the parts hold, and nothing else is there. */
-export function checkSummary(evidence: Evidence, parts: Part[], rows: SeenRow[], report: Report): void {
+export function checkSummary(
+  evidence: Evidence,
+  parts: Part[],
+  rows: SeenRow[],
+  unchanged: number,
+  report: Report,
+): void {
   const { files, asked, allowed, reported } = evidence;
   const partNames = new Set(parts.map((part) => part.name));
   for (const name of files.keys()) {
@@ -37,7 +45,7 @@ export function checkSummary(evidence: Evidence, parts: Part[], rows: SeenRow[],
     report('summary_state', 'summary.json', `${summary.run_id}, ${summary.state}`);
   checkParts(summary, parts, report);
   checkFeed(summary, files.get(FEED), report);
-  checkCounts(summary, rows, report);
+  checkCounts(summary, rows, asked.carry === true ? 0 : unchanged, report);
   if (reported !== undefined && !sameJson(parsed(reported), summary))
     report('reported_summary', 'standard output', reported.slice(0, 300));
 }
@@ -79,7 +87,7 @@ function checkFeed({ parts }: Summary, feed: Buffer | undefined, report: Report)
   if (!sameJson(told, parts.map(row).sort())) report('parts_feed', FEED, `${told.length} rows`);
 }
 
-function checkCounts(summary: Summary, rows: SeenRow[], report: Report): void {
+function checkCounts(summary: Summary, rows: SeenRow[], withoutRow: number, report: Report): void {
   const results = rows.filter((row) => row.kind === 'results');
   const failures = rows.filter((row) => row.kind === 'failures');
   const compare = (kind: Parameters<Report>[0], said: unknown, held: unknown) => {
@@ -88,12 +96,13 @@ function checkCounts(summary: Summary, rows: SeenRow[], report: Report): void {
   };
   compare(
     'summary_lines',
-    [summary.lines, summary.settled, summary.failed],
-    [rows.length, results.length, failures.length],
+    [summary.lines, summary.settled, summary.failed, summary.unchanged ?? 0, summary.carried ?? 0],
+    [rows.length + withoutRow, results.length, failures.length, withoutRow, results.filter(isCarried).length],
   );
   compare('summary_failures', sorted(summary.failures), counted(failures, codeOf));
   compare('summary_labels', sorted(summary.labels), counted(results, labelOf));
-  const costs = new Map(results.map(({ fields }) => [fields.task_id, Number(fields.cost_sats)]));
+  const own = results.filter((row) => !isCarried(row));
+  const costs = new Map(own.map(({ fields }) => [fields.task_id, Number(fields.cost_sats)]));
   compare(
     'summary_cost',
     summary.cost_sats,
@@ -101,6 +110,7 @@ function checkCounts(summary: Summary, rows: SeenRow[], report: Report): void {
   );
 }
 
+const isCarried = ({ fields }: SeenRow) => (fields.bought_by ?? null) !== null;
 const codeOf = ({ fields }: SeenRow) => (fields.error as { code: string }).code;
 const labelOf = ({ fields }: SeenRow) => String(fields.consensus_label ?? '(none)');
 

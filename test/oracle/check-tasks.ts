@@ -3,14 +3,21 @@ import { groupBy } from './group.js';
 import type { ManifestLine } from './manifest-lines.js';
 import type { SeenRow } from './parts.js';
 import type { Report } from './problem.js';
+import { type Before, tasksBefore } from './settled-before.js';
 
 /** Each task bought once, for a line that asks for it, and told of in a row. */
 export function checkTasks(
-  { asked, tasks }: Evidence,
-  lines: Map<string, ManifestLine>,
+  evidence: Evidence,
+  allLines: Map<string, ManifestLine>,
   rows: SeenRow[],
+  unchanged: Map<string, Before>,
   report: Report,
 ): void {
+  const { asked } = evidence;
+  // Earlier runs' tasks are judged with them; what they have settled has no use for another.
+  const before = tasksBefore(evidence);
+  const tasks = evidence.tasks.filter(({ task_id }) => !before.has(task_id));
+  const lines = new Map([...allLines].filter(([id]) => !unchanged.has(id)));
   const uses = usesOf(lines, asked.key === 'line');
   const told = new Set(rows.flatMap(({ fields }) => [fields.task_id, fields.idempotency_key]));
   for (const [url, bought] of groupBy(tasks, (task) => task.data_url)) {

@@ -12,6 +12,8 @@ export interface Asked {
   key: string;
   /** The local Gateway's seed: its labels follow from this and the task. */
   seed: number | string;
+  /** `--carry`. */
+  carry?: boolean;
 }
 
 /** What the judge lets pass. */
@@ -51,6 +53,8 @@ export interface Evidence {
   /** What the command printed as its summary; absent when it printed none. */
   reported?: string;
   allowed: Allowed;
+  /** What the run of `--since` has left, and those before it whose lines it had left out. */
+  earlier?: Evidence[];
 }
 
 async function readFiles(out: string): Promise<Map<string, Buffer>> {

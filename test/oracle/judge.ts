@@ -5,6 +5,7 @@ import type { Evidence } from './evidence.js';
 import { manifestLines } from './manifest-lines.js';
 import { readParts } from './parts.js';
 import { KINDS, type Kind, type Problem } from './problem.js';
+import { unchangedLines } from './settled-before.js';
 
 export { type Allowed, type Asked, type Evidence, gather } from './evidence.js';
 export { KINDS, type Kind, type Problem } from './problem.js';
@@ -21,8 +22,9 @@ export function judge(evidence: Evidence): Problem[] {
   };
   const lines = manifestLines(evidence.sources, evidence.asked);
   const { parts, rows } = readParts(evidence, report);
-  checkRows(evidence, lines, rows, report);
-  checkTasks(evidence, lines, rows, report);
-  checkSummary(evidence, parts, rows, report);
+  const unchanged = unchangedLines(evidence, lines);
+  checkRows(evidence, lines, rows, unchanged, report);
+  checkTasks(evidence, lines, rows, unchanged, report);
+  checkSummary(evidence, parts, rows, unchanged.size, report);
   return problems;
 }

@@ -61,6 +61,8 @@ function resultOf(n: number, metadata: string): string {
     created_at,
     settled_at: created_at,
     settled_by: 'poll',
+    bought_by: null,
+    asked: '0123456789abcdef',
   };
   return `${JSON.stringify(before).slice(0, -1)},"metadata":${metadata},${JSON.stringify(after).slice(1)}`;
 }

@@ -25,6 +25,7 @@ const HAS = {
   results: [
     ...['data_url', 'metadata', 'task_id', 'status', 'consensus_label', 'confidence', 'worker_count'],
     ...['agreement_count', 'bsv_txid', 'cost_sats', 'created_at', 'settled_at', 'settled_by'],
+    ...['bought_by', 'asked'],
   ],
   failures: ['stage', 'error', 'attempts', 'input'],
 } as const;

@@ -378,6 +378,13 @@ const CASES: Record<string, Case> = {
     answers: [1],
   },
   // One settled row more than is counted, none in flight but line 4 of the second source, and lines miscounted.
+  'mark-unchanged': {
+    before: (redis, keys) => setBits(redis, keys.ended(0), 1),
+    keys: (keys) => [keys.ended(0), keys.unchanged(0), keys.counts],
+    args: ['unchanged', 0, 1, 3],
+    effect: { 'ended:0': bits(0, 1, 3), 'unchanged:0': bits(0, 3), counts: { unchanged: '2' } },
+    answers: [2, 0],
+  },
   recount: {
     async before(redis, keys) {
       await redis.set(keys.lease, 'token');

@@ -88,8 +88,9 @@ function turn.climb(used, seconds)
   if S.roundOk < max(1, P.made * (S.grants - S.unused)) then return end
   S.area = S.area + (S.rate / S.base - 1) * seconds
   S.proven = S.proven or S.area > P.beyond * S.burst
-  -- A long window would have refused by now.
-  if S.proven then S.good, S.long = S.rate, 0 end
+  if S.proven then S.good = S.rate end
+  -- So far above, a long window would have refused.
+  if S.good >= P.behind * S.base then S.long = 0 end
   climb()
 end
 

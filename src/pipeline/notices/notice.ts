@@ -1,7 +1,7 @@
 import { exactly } from '../../lib/range.js';
 import type { Forecast, RunForecast } from '../../runs/forecast.js';
 import type { RunReading } from '../../runs/read-status.js';
-import type { BlockReason, RunState } from '../../runs/status.js';
+import { type BlockReason, endedLines, type RunState } from '../../runs/status.js';
 
 export type NoticeEvent = 'half' | 'completed' | 'cancelled' | 'blocked' | 'forecast_overrun';
 
@@ -17,6 +17,8 @@ export interface Notice {
   lines: number;
   settled: number;
   failed: number;
+  unchanged: number;
+  carried: number;
   in_flight: number;
   cost_sats: number;
   forecast: Forecast;
@@ -78,7 +80,7 @@ export function noticesOf(
   const forecast = inShort(now);
   const late = now.finish_by?.kept === false ? now.finish_by.message : null;
   const events: [NoticeEvent, string][] = [];
-  const ended = status.settled + status.failed;
+  const ended = endedLines(status);
   if (reading.summedUp) {
     const event = record.state === 'cancelled' ? 'cancelled' : 'completed';
     events.push([event, `${event}:${record.endedAt}`]);
@@ -98,6 +100,8 @@ export function noticesOf(
     lines: status.lines,
     settled: status.settled,
     failed: status.failed,
+    unchanged: status.unchanged,
+    carried: status.carried,
     in_flight: status.in_flight,
     cost_sats: status.cost_sats,
     forecast,

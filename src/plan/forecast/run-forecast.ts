@@ -4,6 +4,7 @@ import type { Expected, Forecast, Planned, RunForecast } from '../../runs/foreca
 import type { RunReading } from '../../runs/read-status.js';
 import type { SettleTimes } from '../../runs/settle-times.js';
 import { forecastRun, type SoFar, TELLING } from '../forecast.js';
+import { boughtLines } from '../../runs/status.js';
 import { callsOf } from '../outlook.js';
 import { steadyPolls } from '../polling-forecast.js';
 import { judgeFinish } from './finish-by.js';
@@ -121,12 +122,14 @@ export function linesOf({ record, status, read }: RunReading): Range | null {
 function soFarOf(reading: RunReading, lines: Range): SoFar {
   const { status, read, present } = reading;
   const polls = Object.values(status.gateway_calls.result ?? {}).reduce((sum, n) => sum + n, 0);
+  // Lines that an earlier run has settled end without a call, as rejected ones do.
+  const known = status.unchanged + status.carried;
   return {
     lines,
     read: read.lines,
-    settled: status.settled,
-    failed: status.failed,
-    rejected: REJECTIONS.reduce((sum, code) => sum + (status.failures[code] ?? 0), 0),
+    settled: boughtLines(status),
+    failed: status.failed + known,
+    rejected: REJECTIONS.reduce((sum, code) => sum + (status.failures[code] ?? 0), known),
     // Admitted lines that still wait for their slot have their submission before them.
     inFlight: Math.max(0, status.in_flight - present.submitting),
     costSats: status.cost_sats,

@@ -77,6 +77,7 @@ export async function reportPilot(
     rejected: within(Math.max(0, all - tasks(all).expected), 0),
     validBytes: within(summary.settled > 0 ? (bytes / summary.settled) * all : 0, 0),
     tasks: tasks(all),
+    unchanged: 0,
     contentKeySaves: null,
   };
   const { fields, remarks } = await outlookOf(counted, settings, record.policy, { ...history, price }, null);

@@ -23,6 +23,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then
     done = 1
   end
 end
-local counts = redis.call('HMGET', KEYS[3], 'lines', 'settled', 'failed', 'in_flight', 'unflushed_bytes')
+local counts = redis.call('HMGET', KEYS[3], 'lines', 'settled', 'failed', 'in_flight', 'unflushed_bytes',
+  'unchanged')
 local function n(i) return tonumber(counts[i] or 0) end
-return {done, math.max(0, n(1) - n(2) - n(3) - n(4)), n(5), redis.call('HGET', KEYS[4], 'state') or 'gone'}
+return {done, math.max(0, n(1) - n(2) - n(3) - n(4) - n(6)), n(5), redis.call('HGET', KEYS[4], 'state') or 'gone'}

@@ -151,8 +151,8 @@ function askAll(pipeline: ChainableCommander, keys: RunKeys): void {
 
 function setRun(gauges: Gauges, { record, status, unflushed }: RunReading): void {
   const run = record.id;
-  const { lines: total, queued, in_flight, settled, failed } = status;
-  for (const [state, lines] of Object.entries({ total, queued, in_flight, settled, failed }))
+  const { lines: total, queued, in_flight, settled, failed, unchanged } = status;
+  for (const [state, lines] of Object.entries({ total, queued, in_flight, settled, failed, unchanged }))
     gauges.runLines.set({ run, state }, lines);
   for (const state of Object.keys(RUN_STATES))
     gauges.runState.set({ run, state }, Number(status.state === state));

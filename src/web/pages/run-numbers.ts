@@ -1,4 +1,5 @@
 import { number, span } from '../../lib/format.js';
+import { endedLines } from '../../runs/status.js';
 import { type Html, html, user } from './html.js';
 import type { ShownRun } from './read-runs.js';
 
@@ -20,18 +21,17 @@ export const percent = (share: number): string =>
 
 /** What of the lines read so far has ended. Not 100% while a line is left. */
 export function ended({ status }: ShownRun): string {
-  const { lines, settled, failed } = status;
-  if (lines === 0) return '0%';
-  const share = (settled + failed) / lines;
+  if (status.lines === 0) return '0%';
+  const share = endedLines(status) / status.lines;
   return share < 1 ? `${Math.floor(share * 100)}%` : '100%';
 }
 
-const SEGMENTS = ['settled', 'failed', 'in-flight', 'queued'] as const;
+const SEGMENTS = ['settled', 'failed', 'unchanged', 'in-flight', 'queued'] as const;
 
 export function progress(run: ShownRun): Html {
   const { status } = run;
-  const { lines, settled, failed } = status;
-  const widths = [settled, failed, status.in_flight, status.queued];
+  const { lines, settled, failed, unchanged } = status;
+  const widths = [settled, failed, unchanged, status.in_flight, status.queued];
   const all = Math.max(1, lines, sum(widths));
   let x = 0;
   const bars = SEGMENTS.map((name, at) => {
@@ -42,7 +42,7 @@ export function progress(run: ShownRun): Html {
   });
   const total = status.produced || status.ended_at !== null ? 'lines' : 'lines read so far';
   return html`<svg class="bar" aria-hidden="true">${bars}</svg>
-<progress value="${settled + failed}" max="${Math.max(1, lines)}" aria-label="ended lines of ${status.run_id}"></progress>
+<progress value="${endedLines(status)}" max="${Math.max(1, lines)}" aria-label="ended lines of ${status.run_id}"></progress>
 <p class="muted">${ended(run)} of ${number(lines)} ${total} have ended${status.ended_at === null && html` · ${processes(run)}`}</p>`;
 }
 
@@ -52,6 +52,8 @@ export function figures(run: ShownRun): Html {
   return html`<dl>
 ${figure('Settled', count(status.settled), 'settled')}
 ${figure('Failed', count(status.failed), 'failed')}
+${status.unchanged > 0 && figure('Unchanged', count(status.unchanged), 'unchanged')}
+${status.carried > 0 && figure('Carried', html`${count(status.carried)} <i>of the settled</i>`)}
 ${live && figure('In flight', count(status.in_flight), 'in-flight')}
 ${live && figure('Queued', count(status.queued), 'queued')}
 ${live && figure('Calls/s', html`${number(present.callsPerSecond)} <small>${allowed(run.allowed)}</small>`)}

@@ -1,4 +1,5 @@
 import { number } from '../../lib/format.js';
+import { boughtLines } from '../../runs/status.js';
 import type { FailureExample } from '../../runs/timeline.js';
 import type { Page } from './document.js';
 import { forecastCard, lateness } from './forecast.js';
@@ -77,7 +78,8 @@ const example = ({ line, source, stage, message }: FailureExample): Html =>
   html`<p class="example"><span class="muted">line ${line}${source !== null && html` of ${user(source, 120)}`}, ${stage}:</span> ${user(message)}</p>`;
 
 function cost({ status, record }: ShownHistory): Html {
-  const { settled, cost_sats: sats, gateway_calls: calls } = status;
+  const { cost_sats: sats, gateway_calls: calls } = status;
+  const settled = boughtLines(status);
   const rows = Object.entries(calls).flatMap(([operation, statuses]) =>
     Object.entries(statuses).map(([answer, n]) => ({ operation, answer, n })),
   );
@@ -103,6 +105,15 @@ const callsTable = (rows: { operation: string; answer: string; n: number }[]): H
       html`<tr><th scope="row">${operation}</th><td>${answer}</td><td class="n">${count(n)}</td></tr>`,
   )}</tbody></table>`;
 
+/** The earlier run, and what became of the lines that it had settled. */
+function since({ since: earlier, carried, unchanged }: ShownHistory['status']): Html | false {
+  if (earlier === null) return false;
+  const what = earlier.carry
+    ? `${number(carried)} rows copied`
+    : `${number(unchanged)} lines unchanged, without a row here`;
+  return html`run ${user(earlier.run, 64)}: ${what}`;
+}
+
 function facts({ status, record }: ShownHistory): Html {
   const { labelSpec, taskType, key } = record.task;
   const bytes = sum(status.parts.map((part) => part.bytes));
@@ -113,6 +124,7 @@ function facts({ status, record }: ShownHistory): Html {
     ['Options', labelSpec !== null && html`${user(labelSpec.options.join(', '))}`],
     ['Task type', user(taskType)],
     ['Key', user(key)],
+    ['Since', since(status)],
     ['Gateway', user(record.gateway)],
     ['Results', user(record.out)],
     ['Parts', `${number(status.parts.length)}, ${(bytes / 2 ** 20).toFixed(1)} MiB`],

@@ -37,12 +37,14 @@ p { margin: .4rem 0; }
 .lost { color: var(--failed); }
 .bar { display: block; width: 100%; height: 10px; margin: .7rem 0 .3rem; border-radius: 5px; background: var(--track); }
 svg .settled { fill: var(--settled); } svg .failed { fill: var(--failed); }
+svg .unchanged { fill: var(--muted); }
 svg .in-flight { fill: var(--in-flight); } svg .queued { fill: var(--queued); }
 progress { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.7rem, 1fr)); gap: .5rem .9rem; margin: .7rem 0 0; }
 dt { color: var(--muted); font-size: .8rem; }
 dt[class]::before { content: ""; display: inline-block; width: .65em; height: .65em; margin-right: .4em; border-radius: 2px; }
 dt.settled::before { background: var(--settled); } dt.failed::before { background: var(--failed); }
+dt.unchanged::before { background: var(--muted); }
 dt.in-flight::before { background: var(--in-flight); } dt.queued::before { background: var(--queued); }
 dd { margin: 0; font-weight: 600; }
 dd small, dd i { font-weight: 400; font-style: normal; color: var(--muted); font-size: .85rem; }

@@ -1,0 +1,50 @@
+import type { Settings } from '../config/index.js';
+import type { Manifest } from '../manifest/index.js';
+import type { RedisClient } from '../redis/connection.js';
+import { taskOptions } from '../runs/from-settings.js';
+import {
+  defaultRunId,
+  type KnownManifest,
+  knownManifest,
+  loadRun,
+  manifestIdentity,
+} from '../runs/record.js';
+import type { AskedSince } from '../since/find-earlier.js';
+import { sinceOf } from '../since/since.js';
+
+/** The run that is on record for this manifest and these options, perhaps of another version of it. */
+export async function knownRun(
+  { redis, origin }: { redis: RedisClient | null; origin: string },
+  settings: Settings,
+  manifest: Manifest,
+  since: AskedSince | undefined,
+) {
+  if (redis === null) return null;
+  const identity = manifestIdentity(manifest.identity, taskOptions(settings), origin, sinceOf(since));
+  const known = await knownManifest(redis, settings.prefix, identity);
+  return known !== null && (await loadRun(redis, settings.prefix, known.run)) !== null ? known : null;
+}
+
+/** As `prepareRun` has it: the same command goes on with the run that it began, whatever that is called. */
+export function runIdOf(
+  known: KnownManifest | null,
+  settings: Settings,
+  manifest: Manifest,
+  origin: string,
+  since: AskedSince | undefined,
+): string {
+  const same = known !== null && settings.key === 'line' && known.version === manifest.version;
+  return same
+    ? known.run
+    : defaultRunId(manifest.identity, manifest.version, taskOptions(settings), origin, sinceOf(since));
+}
+
+/** With `--key line`, `run` refuses a manifest that has changed since a run was made of it. */
+export function otherVersion(known: KnownManifest | null, settings: Settings, manifest: Manifest): string[] {
+  if (known === null || settings.runId !== null || settings.key !== 'line' || settings.since !== null)
+    return [];
+  if (known.version === manifest.version) return [];
+  return [
+    `the manifest has changed since run ${known.run} was made of it, so \`run\` would refuse it: --since ${known.run} or --key content buys only what is new, --run-id <new> every line again`,
+  ];
+}

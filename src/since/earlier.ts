@@ -1,0 +1,54 @@
+import type { Pipeline } from '../pipeline/pipeline.js';
+import { openSink } from '../results/sink.js';
+import type { RunRecord } from '../runs/record.js';
+import { type KnownRows, readEarlier } from './known-rows.js';
+
+/** What earlier runs have settled, read when it is first asked for. */
+export interface Earlier {
+  /** Null when the signal ended the reading. */
+  load(signal?: AbortSignal): Promise<KnownRows | null>;
+  /** Frees memory and disk; what is asked for later is read anew. */
+  forget(): Promise<void>;
+}
+
+/** Undefined for a run that builds on none. */
+export function openEarlier(pipeline: Pipeline, { id, since }: RunRecord): Earlier | undefined {
+  if (since === undefined) return undefined;
+  let reading: Promise<KnownRows | null> | undefined;
+
+  async function read(signal: AbortSignal | undefined): Promise<KnownRows | null> {
+    const startedAt = performance.now();
+    const known = await readEarlier(since?.earlier ?? [], {
+      openSink: pipeline.openSink ?? ((out) => openSink(out, pipeline.objectStores)),
+      carry: since?.carry ?? false,
+      signal,
+    });
+    if (known !== null)
+      pipeline.log.info(
+        { run: id, since: since?.run, lines: known.size, ms: Math.round(performance.now() - startedAt) },
+        'what the earlier run has settled is known',
+      );
+    return known;
+  }
+
+  return {
+    async load(signal) {
+      const started = reading ?? read(signal);
+      reading = started;
+      const forget = () => {
+        if (reading === started) reading = undefined;
+      };
+      const known = await started.catch((error: unknown) => {
+        forget();
+        throw error;
+      });
+      if (known === null) forget();
+      return known;
+    },
+    async forget() {
+      const known = await reading?.catch(() => null);
+      reading = undefined;
+      await known?.close();
+    },
+  };
+}
