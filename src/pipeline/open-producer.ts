@@ -1,11 +1,11 @@
 import { linesPerChunk } from '../producers/pack.js';
 import type { Producer } from '../producers/produce.js';
+import { openEarlier } from '../producers/since/earlier.js';
 import { openQueues } from '../queues/queues.js';
 import { redisNow } from '../redis/read-groups.js';
 import { liveConsumersIn } from '../runs/consumer-heartbeats.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
-import { openEarlier } from '../since/earlier.js';
 import type { Pipeline } from './pipeline.js';
 
 /** What it takes to produce a run, with queues of its own. */

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { IngestError, usageError } from '../lib/errors.js';
 import type { Manifest } from '../manifest/index.js';
+import type { AskedSince } from '../producers/since/find-earlier.js';
 import type { RedisClient } from '../redis/connection.js';
 import { rebuildFromParts } from '../results/rebuild.js';
 import type { MadeOf, Marker, Sink } from '../results/sink.js';
@@ -27,10 +28,9 @@ import {
 } from '../runs/record.js';
 import { hasBoughtNothing, refuseOtherPlace, refuseOtherRun, refuseOtherStream } from '../runs/refuse.js';
 import { runScript } from '../runs/run-script.js';
+import { sinceOf } from '../runs/since.js';
 import type { RunSummary } from '../runs/status.js';
 import { askPolicy } from '../runs/tune.js';
-import type { AskedSince } from '../since/find-earlier.js';
-import { sinceOf } from '../since/since.js';
 
 const [forgetProgress, setReady] = [runScript('forget-progress'), runScript('make-ready')];
 

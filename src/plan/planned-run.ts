@@ -1,5 +1,6 @@
 import type { Settings } from '../config/index.js';
 import type { Manifest } from '../manifest/index.js';
+import type { AskedSince } from '../producers/since/find-earlier.js';
 import type { RedisClient } from '../redis/connection.js';
 import { taskOptions } from '../runs/from-settings.js';
 import {
@@ -9,8 +10,7 @@ import {
   loadRun,
   manifestIdentity,
 } from '../runs/record.js';
-import type { AskedSince } from '../since/find-earlier.js';
-import { sinceOf } from '../since/since.js';
+import { sinceOf } from '../runs/since.js';
 
 /** The run that is on record for this manifest and these options, perhaps of another version of it. */
 export async function knownRun(

@@ -1,10 +1,10 @@
 import type { Settings } from '../config/index.js';
 import type { ObjectStores } from '../lib/object-stores/index.js';
+import { type AskedSince, askSince } from '../producers/since/find-earlier.js';
+import { contentOf, readEarlier } from '../producers/since/known-rows.js';
 import type { RedisClient } from '../redis/connection.js';
 import { openSink } from '../results/sink.js';
 import { askedDigest } from '../runs/asked-of-line.js';
-import { type AskedSince, askSince } from '../since/find-earlier.js';
-import { contentOf, readEarlier } from '../since/known-rows.js';
 import type { IsKnown } from './line-check.js';
 
 /** The run of `--since`, and what it has settled. */

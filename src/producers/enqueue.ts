@@ -6,10 +6,10 @@ import { endedBits } from '../runs/bits.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import { type EndedLine, endLines } from '../runs/scripts.js';
-import { leaveOutUnchanged } from '../since/leave-out.js';
 import { withoutConflicts } from './key-conflicts.js';
 import { type PreparedLine, prepareLine } from './prepare-line.js';
 import type { Producer } from './produce.js';
+import { leaveOutUnchanged } from './since/leave-out.js';
 
 export interface Enqueued {
   /** Non-blank lines. */

@@ -16,10 +16,10 @@ import { type Cursor, checkpoint, checkStream, noteContent, readCursor } from '.
 import { type RunKeys, runKeys } from '../runs/keys.js';
 import type { Lease } from '../runs/lease.js';
 import type { RunRecord } from '../runs/record.js';
-import type { Earlier } from '../since/earlier.js';
 import { createBackpressure, type Depth, readDepth } from './backpressure.js';
 import { type Enqueued, enqueue } from './enqueue.js';
 import { readChosen } from './read-pilot-lines.js';
+import type { Earlier } from './since/earlier.js';
 
 /** Most lines that are read, queued and counted in one step. */
 const STEP_LINES = 1_000;

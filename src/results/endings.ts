@@ -13,7 +13,7 @@ import {
   gatewayTimeField,
   settleTimeField,
 } from '../runs/timeline.js';
-import type { BoughtRow } from '../since/known-rows.js';
+import type { BoughtRow } from './rows.js';
 import { type FailureRow, type FailureStage, failureRowText, type RowLine, resultRowText } from './rows.js';
 
 /** The `source` of a row: null for a manifest of one source. */

@@ -84,3 +84,8 @@ export function resultRowText(line: RowLine, result: RowResult, settledBy: 'poll
 /** @param input JSON text */
 export const failureRowText = (row: Omit<FailureRow, 'input'>, input: string): string =>
   `${JSON.stringify(row).slice(0, -1)},"input":${input}}`;
+
+/** What a carried row takes from the row that was bought. */
+export type BoughtRow = Omit<ResultRow, 'line' | 'source' | 'data_url' | 'metadata' | 'asked'> & {
+  bought_by: string;
+};

@@ -1,13 +1,13 @@
 import type { ChainableCommander } from 'ioredis';
 import type { RedisClient } from '../redis/connection.js';
 import { readGroups, redisNow } from '../redis/read-groups.js';
-import { sinceSummary } from '../since/since.js';
 import { callCounts } from './call-counts.js';
 import { type LiveConsumers, liveConsumersIn } from './consumer-heartbeats.js';
 import { type Envelope, envelopeOf } from './envelope.js';
 import { type RunKeys, runKeys } from './keys.js';
 import { iso, type OwnWait, ownWait } from './own-limits.js';
 import { headFrom, type RunHead, type RunPolicy } from './record.js';
+import { sinceSummary } from './since.js';
 import { boughtLines, type EnvelopeStatus, type PartRecord, type RunStatus } from './status.js';
 import { changeOf } from './tune.js';
 

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { LabelSpec } from '../gateway/types.js';
 import type { RedisClient } from '../redis/connection.js';
-import type { Since, SinceRecord } from '../since/since.js';
 import { manifestsKey, runKeys, runsIndexKey } from './keys.js';
 import type { Chosen } from './pilot-lines.js';
 import { runScript } from './run-script.js';
+import type { Since, SinceRecord } from './since.js';
 import type { BlockReason, RunState } from './status.js';
 
 const updateScript = runScript('update');

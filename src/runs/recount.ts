@@ -1,8 +1,8 @@
 import type { RedisClient } from '../redis/connection.js';
-import type { Since } from '../since/since.js';
 import type { RunKeys } from './keys.js';
 import type { ManifestHead } from './record.js';
 import { runScript } from './run-script.js';
+import type { Since } from './since.js';
 
 const recountScript = runScript('recount');
 

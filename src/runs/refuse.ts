@@ -1,10 +1,10 @@
 import { IngestError } from '../lib/errors.js';
 import type { Manifest } from '../manifest/index.js';
 import type { RedisClient } from '../redis/connection.js';
-import { type Since, sinceOf } from '../since/since.js';
 import { checkStream } from './cursor.js';
 import { type RunKeys, runKeys } from './keys.js';
 import type { RunRecord } from './record.js';
+import { type Since, sinceOf } from './since.js';
 import type { Marker } from './sink-marker.js';
 
 const WAYS_OUT =

@@ -1,5 +1,5 @@
-import type { Since } from '../since/since.js';
 import type { RunRecord } from './record.js';
+import type { Since } from './since.js';
 
 /** Tells a run's place from that of another run, and from that of a run of this name over something else. */
 export interface Marker extends Partial<MadeOf> {

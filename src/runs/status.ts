@@ -1,5 +1,5 @@
 import type { RunForecast } from './forecast.js';
-import type { SinceSummary } from '../since/since.js';
+import type { SinceSummary } from './since.js';
 
 /** Why a run is blocked. */
 export type BlockReason =

@@ -1,6 +1,7 @@
-import type { Pipeline } from '../pipeline/pipeline.js';
-import { openSink } from '../results/sink.js';
-import type { RunRecord } from '../runs/record.js';
+import type { Logger } from 'pino';
+import type { ObjectStores } from '../../lib/object-stores/index.js';
+import { openSink, type Sink } from '../../results/sink.js';
+import type { RunRecord } from '../../runs/record.js';
 import { type KnownRows, readEarlier } from './known-rows.js';
 
 /** What earlier runs have settled, read when it is first asked for. */
@@ -11,20 +12,27 @@ export interface Earlier {
   forget(): Promise<void>;
 }
 
+/** Where earlier results are read from. */
+export interface ResultPlaces {
+  objectStores: ObjectStores;
+  openSink?: (out: string) => Sink;
+  log: Logger;
+}
+
 /** Undefined for a run that builds on none. */
-export function openEarlier(pipeline: Pipeline, { id, since }: RunRecord): Earlier | undefined {
+export function openEarlier(places: ResultPlaces, { id, since }: RunRecord): Earlier | undefined {
   if (since === undefined) return undefined;
   let reading: Promise<KnownRows | null> | undefined;
 
   async function read(signal: AbortSignal | undefined): Promise<KnownRows | null> {
     const startedAt = performance.now();
     const known = await readEarlier(since?.earlier ?? [], {
-      openSink: pipeline.openSink ?? ((out) => openSink(out, pipeline.objectStores)),
+      openSink: places.openSink ?? ((out) => openSink(out, places.objectStores)),
       carry: since?.carry ?? false,
       signal,
     });
     if (known !== null)
-      pipeline.log.info(
+      places.log.info(
         { run: id, since: since?.run, lines: known.size, ms: Math.round(performance.now() - startedAt) },
         'what the earlier run has settled is known',
       );

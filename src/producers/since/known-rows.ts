@@ -1,16 +1,11 @@
 import { createHash } from 'node:crypto';
-import { IngestError, usageError } from '../lib/errors.js';
-import { readRows } from '../results/read-rows.js';
-import type { ResultRow } from '../results/rows.js';
-import { parsePartName, type Sink } from '../results/sink.js';
+import { IngestError, usageError } from '../../lib/errors.js';
+import { readRows } from '../../results/read-rows.js';
+import type { BoughtRow, ResultRow } from '../../results/rows.js';
+import { parsePartName, type Sink } from '../../results/sink.js';
+import type { EarlierResults } from '../../runs/since.js';
 import { createDigestTable, DIGEST_BYTES } from './digest-table.js';
 import { openRowSpool } from './row-spool.js';
-import type { EarlierResults } from './since.js';
-
-/** What a carried row takes from the row that was bought. */
-export type BoughtRow = Omit<ResultRow, 'line' | 'source' | 'data_url' | 'metadata' | 'asked'> & {
-  bought_by: string;
-};
 
 /** The contents that earlier runs have settled. */
 export interface KnownRows {

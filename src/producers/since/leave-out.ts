@@ -1,17 +1,17 @@
-import { IngestError } from '../lib/errors.js';
-import type { PreparedLine } from '../producers/prepare-line.js';
-import type { QueuedLine } from '../queues/chunk.js';
-import type { RedisClient } from '../redis/connection.js';
-import { defineScript } from '../redis/scripts.js';
-import { carriedEnding } from '../results/endings.js';
-import { askedDigest } from '../runs/asked-of-line.js';
-import { type RunKeys, runKeys } from '../runs/keys.js';
-import type { RunRecord } from '../runs/record.js';
-import { endLines } from '../runs/scripts.js';
+import { IngestError } from '../../lib/errors.js';
+import type { QueuedLine } from '../../queues/chunk.js';
+import type { RedisClient } from '../../redis/connection.js';
+import { carriedEnding } from '../../results/endings.js';
+import { askedDigest } from '../../runs/asked-of-line.js';
+import { type RunKeys, runKeys } from '../../runs/keys.js';
+import type { RunRecord } from '../../runs/record.js';
+import { runScript } from '../../runs/run-script.js';
+import { endLines } from '../../runs/scripts.js';
+import type { PreparedLine } from '../prepare-line.js';
 import type { Earlier } from './earlier.js';
 import { contentOf } from './known-rows.js';
 
-const markScript = defineScript(new URL('../runs/scripts/mark-unchanged.lua', import.meta.url));
+const markScript = runScript('mark-unchanged');
 
 /** A script holds Redis up for as long as it writes rows. */
 const LINES_AT_ONCE = 100;

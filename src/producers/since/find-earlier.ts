@@ -1,13 +1,14 @@
 import path from 'node:path';
-import { usageError } from '../lib/errors.js';
-import type { RedisClient } from '../redis/connection.js';
-import { readRows } from '../results/read-rows.js';
-import type { ResultRow } from '../results/rows.js';
-import { parsePartName, resolveOut, type Sink } from '../results/sink.js';
-import { RUN_ID, runKeys } from '../runs/keys.js';
-import { headFrom } from '../runs/record.js';
-import type { RunSummary } from '../runs/status.js';
-import type { EarlierResults, Since } from './since.js';
+import { usageError } from '../../lib/errors.js';
+import { RUN_ID } from '../../lib/run-id.js';
+import type { RedisClient } from '../../redis/connection.js';
+import { readRows } from '../../results/read-rows.js';
+import type { ResultRow } from '../../results/rows.js';
+import { parsePartName, resolveOut, type Sink } from '../../results/sink.js';
+import { runKeys } from '../../runs/keys.js';
+import { headFrom } from '../../runs/record.js';
+import type { EarlierResults, Since } from '../../runs/since.js';
+import type { RunSummary } from '../../runs/status.js';
 
 /** Where to look for an earlier run. */
 export interface EarlierPlaces {
