@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { LabelSpec } from '../gateway/types.js';
+import { type Gold, type GoldRecord, keepGold } from '../gold/gold.js';
 import type { RedisClient } from '../redis/connection.js';
 import { defineScript } from '../redis/scripts.js';
 import { manifestsKey, runKeys, runsIndexKey } from './keys.js';
@@ -20,6 +21,10 @@ export interface TaskOptions {
   onSameKey?: 'share';
   /** `--map`, each `to=from`; absent when there is none. */
   map?: readonly string[];
+  /** `--escalate`, as `formatCondition` writes it; absent when there is none. */
+  escalate?: string;
+  /** Digest of the gold lines; absent when there are none. */
+  gold?: string;
 }
 
 /** How a run is to go; the latest `run` or `produce` of it decides. Durations in ms, sizes in bytes. */
@@ -33,6 +38,8 @@ export interface RunPolicy {
   until: 'verified' | 'settled';
   /** Most failures before the run blocks: a count, or a share of the lines that ended. */
   maxFailures: { count: number } | { share: number } | null;
+  /** Most gold lines with another label before the run blocks: a count, or a share of those that settled. */
+  maxGoldErrors?: { count: number } | { share: number } | null;
   /** Most tasks to buy. */
   budget: number | null;
   /** Most sats to spend, on the run and on each day (UTC). Absent in runs of earlier versions, as are the next two. */
@@ -40,6 +47,8 @@ export interface RunPolicy {
   spendPerDay?: number | null;
   /** Sats that a label is expected to cost, before the run has seen a price. */
   priceSats?: number | null;
+  /** Lines may be asked again: `--spend` keeps room for that. */
+  escalates?: true;
   /** When tasks are submitted, as `formatHours` writes it, with its zone. */
   hours?: string | null;
   retryForMs: number;
@@ -58,8 +67,9 @@ export interface ManifestHead {
   version: string;
   /** Digest of all sources' names and versions; of a stream, whose version is new each time, of its name. */
   digest: string;
-  /** How many sources. */
+  /** How many sources, that of the gold lines included. */
   count: number;
+  gold?: GoldRecord;
   /** Unpacked; null where that is not known before all of it is read. Absent in records of earlier versions. */
   bytes?: number | null;
 }
@@ -186,11 +196,13 @@ export async function createRun(
   redis: RedisClient,
   prefix: string,
   record: RunRecord,
+  gold: Gold | null = null,
 ): Promise<{ record: RunRecord; created: boolean }> {
   const keys = runKeys(prefix, record.id);
-  // Before the record: whoever finds that finds these. The same pilot has the same lines.
+  // Before the record: whoever finds that finds these. The same run has the same lines.
   if (record.manifest.chosen !== undefined)
     await redis.set(keys.chosen, JSON.stringify(record.manifest.chosen));
+  if (gold !== null) await keepGold(redis, keys, gold.lines);
   const created =
     (await createScript.run(
       redis,
@@ -220,8 +232,9 @@ const digest = (value: unknown, length: number) =>
 
 /** A run's identity without the manifest's version: the same manifest and options, whatever has been written to it since. */
 export function manifestIdentity(identity: string, task: TaskOptions, origin: string): string {
-  const { taskType, labelSpec, consensusThreshold, key, map } = task;
-  return digest([identity, taskType, labelSpec, consensusThreshold, key, origin, ...(map ? [map] : [])], 32);
+  const { taskType, labelSpec, consensusThreshold, key, map, gold, escalate } = task;
+  const more = [...(map ? [map] : []), ...(gold ? [{ gold }] : []), ...(escalate ? [{ escalate }] : [])];
+  return digest([identity, taskType, labelSpec, consensusThreshold, key, origin, ...more], 32);
 }
 
 /** What decides a line's label, beside the line itself. */

@@ -15,6 +15,7 @@ export function refuseOtherRun(known: RunRecord, wanted: RunRecord, isStream: bo
   const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
   const differs =
     (identityOf(known) !== identityOf(wanted) && 'another manifest') ||
+    (known.task.gold !== wanted.task.gold && 'other gold lines') ||
     (!same(known.task, wanted.task) && 'other task options') ||
     (known.gateway !== wanted.gateway && 'another Gateway') ||
     (known.pilot?.lines !== wanted.pilot?.lines && 'other lines of its manifest') ||

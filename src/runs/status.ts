@@ -1,3 +1,5 @@
+import type { EscalationStatus } from '../escalation/escalation.js';
+import type { GoldStatus } from '../gold/gold.js';
 import type { RunForecast } from '../plan/forecast/run-forecast.js';
 
 /** Why a run is blocked. */
@@ -7,6 +9,7 @@ export type BlockReason =
   | 'budget'
   | 'spend'
   | 'failures'
+  | 'gold'
   | 'sink'
   | 'source_changed'
   | 'wrong_endpoint'
@@ -74,6 +77,10 @@ export interface RunSummary {
   cost_sats: number;
   /** How many lines settled with each label. */
   labels: Record<string, number>;
+  /** How the lines of `--gold` were labelled; they count among the lines above. Null without. */
+  gold: GoldStatus | null;
+  /** The lines that met `--escalate`. Null without. */
+  escalated: EscalationStatus | null;
   parts: PartRecord[];
   /** By `tune`, the earliest first. */
   changes: Change[];
