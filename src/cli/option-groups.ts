@@ -72,6 +72,9 @@ export const manifestOptions = [
   'resultTimeout',
   'until',
   'maxFailures',
+  'gold',
+  'escalate',
+  'maxGoldErrors',
   'budget',
   'finishBy',
   'spend',
@@ -87,10 +90,10 @@ export const manifestOptions = [
 
 /** The groups of a command's help, in order. What is in none of them stands last, under `Options:`. */
 export const HELP_GROUPS: readonly (readonly [heading: string, keys: readonly string[]])[] = [
-  ['What is asked:', taskOptionNames],
+  ['What is asked:', [...taskOptionNames, 'gold', 'escalate']],
   ['The run:', ['out', 'runId', 'since', 'carry', 'sandbox', 'gatewayUrl', 'json', 'quiet']],
   ['Pace:', ['rate', 'concurrency', 'maxQueued', 'maxInFlight', 'weight', 'hours']],
-  ['Limits:', ['budget', 'spend', 'spendPerDay', 'price', 'maxFailures', 'retryFor']],
+  ['Limits:', ['budget', 'spend', 'spendPerDay', 'price', 'maxFailures', 'maxGoldErrors', 'retryFor']],
   ['When a line has ended:', ['until', 'poll', 'pollDelay', 'pollMaxDelay', 'resultTimeout']],
   ['Parts of results:', ['partSize', 'partAge', 'compress']],
   ['Redis and stores:', ['redisUrl', 'dataDir', 'prefix', 's3Endpoint', 'gcsEndpoint', 'requesterPays']],

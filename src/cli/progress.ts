@@ -2,6 +2,7 @@ import { number, span } from '../lib/format.js';
 import { plain } from '../lib/terminal.js';
 import { endedLines, type RunStatus } from '../runs/status.js';
 import { openLiveFrame, writeBeside } from './live-frame.js';
+import { goldText } from './quality-text.js';
 import { quietWaits } from './quiet-waits.js';
 
 export type ProgressStatus = RunStatus & {
@@ -122,6 +123,8 @@ const whereabouts = (status: ProgressStatus) => [
   `failed ${number(status.failed)}`,
   ...(status.unchanged > 0 ? [`unchanged ${number(status.unchanged)}`] : []),
   ...(status.carried > 0 ? [`carried ${number(status.carried)}`] : []),
+  ...(status.escalated ? [`escalated ${number(status.escalated.lines)}`] : []),
+  ...(status.gold ? [`gold ${goldText(status.gold)}`] : []),
 ];
 
 const pace = (status: ProgressStatus) => [

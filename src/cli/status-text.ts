@@ -1,6 +1,7 @@
 import { plain } from '../lib/terminal.js';
 import type { RunStatus } from '../runs/status.js';
 import { forecastFacts } from './forecast-text.js';
+import { escalatedText, goldText } from './quality-text.js';
 
 const standing = ({ state, reason, waiting_for }: RunStatus) =>
   reason !== null
@@ -42,6 +43,8 @@ export function formatStatus(status: RunStatus, out: string): string {
     ['settled', status.settled],
     ['since', since(status)],
     ['failed', failures.length > 0 ? `${status.failed} (${failures.join(', ')})` : status.failed],
+    ['gold', goldText(status.gold)],
+    ['escalated', escalatedText(status.escalated)],
     ['429s', status.rate_limited],
     ['polls per label', status.polls_per_label],
     ['rate', status.rate === null ? 'no limit in force' : `${status.rate.toFixed(1)} calls/s`],

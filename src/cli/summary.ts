@@ -5,6 +5,7 @@ import { boughtLines, type RunSummary } from '../runs/status.js';
 import type { FailureExample } from '../runs/timeline.js';
 import { overPlan } from './forecast-text.js';
 import { nextStep } from './next-step.js';
+import { escalatedText, goldText } from './quality-text.js';
 
 const LABELS_SHOWN = 20;
 
@@ -48,6 +49,7 @@ export function formatSummary(
     fact('labels', labels.length > 0 ? '' : 'none').trimEnd(),
     ...indent(labels.slice(0, LABELS_SHOWN)),
     ...(more > 0 ? [`    and ${number(more)} more`] : []),
+    ...quality(summary).map(([name, value]) => fact(name, value)),
     ...effort(summary).map(([name, value]) => fact(name, value)),
     fact('elapsed', span(elapsedMs / 1000)),
     ...(summary.forecast ? overPlan(summary.forecast) : []).map((text) => fact('against plan', text)),
@@ -75,6 +77,14 @@ function earlier({ since, carried, unchanged }: RunSummary): [string, string][] 
 }
 
 const stoodStill = (seconds: number) => (seconds > 0 ? `, all calls stood still for ${span(seconds)}` : '');
+
+function quality({ gold, escalated }: RunSummary): [string, string][] {
+  const facts: [string, string | null][] = [
+    ['gold', goldText(gold)],
+    ['escalated', escalatedText(escalated)],
+  ];
+  return facts.flatMap(([name, text]): [string, string][] => (text === null ? [] : [[name, text]]));
+}
 
 /** What the run took. */
 function effort(summary: RunSummary): [string, string][] {

@@ -1,3 +1,9 @@
+import {
+  CONDITION_FIELDS,
+  type Condition,
+  formatCondition,
+  parseCondition,
+} from '../escalation/condition.js';
 import { formatHours, type Hours, parseHours } from './hours.js';
 import { formatRateWindows, parseRateWindows, type RateWindow } from './rate-windows.js';
 import {
@@ -219,6 +225,17 @@ export function hours(facts: OptionFacts<Hours | null>): Option<Hours | null> {
     show: formatHours,
   };
   return option<Hours, null>(kind, facts);
+}
+
+export function condition(facts: OptionFacts<Condition | null>): Option<Condition | null> {
+  const kind = {
+    type: 'condition',
+    placeholder: 'field<number',
+    expected: `a condition like confidence<0.7: one of ${CONDITION_FIELDS.join(', ')}, then < <= > >= or =, then a number`,
+    parse: fromText(parseCondition),
+    show: formatCondition,
+  };
+  return option<Condition, null>(kind, facts);
 }
 
 export function choice<const C extends string>(

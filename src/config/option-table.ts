@@ -18,6 +18,7 @@ import {
 import { envelopes } from './envelope-options.js';
 import { gatewayCall } from './gateway-options.js';
 import { ports } from './port-options.js';
+import { quality } from './quality-options.js';
 import { sandbox } from './sandbox-options.js';
 import { stores } from './store-options.js';
 import { tasks } from './task-options.js';
@@ -152,6 +153,7 @@ export const options = {
   resultTimeout: duration({ describe: 'how long a result is waited for', default: 86_400_000, min: 1 }),
   until: choice(['verified', 'settled'], { describe: 'when a line counts as ended', default: 'settled' }),
   maxFailures: countOrShare({ describe: 'block the run past this many failures', default: null }),
+  ...quality,
   pilot: integer({
     describe: 'take so many lines, spread over all of the manifest, and forecast the rest of it',
     default: null,

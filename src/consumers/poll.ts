@@ -12,6 +12,7 @@ import type { RunRecord } from '../runs/record.js';
 import { reserveAgain, unreserveAgain } from '../runs/scripts.js';
 import { type CallFailure, classifyFailure, failureReason } from './call-failure.js';
 import type { ConsumerContext } from './context.js';
+import { createEscalation, escalatesByCounts } from './escalate.js';
 import { blockRun, type ConsumedRun, callGateway, heldForMs, isHeld, nextBackoff } from './gateway-call.js';
 import { type LineOutcome, processChunk, sleepUntil } from './process-chunk.js';
 import { labelSpecOf, taskOf } from './task-of.js';
@@ -27,6 +28,7 @@ const WAIT_FOR_STATE_MS = 1_000;
 export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues: RunQueues) {
   const { redis } = context;
   const keys = runKeys(context.prefix, run.record.id);
+  const escalation = createEscalation(context, run, keys);
 
   return async function poll(
     job: Job<ChunkData>,
@@ -94,8 +96,10 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
   }
 
   async function pollLine(source: number, line: PolledLine, hint: Hint | null): Promise<Outcome> {
+    if (line.first !== undefined && !line.escalated) return escalation.submit(source, line, line.first);
     // What a delivery says without a call has no price in it.
-    if (hint && !needsPrice(run.record)) return settled(source, line, resultFrom(line.task, hint), 'webhook');
+    if (hint && !needsPrice(run.record) && !escalatesByCounts(run.record))
+      return settled(source, line, resultFrom(line.task, hint), 'webhook');
     for (;;) {
       try {
         const answer = await callGateway(context, run, 'poll', (options) =>
@@ -112,7 +116,12 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
   }
 
   /** `told`: a delivery had said that the task has settled. */
-  function answered(source: number, line: PolledLine, answer: ResultAnswer, told: boolean): Outcome {
+  async function answered(
+    source: number,
+    line: PolledLine,
+    answer: ResultAnswer,
+    told: boolean,
+  ): Promise<Outcome> {
     const ageMs = run.now() - line.at;
     const { resultTimeoutMs, until } = run.record.policy;
     const late = ageMs >= resultTimeoutMs;
@@ -144,12 +153,24 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
     };
   }
 
-  function settled(source: number, line: PolledLine, result: SettledResult, by: 'poll' | 'webhook'): Outcome {
+  async function settled(
+    source: number,
+    line: PolledLine,
+    result: SettledResult,
+    by: 'poll' | 'webhook',
+  ): Promise<Outcome> {
     const ageMs = Math.max(0, run.now() - line.at);
     run.polls.observeSettled(line, result, ageMs);
     const wrong = line.key === undefined ? null : wrongLabel(line, result);
     if (wrong !== null) return failed(source, line, { code: 'key_conflict', message: wrong });
-    return { kind: 'ended', ending: settledEnding(run.record, source, line, result, by, ageMs) };
+    const { first } = line;
+    if (first === undefined && run.record.task.escalate !== undefined) {
+      const again = await escalation.begin(source, line, result, by, ageMs);
+      if (again !== null) return again;
+    }
+    const same = result.consensus_label === first?.result.consensus_label;
+    const asked = first && { outcome: same ? ('same' as const) : ('changed' as const), first };
+    return { kind: 'ended', ending: settledEnding(run.record, source, line, result, by, ageMs, asked) };
   }
 
   /** A key that is not the line's own may stand for another question's task at the Gateway. */
@@ -245,12 +266,13 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
     }
   }
 
-  function failed(
+  async function failed(
     source: number,
     line: PolledLine,
     failure: { code: string; status?: number; message: string },
-  ): Outcome {
+  ): Promise<Outcome> {
     context.metrics.polls.inc({ outcome: 'failed' });
+    if (line.first !== undefined) return escalation.failed(source, line, line.first);
     const attempts = (line.backoff?.calls ?? 0) + 1;
     const why = { ...failure, stage: 'poll' as const, attempts, taskId: line.task };
     return { kind: 'ended', ending: failedEnding(run.record, source, line, why) };

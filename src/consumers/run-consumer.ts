@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { goldErrorsMessage, tooManyGoldErrors } from '../gold/gold.js';
 import { IngestError } from '../lib/errors.js';
 import { advancePolls } from '../queues/advance-polls.js';
 import type { ChunkData } from '../queues/chunk.js';
@@ -201,6 +202,12 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
       const message = `${reading.status.failed} lines have failed, more than --max-failures allows; see failures-*.jsonl, then run again with a larger limit`;
       await transition(redis, keys, 'blocked', { reason: 'failures', message });
     }
+    const { gold } = reading.status;
+    if (state === 'running' && gold !== null && tooManyGoldErrors(gold, policy.maxGoldErrors))
+      await transition(redis, keys, 'blocked', {
+        reason: 'gold',
+        message: goldErrorsMessage(record.id, gold),
+      });
     if (budgetIsSpent(reading)) {
       const message = `${reading.bought} tasks have been bought, as many as --budget allows; run again with a larger one`;
       await transition(redis, keys, 'blocked', { reason: 'budget', message });

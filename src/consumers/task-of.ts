@@ -1,5 +1,7 @@
+import { thresholdOr } from '../escalation/condition.js';
+import { escalatedKey } from '../escalation/escalation.js';
 import type { LabelSpec, SubmitTaskParams } from '../gateway/types.js';
-import type { QueuedLine } from '../queues/chunk.js';
+import type { PolledLine, QueuedLine } from '../queues/chunk.js';
 import { idempotencyKey } from '../results/endings.js';
 import type { RunRecord } from '../runs/record.js';
 
@@ -24,24 +26,30 @@ export function labelersAsked({ task }: RunRecord, lines: readonly QueuedLine[])
   return most;
 }
 
-/** The task of a line. With a `callbackUrl` the Gateway tells there when it has settled. */
+/** How many labelers a line asks for. */
+export const thresholdOf = (record: RunRecord, line: QueuedLine): number =>
+  thresholdOr((JSON.parse(line.text) as LineObject).consensus_threshold ?? record.task.consensusThreshold);
+
+/** The task of a line, the second one of a line that is asked again. With a `callbackUrl` the Gateway tells there when it has settled. */
 export function taskOf(
   record: RunRecord,
   source: number,
-  line: QueuedLine,
+  line: QueuedLine & Pick<Partial<PolledLine>, 'first'>,
   callbackUrl?: string,
 ): SubmitTaskParams {
   const { task } = record;
   const object = JSON.parse(line.text) as LineObject;
   const spec = object.label_spec ?? task.labelSpec;
   if (spec === null) throw new Error(`line ${line.line} was queued without a label_spec`);
-  const threshold = object.consensus_threshold ?? task.consensusThreshold;
+  const { again } = line.first ?? {};
+  const threshold = again ?? object.consensus_threshold ?? task.consensusThreshold;
+  const key = idempotencyKey(record, source, line);
   return {
     task_type: object.type ?? task.taskType,
     data_url: object.data_url,
     label_spec: spec,
     ...(threshold === null ? {} : { consensus_threshold: threshold }),
     ...(callbackUrl === undefined ? {} : { callback_url: callbackUrl }),
-    idempotency_key: idempotencyKey(record, source, line),
+    idempotency_key: again === undefined ? key : escalatedKey(key, again),
   };
 }

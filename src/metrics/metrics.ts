@@ -104,6 +104,12 @@ export function createMetrics(options: { defaults?: boolean } = {}) {
       each('settled_by', ['poll', 'webhook']),
     ),
     failed: counter('tasks_failed_total', 'Lines failed by this process.', ['stage', 'code']),
+    gold: counter(
+      'gold_lines_total',
+      'Gold lines settled by this process, by whether their label is the known one.',
+      ['outcome'],
+      each('outcome', ['agreed', 'disagreed']),
+    ),
     polls: counter(
       'polls_total',
       'Polls by what they found.',

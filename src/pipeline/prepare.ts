@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { GOLD_SOURCE, type Gold } from '../gold/gold.js';
 import { IngestError, usageError } from '../lib/errors.js';
 import type { Manifest } from '../manifest/index.js';
 import type { AskedSince } from '../producers/since/find-earlier.js';
@@ -44,6 +45,8 @@ export interface RunRequest {
   runId: string | null;
   out: (runId: string) => string;
   openSink: (out: string) => Sink;
+  /** Lines with known labels, to be mixed in. A pilot has none. */
+  gold?: Gold | null;
   /** A run of so many lines only. */
   pilot?: { lines: number; choose: () => Promise<Chosen> };
   /** An earlier run to build on. */
@@ -102,7 +105,7 @@ export async function prepareRun(
   }
   // Claimed before anything is on record: a sink that cannot be written costs nothing.
   if (mayClaim(known, marker)) await sink.claim(known ?? wanted, madeOf(wanted, manifest));
-  const { record } = await createRun(redis, prefix, wanted);
+  const { record } = await createRun(redis, prefix, wanted, goldOf(request));
   // What `plan` foretold is kept as long as the run.
   await redis.persist(runKeys(prefix, id).planned);
   if (record.sinkId !== wanted.sinkId && known === null) await sink.claim(record, madeOf(record, manifest));
@@ -144,17 +147,25 @@ function idOf(
   );
 }
 
+const goldOf = ({ gold = null, pilot }: RunRequest): Gold | null => (pilot === undefined ? gold : null);
+
 function recordOf(id: string, request: RunRequest, isStream: boolean): RunRecord {
   const { manifest, task, gateway, since } = request;
+  const gold = goldOf(request);
+  const sources = [
+    ...manifest.sources,
+    ...(gold === null ? [] : [{ name: GOLD_SOURCE, version: gold.digest }]),
+  ];
   return {
     id,
     manifest: {
       uri: manifest.uri,
       identity: manifest.identity,
       version: manifest.version,
-      sources: manifest.sources.map((source) => source.name),
-      digest: manifestDigestOf(manifest.sources, isStream),
-      count: manifest.sources.length,
+      sources: sources.map(({ name }) => name),
+      digest: manifestDigestOf(sources, isStream),
+      count: sources.length,
+      ...(gold !== null && { gold: { source: manifest.sources.length, lines: gold.lines.length } }),
       bytes: unpackedBytes(manifest),
     },
     task,

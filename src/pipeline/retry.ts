@@ -128,7 +128,10 @@ async function putBack(
     ]);
     await unfail.run(
       producer.redis,
-      [keys.ended(source), keys.counts, keys.failures, keys.results, keys.record, keys.examples],
+      [
+        ...[keys.ended(source), keys.counts, keys.failures, keys.results, keys.record, keys.examples],
+        ...(record.manifest.gold?.source === source ? [keys.gold] : []),
+      ],
       [part, number, EXAMPLES, ...args],
     );
     number += some.rows.length;

@@ -1,6 +1,8 @@
 import path from 'node:path';
 import type { Settings } from '../config/index.js';
 import { createConsumer } from '../consumers/run-consumer.js';
+import { GOLD_SOURCE } from '../gold/gold.js';
+import { readGold } from '../gold/read-gold.js';
 import { usageError } from '../lib/errors.js';
 import { openManifest, removeOrphanSpools, removeSpools, spoolDirOf } from '../manifest/index.js';
 import { oddNames } from '../manifest/odd-names.js';
@@ -59,6 +61,8 @@ export async function prepare(
   signal?: AbortSignal,
 ) {
   const { objectStores, log } = pipeline;
+  if (settings.maxGoldErrors !== null && settings.gold === null)
+    throw usageError('--max-gold-errors', 'needs --gold: without it no label is known; nothing was sent');
   const spoolDir = spoolDirOf(settings.dataDir);
   await removeOrphanSpools(spoolDir);
   const manifest = await openManifest(spec, { cwd, spoolDir, objectStores });
@@ -87,9 +91,22 @@ export async function prepare(
       earlier === null
         ? undefined
         : await retryTemporaryErrors(() => askSince(places, earlier, carry), { signal, onWait });
+    const gold =
+      settings.gold === null
+        ? null
+        : await readGold(settings.gold, taskOptions(settings), { cwd, objectStores, signal });
+    if (gold !== null && manifest.sources.some(({ name }) => name === GOLD_SOURCE))
+      throw usageError(
+        '--gold',
+        `a file of the manifest is named ${GOLD_SOURCE}, as the gold lines' source is`,
+        {
+          hint: 'give it another name; nothing was sent',
+        },
+      );
     const request = {
       manifest,
-      task: taskOptions(settings),
+      task: taskOptions(settings, gold),
+      gold,
       policy: await retryTemporaryErrors(() => policyWithPrice(pipeline, settings), { signal, onWait }),
       gateway: pipeline.origin,
       keyFingerprint: pipeline.keyFingerprint,

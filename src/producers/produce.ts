@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { type Mixing, openMixing } from '../gold/mixing.js';
 import { IngestError } from '../lib/errors.js';
 import type { ObjectStores } from '../lib/object-stores/index.js';
 import {
@@ -64,6 +65,7 @@ export async function produce(
   const stop = AbortSignal.any([signal, lease.signal]);
   if ((await producer.earlier?.load(stop)) === null) return 'stopped';
   const room = createBackpressure(() => readDepth(redis, keys), record.policy, stop);
+  const mixing = await openMixing(redis, keys, record, manifest);
   let at = begin;
   let step: Step | undefined;
 
@@ -89,14 +91,23 @@ export async function produce(
       for (let taken = 0; taken < batch.length; ) {
         const free = await room.wait();
         if (free === 0) break;
-        const lines = batch.slice(taken, taken + Math.min(STEP_LINES, Math.max(1, Math.ceil(free / 2))));
+        const most = Math.min(STEP_LINES, Math.max(1, Math.ceil(free / 2)));
+        let lines = batch.slice(taken, taken + most);
+        if (mixing !== null) lines = lines.slice(0, mixing.linesBefore(at, source.index, lines));
         taken += lines.length;
         const last = lines.at(-1) ?? { line: 0, end: 0 };
         const to = { source: source.index, line: last.line, offset: last.end };
         if (digest !== null && last.end > (content?.offset ?? 0))
           await noteContent(redis, keys, last.end, digest.at(last.end));
         // One step is on its way while the one before is counted.
-        const queued = enqueue(producer, record, source.index, lines);
+        const queued = enqueueStep(
+          producer,
+          record,
+          source.index,
+          lines,
+          mixing?.between(at, to) ?? [],
+          mixing,
+        );
         queued.catch(() => undefined);
         if (!(await finishStep())) return 'stopped';
         step = { from: at, to, queued };
@@ -106,8 +117,30 @@ export async function produce(
     }
     if (!(await finishStep()) || stop.aborted) return 'stopped';
   }
+  if (mixing !== null && at.source < mixing.end.source) {
+    if (stop.aborted || (await room.wait()) === 0) return 'stopped';
+    const rest = enqueueStep(producer, record, mixing.source, [], mixing.between(at, mixing.end), mixing);
+    step = { from: at, to: mixing.end, queued: rest };
+    if (!(await finishStep())) return 'stopped';
+    at = mixing.end;
+  }
   const end = { from: at, to: at, lines: 0, blank: 0, bytes: 0 };
   return (await moveCursor(producer, keys, lease, end, true)) === null ? 'stopped' : 'all';
+}
+
+/** Lines of a source, and the gold lines that come behind them. Of the gold lines the books of reading know nothing but that they are lines. */
+async function enqueueStep(
+  producer: Producer,
+  record: RunRecord,
+  source: number,
+  lines: readonly RawLine[],
+  gold: readonly RawLine[],
+  mixing: Mixing | null,
+): Promise<Enqueued> {
+  if (mixing === null || gold.length === 0) return enqueue(producer, record, source, lines);
+  const done = await enqueue(producer, record, source, lines);
+  const more = await enqueue(producer, record, mixing.source, gold);
+  return { ...done, lines: done.lines + more.lines };
 }
 
 /** Null when the lease is lost: then nothing was counted. */

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Manifest } from '../manifest/index.js';
+import { openMixing } from '../gold/mixing.js';
+import type { Manifest, RawLine } from '../manifest/index.js';
 import { lineBits } from '../runs/bits.js';
 import { readCursor } from '../runs/cursor.js';
 import { runKeys } from '../runs/keys.js';
@@ -42,6 +43,21 @@ export async function sweep(
   await queues.poll.clean(0, 0, 'failed');
   const { at: end } = await readCursor(redis, keys);
   const swept: Swept = { found: 0, lines: 0, whole: false };
+
+  /** False when the signal stopped it. */
+  async function again(source: number, raws: readonly RawLine[]): Promise<boolean> {
+    const admitted = await lineBits(redis, keys.admitted(source), raws);
+    const wanted = (line: number) => record.state !== 'cancelled' || admitted(line);
+    while ((await queues.submit.getJobCountByTypes('wait', 'delayed')) >= MOST_JOBS) {
+      await sleep(LOOK_AGAIN_MS, undefined, { signal: stop }).catch(() => undefined);
+      if (stop.aborted) return false;
+    }
+    const { outcomes, lines } = await enqueue(producer, record, source, raws, wanted);
+    swept.found += outcomes.enqueued + outcomes.rejected;
+    swept.lines += lines;
+    return true;
+  }
+
   for (const source of manifest.sources.slice(0, end.source + 1)) {
     if (!(await sameStream(producer, keys, source, stop))) return swept;
     for await (const batch of readUntil(producer, record, source, { line: 0, offset: 0 }, stop)) {
@@ -49,19 +65,15 @@ export async function sweep(
         const read = (line: number) => source.index < end.source || line <= end.line;
         const raws = batch.slice(i, i + STEP_LINES).filter(({ line }) => read(line));
         if (raws.length === 0) break;
-        const admitted = await lineBits(redis, keys.admitted(source.index), raws);
-        const wanted = (line: number) => record.state !== 'cancelled' || admitted(line);
-        while ((await queues.submit.getJobCountByTypes('wait', 'delayed')) >= MOST_JOBS) {
-          await sleep(LOOK_AGAIN_MS, undefined, { signal: stop }).catch(() => undefined);
-          if (stop.aborted) return swept;
-        }
-        const { outcomes, lines } = await enqueue(producer, record, source.index, raws, wanted);
-        swept.found += outcomes.enqueued + outcomes.rejected;
-        swept.lines += lines;
+        if (!(await again(source.index, raws))) return swept;
       }
       if (source.index === end.source && (batch.at(-1)?.line ?? 0) >= end.line) break;
     }
   }
+  const mixing = await openMixing(redis, keys, record, manifest);
+  const gold = mixing?.upTo(end) ?? [];
+  for (let i = 0; mixing !== null && i < gold.length; i += STEP_LINES)
+    if (!(await again(mixing.source, gold.slice(i, i + STEP_LINES)))) return swept;
   swept.whole = !stop.aborted;
   return swept;
 }

@@ -1,4 +1,5 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import type { FirstAnswer } from '../escalation/escalation.js';
 
 /** Most lines that travel in one job. Ten give nearly all of the speed, a hundred the least memory. */
 export const CHUNK_LINES = 100;
@@ -42,6 +43,10 @@ export interface PolledLine extends QueuedLine {
   boughtElsewhere?: true;
   /** The task was unknown to the Gateway once, and was submitted again. */
   resubmitted?: true;
+  /** What it was answered at first: it is to be asked again, or (`escalated`) has been. */
+  first?: FirstAnswer;
+  /** `task` is its second one. */
+  escalated?: true;
   /** A webhook delivery will tell when the task has settled; the run's index of tasks holds this line's job. */
   awaitsDelivery?: true;
 }
@@ -79,6 +84,8 @@ const SHORT = {
   at: 'a',
   seen: 's',
   resubmitted: 'g',
+  first: 'f',
+  escalated: 'e',
   awaitsDelivery: 'w',
 } as const;
 type Field = keyof typeof SHORT;

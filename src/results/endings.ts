@@ -1,4 +1,11 @@
+import {
+  type EscalationOutcome,
+  escalatedFrom,
+  escalationCounts,
+  type FirstAnswer,
+} from '../escalation/escalation.js';
 import type { SettledResult } from '../gateway/types.js';
+import { type GoldOutcome, goldField, goldOutcome, knownLabel } from '../gold/gold.js';
 import { type LineItem, rawField } from '../manifest/index.js';
 import type { PolledLine, QueuedLine } from '../queues/chunk.js';
 import { askedOf } from '../runs/asked-of-line.js';
@@ -18,10 +25,31 @@ import { type FailureRow, type FailureStage, failureRowText, type RowLine, resul
 
 /** The `source` of a row: null for a manifest of one source. */
 const sourceName = (record: RunRecord, source: number): string | null =>
-  record.manifest.sources.length > 1 ? (record.manifest.sources[source] ?? null) : null;
+  isGold(record, source) || ownSources(record) > 1 ? (record.manifest.sources[source] ?? null) : null;
+
+const isGold = ({ manifest }: RunRecord, source: number): boolean => manifest.gold?.source === source;
+
+const ownSources = ({ manifest: { sources, gold } }: RunRecord): number =>
+  gold === undefined ? sources.length : gold.source;
+
+/** The `gold` of a row: of a run without gold lines no field, of the manifest's lines null. */
+const goldOf = (record: RunRecord, source: number, text: string): { gold?: string | null } =>
+  record.manifest.gold === undefined ? {} : { gold: isGold(record, source) ? knownLabel(text) : null };
 
 export const idempotencyKey = (record: RunRecord, source: number, { key, line }: QueuedLine): string =>
   key ?? lineKey(record, source, line);
+
+/** Of a line that met `--escalate`: what became of it, and the first of two answers. */
+interface Escalated {
+  outcome: EscalationOutcome;
+  first: FirstAnswer | null;
+}
+
+/** Sats of all that is known of; null: of none. */
+const together = (...costs: (number | null | undefined)[]): number | null => {
+  const known = costs.filter((cost) => cost != null);
+  return known.length === 0 ? null : known.reduce((sum, cost) => sum + cost, 0);
+};
 
 /** A line that has its label. */
 export function settledEnding(
@@ -31,13 +59,15 @@ export function settledEnding(
   result: SettledResult,
   settledBy: 'poll' | 'webhook',
   ageMs: number,
+  escalated?: Escalated,
 ): Ending {
   const rowLine = rowLineOf(record, source, line);
   const gatewayMs = gatewayTimeMs(result, ageMs);
+  const { gold } = goldOf(record, source, line.text);
   return {
     kind: 'settled',
     label: result.consensus_label ?? '(none)',
-    costSats: line.boughtElsewhere ? 0 : (result.cost_sats ?? null),
+    costSats: line.boughtElsewhere ? 0 : together(result.cost_sats, escalated?.first?.result.cost_sats),
     // Other lines of the run may have the same key, and so the same task: its cost is counted once.
     ...(line.key === undefined || line.boughtElsewhere
       ? {}
@@ -45,7 +75,16 @@ export function settledEnding(
     ...labelersOf(result),
     settledBy,
     ageMs,
-    row: resultRowText(rowLine, result, settledBy),
+    ...alsoOf(gold == null ? null : goldOutcome(gold, result.consensus_label), escalated, line, result),
+    row: resultRowText(rowLine, result, settledBy, {
+      ...(gold === undefined ? {} : { gold }),
+      ...(record.task.escalate === undefined
+        ? {}
+        : {
+            escalation: escalated?.outcome ?? null,
+            escalated_from: escalated?.first ? escalatedFrom(escalated.first) : null,
+          }),
+    }),
     history: [
       eventField('settled', record),
       confidenceField(result.confidence ?? null),
@@ -85,6 +124,20 @@ function rowLineOf(record: RunRecord, source: number, line: QueuedLine): RowLine
     idempotency_key: idempotencyKey(record, source, line),
     asked: askedOf(record.task, object),
   };
+}
+
+function alsoOf(
+  gold: GoldOutcome | null,
+  escalated: Escalated | undefined,
+  { boughtElsewhere }: PolledLine,
+  { cost_sats: cost }: SettledResult,
+): Pick<Ending, 'gold' | 'also'> {
+  if (gold === null && escalated === undefined) return {};
+  const also = {
+    ...(gold !== null && { [goldField(gold)]: 1 }),
+    ...(escalated && escalationCounts(escalated.outcome, boughtElsewhere ? 0 : Math.round(cost ?? 0))),
+  };
+  return { ...(gold !== null && { gold }), also };
 }
 
 /** The documentation's default, and the most that a task may ask for. */
@@ -139,6 +192,7 @@ export function failedEnding(
     attempts,
     idempotency_key: idempotencyKey(record, source, line),
     ...(taskId === undefined ? {} : { task_id: taskId }),
+    ...goldOf(record, source, line.text),
   };
   return { ...failing(record, row, line.text), unbought };
 }
@@ -160,6 +214,7 @@ export function rejectedEnding(record: RunRecord, source: number, rejection: Rej
     error: rejection.problem,
     attempts: 0,
     idempotency_key: rejection.idempotency_key ?? null,
+    ...goldOf(record, source, rejection.input),
   };
   return failing(record, row, rejection.input);
 }
@@ -169,6 +224,7 @@ function failing(record: RunRecord, row: Omit<FailureRow, 'input'>, input: strin
     kind: 'failed' as const,
     stage: row.stage,
     code: row.error.code,
+    ...(row.gold != null && { gold: 'failed' as const, also: { [goldField('failed')]: 1 } }),
     row: failureRowText(row, input),
     example: exampleOf(row),
     history: [eventField('failed', record)],

@@ -32,6 +32,13 @@ const COLUMNS: readonly Column[] = [
   { name: 'asked', type: 'STRING' },
 ];
 
+/** Of runs with `--gold`, and with `--escalate`. The first answer is its JSON text. */
+const GOLD: readonly Column[] = [{ name: 'gold', type: 'STRING' }];
+const ESCALATED: readonly Column[] = [
+  { name: 'escalation', type: 'STRING' },
+  { name: 'escalated_from', type: 'STRING' },
+];
+
 /** Rows of a parquet row group: what is held in memory at a time. */
 const GROUP_ROWS = 20_000;
 
@@ -39,9 +46,11 @@ const GROUP_ROWS = 20_000;
 export function exportRows(
   rows: AsyncIterable<string>,
   format: ExportFormat,
+  { gold = false, escalated = false } = {},
 ): AsyncIterable<string | Uint8Array> {
-  if (format === 'csv') return csv(rows);
-  if (format === 'parquet') return parquet(rows);
+  const columns = [...COLUMNS, ...(gold ? GOLD : []), ...(escalated ? ESCALATED : [])];
+  if (format === 'csv') return csv(rows, columns);
+  if (format === 'parquet') return parquet(rows, columns);
   return jsonl(rows);
 }
 
@@ -50,22 +59,22 @@ async function* jsonl(rows: AsyncIterable<string>): AsyncIterable<string> {
 }
 
 /** A spreadsheet takes a cell that begins with = + - @ for a formula: such a cell gets an apostrophe in front. */
-function csv(rows: AsyncIterable<string>): AsyncIterable<string> {
-  const cells = stringify({ header: true, columns: COLUMNS.map(({ name }) => name), escape_formulas: true });
-  pipeline(Readable.from(records(rows)), cells, () => undefined);
+function csv(rows: AsyncIterable<string>, columns: readonly Column[]): AsyncIterable<string> {
+  const cells = stringify({ header: true, columns: columns.map(({ name }) => name), escape_formulas: true });
+  pipeline(Readable.from(records(rows, columns)), cells, () => undefined);
   return cells as AsyncIterable<string>;
 }
 
-async function* records(rows: AsyncIterable<string>): AsyncIterable<Cell[]> {
+async function* records(rows: AsyncIterable<string>, columns: readonly Column[]): AsyncIterable<Cell[]> {
   for await (const text of rows) {
     const row = cellsOf(text);
-    yield COLUMNS.map(({ name }) => row[name] ?? null);
+    yield columns.map(({ name }) => row[name] ?? null);
   }
 }
 
-async function* parquet(rows: AsyncIterable<string>): AsyncIterable<Uint8Array> {
+async function* parquet(rows: AsyncIterable<string>, columns: readonly Column[]): AsyncIterable<Uint8Array> {
   const writer = new ByteWriter();
-  const schema = schemaFromColumnData({ columnData: COLUMNS.map((column) => ({ ...column, data: [] })) });
+  const schema = schemaFromColumnData({ columnData: columns.map((column) => ({ ...column, data: [] })) });
   const file = new ParquetWriter({ writer, schema, createdBy: 'asg-ingest' });
   let group: Cells[] = [];
   for await (const text of rows) {
@@ -79,7 +88,7 @@ async function* parquet(rows: AsyncIterable<string>): AsyncIterable<Uint8Array> 
   yield taken();
 
   function writeGroup(): Uint8Array {
-    const columnData = COLUMNS.map(({ name, type }) => ({
+    const columnData = columns.map(({ name, type }) => ({
       name,
       type,
       data: group.map((row) => typed(row[name] ?? null, type)),
@@ -108,7 +117,9 @@ function typed(cell: Cell, type: Column['type']): Cell | bigint {
 
 function cellsOf(text: string): Cells {
   const row = JSON.parse(text) as ResultRow;
-  return { ...row, metadata: row.metadata === null ? null : metadataText(text, row) };
+  const { escalated_from: first = null, ...plain } = row;
+  const escalated_from = first === null ? null : JSON.stringify(first);
+  return { ...plain, escalated_from, metadata: row.metadata === null ? null : metadataText(text, row) };
 }
 
 const [BEFORE, AFTER] = [',"metadata":', ',"idempotency_key":'];

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
+import { escalationCounts } from '../escalation/escalation.js';
 import { epochMs } from '../gateway/epoch-ms.js';
+import { goldField, goldOutcome } from '../gold/gold.js';
 import { IngestError } from '../lib/errors.js';
 import type { RedisClient } from '../redis/connection.js';
 import { costDayField } from '../runs/envelope.js';
@@ -80,7 +82,13 @@ export async function rebuildFromParts(
       const counted = shared.has(row.task_id);
       if (!ownKey) shared.add(row.task_id);
       tally.add(keys.counts, 'settled');
-      const cost = counted ? 0 : Math.round(row.cost_sats ?? 0);
+      if (row.gold != null) tally.add(keys.counts, goldField(goldOutcome(row.gold, row.consensus_label)));
+      const own = counted ? 0 : Math.round(row.cost_sats ?? 0);
+      const cost = own + (counted ? 0 : Math.round(row.escalated_from?.cost_sats ?? 0));
+      if (row.escalated_from) tally.add(keys.counts, 'bought');
+      if (row.escalation)
+        for (const [field, n] of Object.entries(escalationCounts(row.escalation, own)))
+          tally.add(keys.counts, field, n);
       tally.add(keys.counts, 'cost_sats', cost);
       tally.add(keys.counts, costDayField(settledMs(row)), cost);
       if (row.cost_sats === null && !counted) tally.add(keys.counts, 'unpriced');
@@ -107,6 +115,7 @@ export async function rebuildFromParts(
       const n = (failed.get(code) ?? 0) + 1;
       failed.set(code, n);
       tally.add(keys.counts, 'failed');
+      if (row.gold != null) tally.add(keys.counts, goldField('failed'));
       tally.add(keys.failures, code);
       if (n <= EXAMPLES) tally.example(exampleField(code, n), JSON.stringify(exampleOf(row)));
     }

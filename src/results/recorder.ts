@@ -75,6 +75,7 @@ export function createRecorder(
 function count(metrics: Metrics, ending: Ending): void {
   if (ending.kind === 'failed') metrics.failed.inc({ stage: ending.stage, code: ending.code });
   else {
+    if (ending.gold !== undefined) metrics.gold.inc({ outcome: ending.gold });
     metrics.settled.inc({ settled_by: ending.settledBy });
     metrics.settleSeconds.observe(ending.ageMs / 1000);
   }

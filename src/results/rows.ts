@@ -1,3 +1,4 @@
+import type { EscalatedFrom, EscalationOutcome } from '../escalation/escalation.js';
 import type { SettledResult } from '../gateway/types.js';
 
 /** A row of `results-*.jsonl`: every field present, null if unknown. */
@@ -22,6 +23,12 @@ export interface ResultRow {
   bought_by: string | null;
   /** Digest of type, label spec and threshold. */
   asked: string;
+  /** Only in runs with `--gold`: the label that is known of a gold line; null of the manifest's own. */
+  gold?: string | null;
+  /** Only in runs with `--escalate`: null of a line that did not meet the condition. */
+  escalation?: EscalationOutcome | null;
+  /** The first of two answers; the row's own fields are the second. */
+  escalated_from?: EscalatedFrom | null;
 }
 
 export type FailureStage = 'manifest' | 'submit' | 'poll';
@@ -35,6 +42,8 @@ export interface FailureRow {
   attempts: number;
   idempotency_key: string | null;
   task_id?: string;
+  /** As in a result's row. */
+  gold?: string | null;
   /** The whole object where the line was one, else the raw text cut at 4 KiB. */
   input: unknown;
 }
@@ -60,7 +69,12 @@ export type RowResult = Pick<
   Pick<SettledResult, 'agreement_count' | 'bsv_txid' | 'cost_sats' | 'created_at' | 'settled_at'>;
 
 /** A row as text: the manifest's own text of its metadata goes in as it is. */
-export function resultRowText(line: RowLine, result: RowResult, settledBy: 'poll' | 'webhook'): string {
+export function resultRowText(
+  line: RowLine,
+  result: RowResult,
+  settledBy: 'poll' | 'webhook',
+  more: Pick<ResultRow, 'gold' | 'escalation' | 'escalated_from'> = {},
+): string {
   const place = { line: line.line, source: line.source, data_url: line.data_url };
   const rest = {
     idempotency_key: line.idempotency_key,
@@ -77,6 +91,7 @@ export function resultRowText(line: RowLine, result: RowResult, settledBy: 'poll
     settled_by: settledBy,
     bought_by: line.bought_by ?? null,
     asked: line.asked,
+    ...more,
   };
   return `${JSON.stringify(place).slice(0, -1)},"metadata":${line.metadata},${JSON.stringify(rest).slice(1)}`;
 }

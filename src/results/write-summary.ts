@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { tooManyGoldErrors } from '../gold/gold.js';
 import { IngestError } from '../lib/errors.js';
 import type { RunForecast } from '../runs/forecast.js';
 import { type RunKeys, runKeys } from '../runs/keys.js';
@@ -34,7 +35,11 @@ export function allEnded({ record, status, jobs }: RunReading): boolean {
 export function readyForSummary(reading: RunReading): boolean {
   const { state } = reading.record;
   if (reading.summedUp || !allEnded(reading)) return false;
-  if (state === 'running') return !tooManyFailures(reading);
+  if (state === 'running')
+    return (
+      !tooManyFailures(reading) &&
+      !tooManyGoldErrors(reading.status.gold, reading.record.policy.maxGoldErrors)
+    );
   return state === 'cancelled' || state === 'completed';
 }
 

@@ -16,7 +16,7 @@ export interface Envelope {
   /** Sats of labels that have been paid for; today (UTC). */
   paid: number;
   paidToday: number;
-  /** Tasks that are out, or being bought. */
+  /** Tasks that are out, or being bought; without the second ones of lines that are asked again. */
   out: number;
   /** Sats that these may cost, and those that failed and may be paid for. */
   reserved: number;
@@ -29,12 +29,13 @@ export interface Envelope {
 export function envelopeOf(
   counts: Readonly<Record<string, string>>,
   failures: Readonly<Record<string, string>>,
-  policy: Pick<RunPolicy, 'spend' | 'spendPerDay' | 'priceSats'>,
+  policy: Pick<RunPolicy, 'spend' | 'spendPerDay' | 'priceSats' | 'escalates'>,
   nowMs: number,
 ): Envelope {
   const n = (field: string) => Number(counts[field] ?? 0);
   const [paid, paidToday] = [n('cost_sats'), n(costDayField(nowMs))];
   const out = Math.max(0, n('in_flight') - Math.max(0, n('shared')));
+  const again = n('escalating');
   const lost = MAY_COST.reduce(
     (sum, code) => sum + Number(failures[code] ?? 0),
     n('unpriced') + n('bought_again'),
@@ -42,13 +43,14 @@ export function envelopeOf(
   const own = n('labeler_sats') * Math.max(DEFAULT_LABELERS, n('labelers'));
   const price = own > 0 ? own : (policy.priceSats ?? null);
   const { spend = null, spendPerDay = null } = policy;
-  const least = price ?? 1;
+  // A line that may be asked again is bought only where there is room for both tasks.
+  const least = price === null ? 1 : price * (policy.escalates ? 2 : 1);
   const lostSats = lost * (price ?? 0);
   return {
     paid,
     paidToday,
     out,
-    reserved: out * (price ?? 0) + lostSats,
+    reserved: (out + again) * (price ?? 0) + lostSats,
     price,
     // Tasks that are out may cost less than is reserved for them: while there are any, there may be room again.
     spent: out > 0 ? null : spentOf(),

@@ -1,15 +1,19 @@
 import { formatHours, inNamedZone, type Settings } from '../config/index.js';
+import { formatCondition } from '../escalation/condition.js';
+import type { Gold } from '../gold/gold.js';
 import type { RunPolicy, TaskOptions } from './record.js';
 
 /** What a command's settings ask of a run. */
 
-export const taskOptions = (settings: Settings): TaskOptions => ({
+export const taskOptions = (settings: Settings, gold: Gold | null = null): TaskOptions => ({
   taskType: settings.taskType,
   labelSpec: settings.labelSpec,
   consensusThreshold: settings.consensusThreshold,
   key: settings.key,
   ...(settings.onSameKey === 'share' ? { onSameKey: 'share' as const } : {}),
   ...(settings.map !== null && { map: settings.map }),
+  ...(gold !== null && { gold: gold.digest }),
+  ...(settings.escalate !== null && { escalate: formatCondition(settings.escalate) }),
 });
 
 export const runPolicy = (settings: Settings): RunPolicy => ({
@@ -21,11 +25,13 @@ export const runPolicy = (settings: Settings): RunPolicy => ({
   resultTimeoutMs: settings.resultTimeoutMs,
   until: settings.until,
   maxFailures: settings.maxFailures,
+  maxGoldErrors: settings.maxGoldErrors,
   budget: settings.budget,
   spend: settings.spend,
   spendPerDay: settings.spendPerDay,
   priceSats: settings.price,
   hours: settings.hours === null ? null : formatHours(inNamedZone(settings.hours)),
+  ...(settings.escalate !== null && { escalates: true as const }),
   retryForMs: settings.retryForMs,
   partSizeBytes: settings.partSizeBytes,
   partAgeMs: settings.partAgeMs,

@@ -7,6 +7,8 @@ export interface RunKeys {
   sources: string;
   /** JSON: the lines that a pilot takes. */
   chosen: string;
+  /** JSON: the lines of `--gold`. */
+  gold: string;
   /** JSON: the forecast that the run is held to, made by `plan`, a pilot, or the run itself. */
   planned: string;
   counts: string;
@@ -54,6 +56,8 @@ export interface RunKeys {
   unchanged(source: number): string;
   /** Bit n: a second task was reserved for line n + 1, whose first the Gateway has forgotten. */
   boughtAgain(source: number): string;
+  /** Bit n: a second task is reserved for line n + 1, which is asked again. */
+  escalated(source: number): string;
   /** Hash: task → its poll jobs, for the tasks whose settling a webhook delivery tells of; tasks are spread over many. */
   tasks(bucket: number): string;
   /** Hash: idempotency key → the line it belongs to, for keys that lines may share; keys are spread over many. */
@@ -68,6 +72,7 @@ export function runKeys(prefix: string, runId: string): RunKeys {
     record: key('run'),
     sources: key('sources'),
     chosen: key('chosen'),
+    gold: key('gold'),
     planned: key('planned'),
     counts: key('counts'),
     failures: key('failures'),
@@ -96,6 +101,7 @@ export function runKeys(prefix: string, runId: string): RunKeys {
     shared: (source) => key(`shared:${source}`),
     unchanged: (source) => key(`unchanged:${source}`),
     boughtAgain: (source) => key(`bought-again:${source}`),
+    escalated: (source) => key(`escalated:${source}`),
     tasks: (bucket) => key(`tasks:${bucket}`),
     sharedKeys: (bucket) => key(`keys:${bucket}`),
   };
@@ -107,7 +113,16 @@ export const TASK_BUCKETS = 8_192;
 /** The same for the index of keys: eight million of them. */
 export const KEY_BUCKETS = 65_536;
 
-const BITS = ['ended', 'admitted', 'contested', 'givenBack', 'shared', 'unchanged', 'boughtAgain'] as const;
+const BITS = [
+  'ended',
+  'admitted',
+  'contested',
+  'givenBack',
+  'shared',
+  'unchanged',
+  'boughtAgain',
+  'escalated',
+] as const;
 
 /** A source's bit maps. */
 export const bitKeys = (keys: RunKeys, source: number): string[] => BITS.map((name) => keys[name](source));

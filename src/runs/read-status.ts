@@ -1,4 +1,6 @@
 import type { ChainableCommander } from 'ioredis';
+import { escalationStatus } from '../escalation/escalation.js';
+import { goldStatus } from '../gold/gold.js';
 import type { RedisClient } from '../redis/connection.js';
 import { readGroups, redisNow } from '../redis/read-groups.js';
 import { callCounts } from './call-counts.js';
@@ -129,6 +131,8 @@ export function parseRunReads(answers: unknown[], nowMs: number): RunReading | n
     polls_per_label: bought > 0 ? round(called.polls / bought, 3) : null,
     cost_sats: count('cost_sats'),
     labels: numbers(labels),
+    gold: record.manifest.gold ? goldStatus(record.manifest.gold, counts ?? {}, cancelled) : null,
+    escalated: record.task.escalate ? escalationStatus(record.task.escalate, counts ?? {}) : null,
     parts,
     forecast: null,
     changes: changed.map(changeOf),

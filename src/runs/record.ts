@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { LabelSpec } from '../gateway/types.js';
+import { type Gold, type GoldRecord, keepGold } from '../gold/gold.js';
 import type { RedisClient } from '../redis/connection.js';
 import { manifestsKey, runKeys, runsIndexKey } from './keys.js';
 import type { Chosen } from './pilot-lines.js';
@@ -21,6 +22,10 @@ export interface TaskOptions {
   onSameKey?: 'share';
   /** `--map`, each `to=from`; absent when there is none. */
   map?: readonly string[];
+  /** `--escalate`, as `formatCondition` writes it; absent when there is none. */
+  escalate?: string;
+  /** Digest of the gold lines; absent when there are none. */
+  gold?: string;
 }
 
 /** How a run is to go; the latest `run` or `produce` of it decides. Durations in ms, sizes in bytes. */
@@ -34,6 +39,8 @@ export interface RunPolicy {
   until: 'verified' | 'settled';
   /** Most failures before the run blocks: a count, or a share of the lines that ended. */
   maxFailures: { count: number } | { share: number } | null;
+  /** Most gold lines with another label before the run blocks: a count, or a share of those that settled. */
+  maxGoldErrors?: { count: number } | { share: number } | null;
   /** Most tasks to buy. */
   budget: number | null;
   /** Most sats to spend, on the run and on each day (UTC). Absent in runs of earlier versions, as are the next two. */
@@ -41,6 +48,8 @@ export interface RunPolicy {
   spendPerDay?: number | null;
   /** Sats that a label is expected to cost, before the run has seen a price. */
   priceSats?: number | null;
+  /** Lines may be asked again: `--spend` keeps room for that. */
+  escalates?: true;
   /** When tasks are submitted, as `formatHours` writes it, with its zone. */
   hours?: string | null;
   retryForMs: number;
@@ -59,8 +68,9 @@ export interface ManifestHead {
   version: string;
   /** Digest of all sources' names and versions; of a stream, whose version is new each time, of its name. */
   digest: string;
-  /** How many sources. */
+  /** How many sources, that of the gold lines included. */
   count: number;
+  gold?: GoldRecord;
   /** Unpacked; null where that is not known before all of it is read. Absent in records of earlier versions. */
   bytes?: number | null;
 }
@@ -190,11 +200,13 @@ export async function createRun(
   redis: RedisClient,
   prefix: string,
   record: RunRecord,
+  gold: Gold | null = null,
 ): Promise<{ record: RunRecord; created: boolean }> {
   const keys = runKeys(prefix, record.id);
-  // Before the record: whoever finds that finds these. The same pilot has the same lines.
+  // Before the record: whoever finds that finds these. The same run has the same lines.
   if (record.manifest.chosen !== undefined)
     await redis.set(keys.chosen, JSON.stringify(record.manifest.chosen));
+  if (gold !== null) await keepGold(redis, keys, gold.lines);
   const created =
     (await createScript.run(
       redis,
@@ -229,8 +241,12 @@ export function manifestIdentity(
   origin: string,
   since?: Since | undefined,
 ): string {
-  const { taskType, labelSpec, consensusThreshold, key, map } = task;
-  const more = [...(map ? [map] : []), ...(since ? [{ since: since.run, carry: since.carry }] : [])];
+  const { taskType, labelSpec, consensusThreshold, key, map, gold, escalate } = task;
+  const more = [
+    ...(map ? [map] : []),
+    ...(gold ? [{ gold }] : []),
+    ...(escalate ? [{ escalate }] : []),
+    ...(since ? [{ since: since.run, carry: since.carry }] : [])];
   return digest([identity, taskType, labelSpec, consensusThreshold, key, origin, ...more], 32);
 }
 

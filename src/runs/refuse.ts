@@ -17,6 +17,7 @@ export function refuseOtherRun(known: RunRecord, wanted: RunRecord, isStream: bo
   const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
   const differs =
     (identityOf(known) !== identityOf(wanted) && 'another manifest') ||
+    (known.task.gold !== wanted.task.gold && 'other gold lines') ||
     (!same(known.task, wanted.task) && 'other task options') ||
     (!same(sinceOf(known.since), sinceOf(wanted.since)) && sinceText(known.since)) ||
     (known.gateway !== wanted.gateway && 'another Gateway') ||

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import type { GoldOutcome } from '../gold/gold.js';
 import type { RedisClient } from '../redis/connection.js';
 import type { RunKeys } from './keys.js';
 import { runScript } from './run-script.js';
@@ -17,6 +18,8 @@ const scripts = {
   giveBack: runScript('give-back'),
   reserveAgain: runScript('reserve-again'),
   unreserveAgain: runScript('unreserve-again'),
+  reserveEscalation: runScript('reserve-escalation'),
+  unreserveEscalation: runScript('unreserve-escalation'),
   endLines: runScript('end-lines'),
   judgeRefusal: runScript('judge-refusal'),
 };
@@ -118,8 +121,40 @@ export async function unreserveAgain(redis: RedisClient, keys: RunKeys, source: 
   await scripts.unreserveAgain.run(redis, [keys.boughtAgain(source), keys.counts], [bitOf(line)]);
 }
 
+/** Reserves the second task of a line that is asked again, of so many labelers. */
+export async function reserveEscalation(
+  redis: RedisClient,
+  keys: RunKeys,
+  source: number,
+  line: number,
+  labelers: number,
+): Promise<'fresh' | 'again' | 'held' | 'cancelled' | Envelope> {
+  const names = [keys.record, keys.escalated(source), keys.contested(source), keys.counts, keys.failures];
+  const verdict =
+    VERDICTS[String(await scripts.reserveEscalation.run(redis, names, [bitOf(line), labelers]))];
+  return verdict === undefined || verdict === 'ended' || verdict === 'full' ? 'held' : verdict;
+}
+
+export async function unreserveEscalation(redis: RedisClient, keys: RunKeys, source: number, line: number) {
+  const names = [keys.escalated(source), keys.contested(source), keys.counts];
+  await scripts.unreserveEscalation.run(redis, names, [bitOf(line), 0]);
+}
+
+/** Keeps what is reserved for a second task beyond the line's end: it has no answer, and may be paid for. */
+export async function holdEscalation(redis: RedisClient, keys: RunKeys, source: number, line: number) {
+  const names = [keys.escalated(source), keys.contested(source), keys.counts];
+  await scripts.unreserveEscalation.run(redis, names, [bitOf(line), 1]);
+}
+
 /** How a line ends. `row` is what the parts will hold, `history` the counters of the run's history that grow. */
-export type Ending = { row: string; history: readonly string[] } & (
+export type Ending = {
+  row: string;
+  history: readonly string[];
+  /** Of a gold line. */
+  gold?: GoldOutcome;
+  /** What else it adds to the run's counts. */
+  also?: Record<string, number>;
+} & (
   | {
       kind: 'settled';
       label: string;
@@ -192,12 +227,16 @@ export async function endLines(
       keys.history,
       keys.examples,
       keys.shared(source),
+      keys.escalated(source),
       ...placed.flatMap((place) => place?.bucket ?? []),
     ],
     [
       EXAMPLES,
       Math.max(0, ...told.map(({ sats }) => costOf(sats))),
       Math.max(0, ...told.map(({ count }) => count)),
+      lines.some(({ ending }) => ending.also !== undefined)
+        ? JSON.stringify(lines.map(({ ending }) => ending.also ?? {}))
+        : '',
       ...args,
     ],
   )) as string;

@@ -1,5 +1,7 @@
 import type { RunForecast } from './forecast.js';
 import type { SinceSummary } from './since.js';
+import type { EscalationStatus } from '../escalation/escalation.js';
+import type { GoldStatus } from '../gold/gold.js';
 
 /** Why a run is blocked. */
 export type BlockReason =
@@ -8,6 +10,7 @@ export type BlockReason =
   | 'budget'
   | 'spend'
   | 'failures'
+  | 'gold'
   | 'sink'
   | 'source_changed'
   | 'wrong_endpoint'
@@ -81,6 +84,10 @@ export interface RunSummary {
   cost_sats: number;
   /** How many lines settled with each label. */
   labels: Record<string, number>;
+  /** How the lines of `--gold` were labelled; they count among the lines above. Null without. */
+  gold: GoldStatus | null;
+  /** The lines that met `--escalate`. Null without. */
+  escalated: EscalationStatus | null;
   parts: PartRecord[];
   /** By `tune`, the earliest first. */
   changes: Change[];

@@ -16,6 +16,7 @@ export const TUNABLE = [
   'maxInFlight',
   'maxQueued',
   'maxFailures',
+  'maxGoldErrors',
   'finishBy',
 ] as const satisfies readonly (keyof RunPolicy)[];
 type Tunable = (typeof TUNABLE)[number];

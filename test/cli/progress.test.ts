@@ -23,6 +23,8 @@ const status = (changes: Partial<ProgressStatus> = {}): ProgressStatus => ({
   polls_per_label: 1,
   cost_sats: 650_000,
   labels: {},
+  gold: null,
+  escalated: null,
   parts: [],
   forecast: null,
   queued: 300,

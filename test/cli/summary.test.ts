@@ -24,6 +24,8 @@ const summary: RunSummary = {
   polls_per_label: 1.49,
   cost_sats: 650_000,
   labels: { dog: 300, cat: 600, bird: 100 },
+  gold: null,
+  escalated: null,
   parts: [],
   forecast: null,
   changes: [],

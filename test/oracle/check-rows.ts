@@ -30,6 +30,7 @@ export function checkRows(
     else if (before !== undefined) report('doubled_line', row.id, `${before.file} and ${row.file}`);
     else if (row.kind === 'results') checkResult(evidence, line, row, tasks, report);
     else checkFailure(evidence, line, row, report);
+    if (line !== undefined) checkGold(evidence, line, row, report);
     checkCarried(evidence, row, unchanged.get(row.id), report);
     // A row that was carried has the key that its task was bought with.
     if (line !== undefined && !unchanged.has(row.id)) checkKey(line, row, scopes, report);
@@ -68,14 +69,17 @@ function checkResult(
   if (fields.data_url !== ask.dataUrl) report('wrong_data_url', id, `${fields.data_url}, not ${ask.dataUrl}`);
   checkMetadata(ask, row, report);
 
+  const first = { question: ask.question, options: ask.options, threshold: ask.threshold };
+  const again = checkEscalation(asked, ask, row, tasks, report);
+  const key = again ? `${fields.idempotency_key}-escalated-${ask.threshold + 2}` : fields.idempotency_key;
   const task = tasks.get(String(fields.task_id));
   if (task === undefined) report('wrong_task', id, `${fields.task_id} is not known`);
-  else if (task.data_url !== ask.dataUrl || task.idempotency_key !== fields.idempotency_key)
+  else if (task.data_url !== ask.dataUrl || task.idempotency_key !== key)
     report('wrong_task', id, `${task.task_id} was bought for ${task.data_url}, ${task.idempotency_key}`);
 
   const question = {
     dataUrl: ask.dataUrl,
-    spec: { question: ask.question, options: ask.options, threshold: ask.threshold },
+    spec: again ? { ...first, threshold: ask.threshold + 2 } : first,
   };
   const given = consensusOf(asked.seed, question);
   if (fields.consensus_label !== given.label)
@@ -92,6 +96,44 @@ function checkResult(
   for (const [name, value] of Object.entries(rest))
     if (fields[name] !== value && !(fields[name] === null && untold.includes(name)))
       report('wrong_result', id, `${name}: ${fields[name]}, not ${value}`);
+}
+
+/** Whether the row is of a second answer. Then it has the first one too, which met the condition, under the line's own key. */
+function checkEscalation(
+  { escalateBelow, seed }: Evidence['asked'],
+  { dataUrl, question, options, threshold }: Ask,
+  { id, fields }: SeenRow,
+  tasks: Map<string, BoughtTask>,
+  report: Report,
+): boolean {
+  const first = fields.escalated_from as Record<string, unknown> | null | undefined;
+  if (escalateBelow === undefined) {
+    if (first !== undefined) report('wrong_escalation', id, 'nothing was to be asked again');
+    return false;
+  }
+  const given = consensusOf(seed, { dataUrl, spec: { question, options, threshold } });
+  const meets = given.confidence < escalateBelow;
+  const outcome = fields.escalation;
+  if (meets !== (outcome !== null))
+    report('wrong_escalation', id, `${outcome}, confidence ${given.confidence}`);
+  const answered = outcome === 'same' || outcome === 'changed';
+  if (answered !== (first != null)) report('wrong_escalation', id, `${outcome}: ${JSON.stringify(first)}`);
+  if (first == null) return false;
+  const task = tasks.get(String(first.task_id));
+  if (task?.idempotency_key !== fields.idempotency_key || first.confidence !== given.confidence)
+    report('wrong_escalation', id, `the first task: ${JSON.stringify(first)}`);
+  return true;
+}
+
+/** In a run with gold lines each row says whether it is of one, in others none does. */
+function checkGold(
+  { sources }: Evidence,
+  { ask }: ManifestLine,
+  { id, fields }: SeenRow,
+  report: Report,
+): void {
+  const expected = sources.some(({ gold }) => gold) ? (ask?.gold ?? null) : undefined;
+  if (fields.gold !== expected) report('wrong_gold', id, `${fields.gold}, not ${expected}`);
 }
 
 function checkMetadata(ask: Ask, row: SeenRow, report: Report): void {

@@ -15,6 +15,7 @@ interface Summary {
   failures: Record<string, number>;
   labels: Record<string, number>;
   cost_sats: number;
+  gold?: Record<'lines' | 'agreed' | 'disagreed' | 'failed', number> | null;
   parts: { name: string; rows: number; bytes: number; sha256: string }[];
 }
 
@@ -102,7 +103,21 @@ function checkCounts(summary: Summary, rows: SeenRow[], withoutRow: number, repo
   compare('summary_failures', sorted(summary.failures), counted(failures, codeOf));
   compare('summary_labels', sorted(summary.labels), counted(results, labelOf));
   const own = results.filter((row) => !isCarried(row));
+  const golden = rows.filter(({ fields }) => fields.gold != null);
+  const agreed = golden.filter(({ fields }) => fields.consensus_label === fields.gold).length;
+  const goldFailed = golden.filter(({ kind }) => kind === 'failures').length;
+  const { gold } = summary;
+  if (golden.length > 0 || gold)
+    compare(
+      'summary_gold',
+      [gold?.lines, gold?.agreed, gold?.disagreed, gold?.failed],
+      [golden.length, agreed, golden.length - agreed - goldFailed, goldFailed],
+    );
   const costs = new Map(own.map(({ fields }) => [fields.task_id, Number(fields.cost_sats)]));
+  for (const { fields } of own) {
+    const first = fields.escalated_from as { task_id: string; cost_sats: number } | null | undefined;
+    if (first) costs.set(first.task_id, first.cost_sats);
+  }
   compare(
     'summary_cost',
     summary.cost_sats,

@@ -19,17 +19,25 @@ export function checkTasks(
   const tasks = evidence.tasks.filter(({ task_id }) => !before.has(task_id));
   const lines = new Map([...allLines].filter(([id]) => !unchanged.has(id)));
   const uses = usesOf(lines, asked.key === 'line');
-  const told = new Set(rows.flatMap(({ fields }) => [fields.task_id, fields.idempotency_key]));
+  const told = new Set(
+    rows.flatMap(({ fields }) => [fields.task_id, fields.idempotency_key, firstTask(fields)]),
+  );
+  const isSecond = ({ idempotency_key: key }: BoughtTask) =>
+    asked.escalateBelow !== undefined && key !== null && /-escalated-\d+$/.test(key);
   for (const [url, bought] of groupBy(tasks, (task) => task.data_url)) {
     const most = uses.get(url) ?? 0;
     if (most === 0) report('extra_task', bought[0]?.task_id ?? url, url);
-    else if (bought.length > most) report('paid_twice', url, `${names(bought)}, and ${most} would do`);
+    else if (bought.filter((task) => !isSecond(task)).length > most)
+      report('paid_twice', url, `${names(bought)}, and ${most} would do`);
   }
   for (const [key, bought] of groupBy(tasks, (task) => task.idempotency_key))
     if (key !== null && bought.length > 1 && (uses.get(bought[0]?.data_url ?? '') ?? 0) >= bought.length)
       report('paid_twice', key, names(bought));
   for (const { task_id, idempotency_key, data_url } of tasks)
-    if (uses.has(data_url) && !told.has(task_id) && !told.has(idempotency_key))
+    if (
+      uses.has(data_url) &&
+      ![task_id, idempotency_key, lineKeyOf(idempotency_key)].some((name) => told.has(name))
+    )
       report('unreported_task', task_id, data_url);
 }
 
@@ -44,5 +52,10 @@ function usesOf(lines: Map<string, ManifestLine>, oneEach: boolean): Map<string,
   }
   return new Map([...asks].map(([url, each]) => [url, each.size]));
 }
+
+const firstTask = ({ escalated_from: first }: SeenRow['fields']) =>
+  (first as { task_id?: string } | null | undefined)?.task_id;
+
+const lineKeyOf = (key: string | null) => key?.replace(/-escalated-\d+$/, '');
 
 const names = (tasks: BoughtTask[]) => tasks.map((task) => task.task_id).join(', ');

@@ -10,6 +10,8 @@ export interface Asked {
   threshold: number;
   /** `line`, `content`, or the path of a field. */
   key: string;
+  /** `--escalate confidence<n`: lines with less are asked again. */
+  escalateBelow?: number;
   /** The local Gateway's seed: its labels follow from this and the task. */
   seed: number | string;
   /** `--carry`. */
@@ -32,6 +34,8 @@ export interface Source {
   /** Null for a manifest of one source. */
   name: string | null;
   text: string;
+  /** The file of `--gold`: its lines say what their label is to be. */
+  gold?: true;
 }
 
 /** A line of the local Gateway's `tasks`: what was bought. */

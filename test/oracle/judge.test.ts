@@ -82,6 +82,19 @@ describe('of a run that builds on an earlier one, the judge', () => {
   });
 });
 
+test('the judge tells gold lines from others', () => {
+  const made = output();
+  const [first = ''] = made.manifest;
+  const gold = `{"data_url":${JSON.stringify(JSON.parse(first).data_url)},"metadata":${rawMembers(first).get('metadata')},"gold":"cat"}`;
+  const evidence = evidenceOf(made);
+  const sources = [...evidence.sources, { name: 'gold', text: gold, gold: true as const }];
+  const kinds = kindsOf({ ...evidence, sources });
+  // No row of the gold line, and rows that do not say that they are none.
+  expect(kinds).toEqual(['missing_line', 'wrong_gold']);
+  made.summary.gold = { lines: 1, agreed: 1, disagreed: 0, failed: 0 };
+  expect(kindsOf(evidenceOf({ ...made, summary: { ...made.summary, parts: [] } }))).toEqual(['summary_gold']);
+});
+
 test('members of an object keep their bytes', () => {
   const text = '{ "a\\"b" : [1, {"x":"}"}] ,"n":1e400,"s":"\\u00e9","n": -0.0 }';
   expect([...rawMembers(text)]).toEqual([

@@ -9,6 +9,8 @@ export interface Ask {
   question: string;
   options: string[];
   threshold: number;
+  /** Of a gold line the label that is known. */
+  gold: string | null;
   /** The key that the line must have; null where the judge cannot tell. */
   key: string | null;
 }
@@ -26,11 +28,11 @@ export const idOf = (source: string | null, line: number) => `${source ?? ''}:${
 /** The lines that are not blank, by their id. */
 export function manifestLines(sources: Source[], asked: Asked): Map<string, ManifestLine> {
   const lines = new Map<string, ManifestLine>();
-  for (const [index, { name, text }] of sources.entries())
+  for (const [index, { name, text, gold }] of sources.entries())
     for (const [at, raw] of text.split('\n').entries()) {
       if (raw.trim() === '') continue;
       const line = at + 1;
-      const ask = askOf(raw, asked, `${asked.runId}-${index}-${line}`);
+      const ask = askOf(raw, asked, `${asked.runId}-${index}-${line}`, gold === true);
       lines.set(idOf(name, line), { source: name, line, text: raw, ask });
     }
   return lines;
@@ -41,9 +43,10 @@ interface Written {
   label_spec?: { question: string; options: string[] } | null;
   consensus_threshold?: number | null;
   idempotency_key?: string | null;
+  gold?: string;
 }
 
-function askOf(text: string, asked: Asked, lineKey: string): Ask | null {
+function askOf(text: string, asked: Asked, lineKey: string, isGold: boolean): Ask | null {
   const object = parsed(text);
   if (object === null || !isUrl(object.data_url)) return null;
   const { question, options } = object.label_spec ?? asked;
@@ -52,6 +55,7 @@ function askOf(text: string, asked: Asked, lineKey: string): Ask | null {
     metadata: rawMembers(text).get('metadata') ?? 'null',
     question,
     options,
+    gold: isGold ? (object.gold ?? null) : null,
     threshold: object.consensus_threshold ?? asked.threshold,
     key: object.idempotency_key ?? (asked.key === 'line' ? lineKey : null),
   };

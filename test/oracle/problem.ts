@@ -11,6 +11,8 @@ export const KINDS = {
   metadata_bytes: "a row's metadata is not byte for byte what its line says",
   wrong_input: "a failure's input is not its line",
   wrong_key: "a row's idempotency key is not its line's",
+  wrong_gold: 'a row is marked as a gold line and is none, or the other way round',
+  wrong_escalation: 'a line was asked again and should not have been, or its first answer is not there',
   wrong_task: "a row's task was bought for another line, or is unknown to the Gateway",
   wrong_label: 'a label is not the one that the Gateway gave for what the line asks',
   wrong_result: "another field of a result is not the Gateway's",
@@ -32,6 +34,7 @@ export const KINDS = {
   summary_failures: 'failures by code are not what the parts hold',
   summary_labels: 'labels are not what the parts hold',
   summary_cost: 'the cost is not that of the tasks, each counted once',
+  summary_gold: 'gold lines that agreed, disagreed and failed are not what the parts hold',
   reported_summary: 'the command printed another summary than it wrote',
 } as const;
 

@@ -75,7 +75,7 @@ const ending = (bit: number, kind: string, name: string, cost: number, history: 
 /** Its task may be another line's too. */
 const sharing = (mark: string, ...args: Parameters<typeof ending>) => [...ending(...args).slice(0, -1), mark];
 const ENDS = [
-  ...[3, 4, 3],
+  ...[3, 4, 3, ''],
   ...ending(0, 'settled', 'cat', 7, 's3 c18'),
   ...ending(1, 'settled', 'cat', 5, 's3 c9'),
   ...ending(2, 'failed', 'rejected', 0, 'f3', '{"line":3}'),
@@ -220,19 +220,27 @@ const CASES: Record<string, Case> = {
     async before(redis, keys) {
       await setBits(redis, keys.admitted(0), 0, 1, 2, 3, 4);
       await setBits(redis, keys.shared(0), 1);
-      await redis.hset(keys.counts, { in_flight: 5, bought: 5, shared: 1 });
+      await setBits(redis, keys.escalated(0), 2, 4);
+      await redis.hset(keys.counts, { in_flight: 5, bought: 5, shared: 1, escalating: 2 });
     },
     keys: (keys) => [
       ...[keys.ended(0), keys.admitted(0), keys.contested(0), keys.counts, keys.results, keys.failures],
-      ...[keys.labels, keys.history, keys.examples, keys.shared(0)],
+      ...[keys.labels, keys.history, keys.examples, keys.shared(0), keys.escalated(0)],
     ],
     args: ENDS,
     effect: {
       'ended:0': bits(0, 1, 2, 3),
       'admitted:0': bits(4),
       'shared:0': '00',
+      'escalated:0': bits(4),
       counts: {
-        ...{ shared: '0', labeler_sats: '4', labelers: '3', [costDayField(Date.now())]: '12' },
+        ...{
+          shared: '0',
+          escalating: '1',
+          labeler_sats: '4',
+          labelers: '3',
+          [costDayField(Date.now())]: '12',
+        },
         ...{ in_flight: '1', bought: '4', settled: '2', failed: '2', cost_sats: '12' },
         ...{ unflushed_rows: '4', unflushed_bytes: '44' },
       },
@@ -513,6 +521,33 @@ const CASES: Record<string, Case> = {
     },
     answers: [2, 0],
   },
+  'reserve-escalation': {
+    async before(redis, keys) {
+      await redis.hset(keys.record, {
+        state: 'running',
+        policy: JSON.stringify({ budget: 9, spend: 5_000 }),
+      });
+      await redis.hset(keys.counts, { bought: 3, in_flight: 1, labeler_sats: 325, labelers: 3 });
+    },
+    keys: (keys) => [keys.record, keys.escalated(0), keys.contested(0), keys.counts, keys.failures],
+    args: [4, 5],
+    effect: {
+      'escalated:0': bits(4),
+      counts: { bought: '4', in_flight: '1', labeler_sats: '325', labelers: '5', escalating: '1' },
+    },
+    answers: ['f', 'a'],
+    again: { 'contested:0': bits(4) },
+  },
+  'unreserve-escalation': {
+    async before(redis, keys) {
+      await setBits(redis, keys.escalated(0), 4);
+      await redis.hset(keys.counts, { bought: 3, escalating: 1 });
+    },
+    keys: (keys) => [keys.escalated(0), keys.contested(0), keys.counts],
+    args: [4, 0],
+    effect: { 'escalated:0': '00', counts: { bought: '2', escalating: '0' } },
+    answers: [1, 0],
+  },
   'unreserve-again': {
     async before(redis, keys) {
       await setBits(redis, keys.boughtAgain(0), 4);
@@ -651,13 +686,36 @@ test.each(['running', 'paused', 'blocked'])('a run that is %s is not opened: tha
   expect(await dump(redis, keys)).toEqual(untouched);
 });
 
+test('gold lines are counted as they end, once, and failures of them taken back', async () => {
+  const { redis, keys } = await open();
+  const endLinesScript = defineScript(new URL('end-lines.lua', DIRECTORY));
+  const { keys: keysOf } = CASES['end-lines'] ?? expect.fail();
+  const args = [
+    ...[3, 0, 0],
+    JSON.stringify(['agreed', 'disagreed', 'agreed', 'failed'].map((name) => ({ [`gold_${name}`]: 1 }))),
+    ...[0, 1, 2].flatMap((bit) => ending(bit, 'settled', 'cat', 1, 's3')),
+    ...ending(3, 'failed', 'rejected', 0, 'f3', '{"line":4}'),
+  ];
+  for (const answer of ['1111', '0000'])
+    expect(await endLinesScript.run(redis, keysOf(keys), args)).toBe(answer);
+  const golden = () => redis.hmget(keys.counts, 'gold_agreed', 'gold_disagreed', 'gold_failed');
+  expect(await golden()).toEqual(['2', '1', '1']);
+  const unfail = defineScript(new URL('unfail.lua', DIRECTORY));
+  const names = [
+    ...[keys.ended(0), keys.counts, keys.failures, keys.results, keys.record, keys.examples, keys.gold],
+  ];
+  for (const answer of [1, 0])
+    expect(await unfail.run(redis, names, ['part', 1, 3, 3, 'rejected', ''])).toBe(answer);
+  expect(await golden()).toEqual(['2', '1', '0']);
+});
+
 test('costs that no number holds do not end the script half done', async () => {
   const { redis, keys } = await open();
   const most = '9223372036854775807';
   await redis.hset(keys.counts, 'cost_sats', most);
   const endLinesScript = defineScript(new URL('end-lines.lua', DIRECTORY));
   const { keys: keysOf } = CASES['end-lines'] ?? expect.fail();
-  const args = [3, 975, 3, ...ending(0, 'settled', 'cat', 2_100_000_000_000_000, 's3')];
+  const args = [3, 975, 3, '', ...ending(0, 'settled', 'cat', 2_100_000_000_000_000, 's3')];
   for (const answer of ['1', '0']) expect(await endLinesScript.run(redis, keysOf(keys), args)).toBe(answer);
   expect(await redis.hmget(keys.counts, 'settled', 'cost_sats')).toEqual(['1', most]);
   expect(await redis.hgetall(keys.history)).toEqual({ s3: '1' });

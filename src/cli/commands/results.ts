@@ -37,7 +37,10 @@ export const results: CommandDefinition = {
       const record = await findRun(store, settings.prefix, args[0]);
       const rows = resultRows(openSink(record.out, store.objectStores), record.id);
       const ordered = settings.order === 'line' ? orderedRows(rows, record.manifest.sources) : rows;
-      for await (const chunk of exportRows(ordered, settings.format))
+      for await (const chunk of exportRows(ordered, settings.format, {
+        gold: record.manifest.gold !== undefined,
+        escalated: record.task.escalate !== undefined,
+      }))
         if (!io.stdout.write(chunk)) await once(io.stdout, 'drain');
       const reading = await readRun(store.redis, settings.prefix, record.id);
       const note = reading === null ? null : whatIsMissing(reading);

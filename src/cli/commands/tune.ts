@@ -25,6 +25,7 @@ const BLOCKED_FOR = {
   spendPerDay: 'spend',
   budget: 'budget',
   maxFailures: 'failures',
+  maxGoldErrors: 'gold',
 } as const satisfies Partial<Record<keyof TunedPolicy, BlockReason>>;
 
 export const tune: CommandDefinition = {

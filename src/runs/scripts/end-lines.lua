@@ -1,10 +1,11 @@
 -- Ends lines as results or failures. The only place where a line ends (invariant 1): its bit decides, and only the call
 -- that sets the bit adds the line's row to the results stream and counts it. A second call adds nothing.
 --
--- KEYS ended bits, admitted bits, contested bits, counts, results stream, failures, labels, history, examples, shared bits;
---   for each line that has a mark, the hash of its key's bucket
+-- KEYS ended bits, admitted bits, contested bits, counts, results stream, failures, labels, history, examples, shared bits,
+--   escalated bits; for each line that has a mark, the hash of its key's bucket
 -- ARGV most examples of a failure code; the most sats that one labeler was paid for these lines, the most labelers that a
---   task of them had; then for each line:
+--   task of them had; '' or, as JSON, for each line what else it adds to the counts, by field;
+--   then for each line:
 --   bit; kind ('settled', 'failed', or 'unbought': failed, and certainly no task was accepted for it);
 --   label or failure code; cost in sats, or '' when its result does not tell; the row; fields of the history that count it, with spaces between;
 --   the failure's example as JSON, or '';
@@ -18,7 +19,10 @@ local mostExamples, labelerSats, labelers = tonumber(ARGV[1]), tonumber(ARGV[2])
 -- A sum that would overflow would end the script half done.
 local mostCost = 2 ^ 53
 local ended, out, bytes, left, unbought, cost = {}, 0, 0, 0, 0, 0
-local sharing, shared, unpriced = tonumber(redis.call('HGET', KEYS[4], 'shared') or 0) > 0, 0, 0
+local known = redis.call('HMGET', KEYS[4], 'shared', 'escalating')
+local sharing, shared, unpriced = tonumber(known[1] or 0) > 0, 0, 0
+local asking, escalated = tonumber(known[2] or 0) > 0, 0
+local more, also = ARGV[4] ~= '' and cjson.decode(ARGV[4]), {}
 local rows = {settled = {}, failed = {}}
 local labels, failures, history, examples = {}, {}, {}, {}
 local function costIsCounted(bucket, field, mark)
@@ -29,8 +33,8 @@ local function costIsCounted(bucket, field, mark)
 end
 local function count(tally, name) tally[name] = (tally[name] or 0) + 1 end
 
-local marked = 10
-for i = 4, #ARGV, 8 do
+local marked = 11
+for i = 5, #ARGV, 8 do
   local bit, kind, name = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   if ARGV[i + 7] ~= '' then marked = marked + 1 end
   if redis.call('SETBIT', KEYS[1], bit, 1) == 1 then
@@ -38,6 +42,8 @@ for i = 4, #ARGV, 8 do
   else
     ended[#ended + 1] = '1'
     out = out + 1
+    if more then for field, n in pairs(more[#ended]) do also[field] = (also[field] or 0) + n end end
+    if asking and redis.call('SETBIT', KEYS[11], bit, 0) == 1 then escalated = escalated + 1 end
     bytes = bytes + #ARGV[i + 4] + 1
     local isCounted = ARGV[i + 7] ~= '' and costIsCounted(KEYS[marked], string.match(ARGV[i + 7], '^(%S+) (%S+)$'))
     if redis.call('GETBIT', KEYS[2], bit) == 1 then
@@ -77,6 +83,8 @@ if left > 0 then redis.call('HINCRBY', KEYS[4], 'in_flight', -left) end
 if shared > 0 then redis.call('HINCRBY', KEYS[4], 'shared', -shared) end
 if unpriced > 0 then redis.call('HINCRBY', KEYS[4], 'unpriced', unpriced) end
 if unbought > 0 then redis.call('HINCRBY', KEYS[4], 'bought', -unbought) end
+for field, n in pairs(also) do redis.call('HINCRBY', KEYS[4], field, string.format('%.0f', n)) end
+if escalated > 0 then redis.call('HINCRBY', KEYS[4], 'escalating', -escalated) end
 for label, n in pairs(labels) do redis.call('HINCRBY', KEYS[7], label, n) end
 for code, n in pairs(failures) do
   local all = redis.call('HINCRBY', KEYS[6], code, n)

@@ -10,7 +10,7 @@ if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return 'f' end
 local policy = cjson.decode(redis.call('HGET', KEYS[1], 'policy'))
 local bought = tonumber(redis.call('HGET', KEYS[3], 'bought') or 0)
 if policy.budget ~= cjson.null and bought >= policy.budget then return 'b' end
-local labels, envelope = labelsLeft(policy, KEYS[3], KEYS[4], 0)
+local labels, envelope = labelsLeft(policy, KEYS[3], KEYS[4], 0, true)
 if labels < 1 then return envelope end
 redis.call('SETBIT', KEYS[2], ARGV[1], 1)
 redis.call('HINCRBY', KEYS[3], 'bought', 1)

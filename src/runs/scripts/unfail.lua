@@ -1,6 +1,6 @@
 -- Takes failures back, for `retry`: each line's bit and counts. A row that is to stay a failure moves into a new part.
 --
--- KEYS ended bits, counts, failures, results stream, run record, examples
+-- KEYS ended bits, counts, failures, results stream, run record, examples; of gold lines, these
 -- ARGV part; its first row that this call takes, from 1; most examples of a code; then for each row:
 --   bit, failure code, and the row's text when it is to stay a failure, else ''
 -- The record remembers how far into the part `retry` has come, so that each row is taken back once.
@@ -29,6 +29,7 @@ if #kept > 0 then
   redis.call('HINCRBY', KEYS[2], 'unflushed_bytes', bytes)
 end
 if failed > 0 then redis.call('HINCRBY', KEYS[2], 'failed', -failed) end
+if failed > 0 and KEYS[7] then redis.call('HINCRBY', KEYS[2], 'gold_failed', -failed) end
 for code, n in pairs(codes) do
   if redis.call('HINCRBY', KEYS[3], code, -n) <= 0 then
     redis.call('HDEL', KEYS[3], code)

@@ -21,6 +21,7 @@ const REASONS: Record<BlockReason, true> = {
   budget: true,
   spend: true,
   failures: true,
+  gold: true,
   sink: true,
   source_changed: true,
   wrong_endpoint: true,

@@ -4,6 +4,7 @@ import type { FailureExample } from '../../runs/timeline.js';
 import type { Page } from './document.js';
 import { forecastCard, lateness } from './forecast.js';
 import { type Html, html, user } from './html.js';
+import { qualityCard } from './quality.js';
 import type { ShownHistory } from './read-runs.js';
 import { confidences, overTime, settleTimes } from './run-charts.js';
 import {
@@ -41,6 +42,7 @@ ${overTime(history, seconds)}
 <div class="halves" id="tables">
 <section class="card"><h2>Labels</h2>${labels ?? html`<p class="muted">None yet.</p>`}</section>
 <section class="card"><h2>Failures</h2>${failures(run)}</section>
+${qualityCard(run)}
 ${forecastCard(run)}
 <section class="card"><h2>Cost and calls</h2>${cost(run)}</section>
 <section class="card"><h2>The run</h2>${facts(run)}</section>

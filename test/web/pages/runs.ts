@@ -24,6 +24,8 @@ export function shownRun(status: Partial<RunStatus> = {}, more: Partial<ShownRun
     polls_per_label: 1.5,
     cost_sats: 123_456,
     labels: { cat: 450, dog: 150 },
+    gold: null,
+    escalated: null,
     parts: [],
     forecast: null,
     queued: 280,
