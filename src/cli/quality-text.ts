@@ -1,6 +1,6 @@
-import type { EscalationStatus } from '../escalation/escalation.js';
-import type { GoldStatus } from '../gold/gold.js';
 import { number } from '../lib/format.js';
+import type { EscalationStatus } from '../runs/escalation.js';
+import type { GoldStatus } from '../runs/gold.js';
 
 /** `14 of 15 agreed (93.3%), 1 failed, 20 in all`; null without gold lines. */
 export function goldText(gold: GoldStatus | null | undefined): string | null {

@@ -1,9 +1,4 @@
-import {
-  CONDITION_FIELDS,
-  type Condition,
-  formatCondition,
-  parseCondition,
-} from '../escalation/condition.js';
+import { CONDITION_FIELDS, type Condition, formatCondition, parseCondition } from './escalation-condition.js';
 import { formatHours, type Hours, parseHours } from './hours.js';
 import { formatRateWindows, parseRateWindows, type RateWindow } from './rate-windows.js';
 import {

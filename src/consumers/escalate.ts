@@ -1,13 +1,13 @@
-import { higherThreshold, meets, parseCondition } from '../escalation/condition.js';
-import type { EscalationOutcome, FirstAnswer } from '../escalation/escalation.js';
+import { higherThreshold, meets, parseCondition } from '../config/escalation-condition.js';
 import type { SettledResult } from '../gateway/types.js';
-import type { ConsumerContext } from './context.js';
 import type { PolledLine } from '../queues/chunk.js';
 import { settledEnding } from '../results/endings.js';
+import type { EscalationOutcome, FirstAnswer } from '../runs/escalation.js';
 import type { RunKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import { holdEscalation, reserveEscalation, unreserveEscalation } from '../runs/scripts.js';
 import { type CallFailure, classifyFailure } from './call-failure.js';
+import type { ConsumerContext } from './context.js';
 import { blockRun, type ConsumedRun, callGateway, isHeld, nextBackoff } from './gateway-call.js';
 import type { LineOutcome } from './process-chunk.js';
 import { taskOf, thresholdOf } from './task-of.js';

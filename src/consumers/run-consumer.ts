@@ -1,5 +1,4 @@
 import { setMaxListeners } from 'node:events';
-import { goldErrorsMessage, tooManyGoldErrors } from '../gold/gold.js';
 import { IngestError } from '../lib/errors.js';
 import { advancePolls } from '../queues/advance-polls.js';
 import type { ChunkData } from '../queues/chunk.js';
@@ -13,6 +12,7 @@ import { openSink } from '../results/sink.js';
 import { allEnded, finishRun, readyForSummary, tooManyFailures } from '../results/write-summary.js';
 import { createCallCounter } from '../runs/call-counts.js';
 import { createConsumerHeartbeats } from '../runs/consumer-heartbeats.js';
+import { goldErrorsMessage, tooManyGoldErrors } from '../runs/gold.js';
 import { runKeys } from '../runs/keys.js';
 import { maySubmitAt, submitsForMs } from '../runs/own-limits.js';
 import { type RunReading, readRun } from '../runs/read-status.js';

@@ -1,8 +1,8 @@
-import { thresholdOr } from '../escalation/condition.js';
-import { escalatedKey } from '../escalation/escalation.js';
+import { thresholdOr } from '../config/escalation-condition.js';
 import type { LabelSpec, SubmitTaskParams } from '../gateway/types.js';
 import type { PolledLine, QueuedLine } from '../queues/chunk.js';
 import { idempotencyKey } from '../results/endings.js';
+import { escalatedKey } from '../runs/escalation.js';
 import type { RunRecord } from '../runs/record.js';
 
 /** What of a line's object the Gateway is asked. */

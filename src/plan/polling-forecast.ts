@@ -1,7 +1,7 @@
 import { choosePlan, costOf } from '../consumers/poll-schedule/plan.js';
+import { seededRandom } from '../lib/seeded-random.js';
 import type { RunPolicy } from '../runs/record.js';
 import type { SettleTimes } from '../runs/settle-times.js';
-import { seededRandom } from './sample-blocks.js';
 import { simulateRun } from './simulate-run.js';
 
 export interface PollingForecast {

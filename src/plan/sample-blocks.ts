@@ -1,3 +1,4 @@
+import { seededRandom } from '../lib/seeded-random.js';
 import type { Manifest, Source } from '../manifest/index.js';
 
 /** A stretch of a source's bytes; the lines that begin in it are read. */
@@ -61,14 +62,3 @@ function place(
 /** The same numbers for the same version of a manifest. */
 export const randomOf = ({ version }: Pick<Manifest, 'version'>): (() => number) =>
   seededRandom(Number.parseInt(version.slice(0, 8), 16) || 1);
-
-/** A small generator of numbers from 0 up to 1 (mulberry32), so that the same seed gives the same sample. */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

@@ -1,5 +1,4 @@
 import type { Logger } from 'pino';
-import { type Mixing, openMixing } from '../gold/mixing.js';
 import { IngestError } from '../lib/errors.js';
 import type { ObjectStores } from '../lib/object-stores/index.js';
 import {
@@ -19,6 +18,7 @@ import type { Lease } from '../runs/lease.js';
 import type { RunRecord } from '../runs/record.js';
 import { createBackpressure, type Depth, readDepth } from './backpressure.js';
 import { type Enqueued, enqueue } from './enqueue.js';
+import { type Mixing, openMixing } from './mix-gold.js';
 import { readChosen } from './read-pilot-lines.js';
 import type { Earlier } from './since/earlier.js';
 

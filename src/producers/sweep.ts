@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openMixing } from '../gold/mixing.js';
 import type { Manifest, RawLine } from '../manifest/index.js';
 import { lineBits } from '../runs/bits.js';
 import { readCursor } from '../runs/cursor.js';
@@ -7,6 +6,7 @@ import { runKeys } from '../runs/keys.js';
 import type { Lease } from '../runs/lease.js';
 import type { RunRecord } from '../runs/record.js';
 import { enqueue } from './enqueue.js';
+import { openMixing } from './mix-gold.js';
 import { type Producer, readUntil, sameStream } from './produce.js';
 
 const STEP_LINES = 1_000;

@@ -1,5 +1,5 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import type { FirstAnswer } from '../escalation/escalation.js';
+import type { FirstAnswer } from '../runs/escalation.js';
 
 /** Most lines that travel in one job. Ten give nearly all of the speed, a hundred the least memory. */
 export const CHUNK_LINES = 100;

@@ -1,14 +1,14 @@
+import type { SettledResult } from '../gateway/types.js';
+import { type LineItem, rawField } from '../manifest/index.js';
+import type { PolledLine, QueuedLine } from '../queues/chunk.js';
+import { askedOf } from '../runs/asked-of-line.js';
 import {
   type EscalationOutcome,
   escalatedFrom,
   escalationCounts,
   type FirstAnswer,
-} from '../escalation/escalation.js';
-import type { SettledResult } from '../gateway/types.js';
-import { type GoldOutcome, goldField, goldOutcome, knownLabel } from '../gold/gold.js';
-import { type LineItem, rawField } from '../manifest/index.js';
-import type { PolledLine, QueuedLine } from '../queues/chunk.js';
-import { askedOf } from '../runs/asked-of-line.js';
+} from '../runs/escalation.js';
+import { type GoldOutcome, goldField, goldOutcome, knownLabel } from '../runs/gold.js';
 import { lineKey } from '../runs/idempotency-key.js';
 import type { RunRecord } from '../runs/record.js';
 import type { Ending } from '../runs/scripts.js';

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
-import { escalationCounts } from '../escalation/escalation.js';
 import { epochMs } from '../gateway/epoch-ms.js';
-import { goldField, goldOutcome } from '../gold/gold.js';
 import { IngestError } from '../lib/errors.js';
 import type { RedisClient } from '../redis/connection.js';
 import { costDayField } from '../runs/envelope.js';
+import { escalationCounts } from '../runs/escalation.js';
+import { goldField, goldOutcome } from '../runs/gold.js';
 import { lineKey } from '../runs/idempotency-key.js';
 import { runKeys } from '../runs/keys.js';
 import type { Lease } from '../runs/lease.js';

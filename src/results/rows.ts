@@ -1,5 +1,5 @@
-import type { EscalatedFrom, EscalationOutcome } from '../escalation/escalation.js';
 import type { SettledResult } from '../gateway/types.js';
+import type { EscalatedFrom, EscalationOutcome } from '../runs/escalation.js';
 
 /** A row of `results-*.jsonl`: every field present, null if unknown. */
 export interface ResultRow {

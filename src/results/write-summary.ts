@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
-import { tooManyGoldErrors } from '../gold/gold.js';
 import { IngestError } from '../lib/errors.js';
 import type { RunForecast } from '../runs/forecast.js';
+import { tooManyGoldErrors } from '../runs/gold.js';
 import { type RunKeys, runKeys } from '../runs/keys.js';
 import { acquireLease } from '../runs/lease.js';
 import { type RunReading, readRun } from '../runs/read-status.js';

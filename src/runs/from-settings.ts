@@ -1,6 +1,6 @@
+import { formatCondition } from '../config/escalation-condition.js';
 import { formatHours, inNamedZone, type Settings } from '../config/index.js';
-import { formatCondition } from '../escalation/condition.js';
-import type { Gold } from '../gold/gold.js';
+import type { Gold } from './gold.js';
 import type { RunPolicy, TaskOptions } from './record.js';
 
 /** What a command's settings ask of a run. */

@@ -1,11 +1,11 @@
 import type { ChainableCommander } from 'ioredis';
-import { escalationStatus } from '../escalation/escalation.js';
-import { goldStatus } from '../gold/gold.js';
 import type { RedisClient } from '../redis/connection.js';
 import { readGroups, redisNow } from '../redis/read-groups.js';
 import { callCounts } from './call-counts.js';
 import { type LiveConsumers, liveConsumersIn } from './consumer-heartbeats.js';
 import { type Envelope, envelopeOf } from './envelope.js';
+import { escalationStatus } from './escalation.js';
+import { goldStatus } from './gold.js';
 import { type RunKeys, runKeys } from './keys.js';
 import { iso, type OwnWait, ownWait } from './own-limits.js';
 import { headFrom, type RunHead, type RunPolicy } from './record.js';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { LabelSpec } from '../gateway/types.js';
-import { type Gold, type GoldRecord, keepGold } from '../gold/gold.js';
 import type { RedisClient } from '../redis/connection.js';
+import { type Gold, type GoldRecord, keepGold } from './gold.js';
 import { manifestsKey, runKeys, runsIndexKey } from './keys.js';
 import type { Chosen } from './pilot-lines.js';
 import { runScript } from './run-script.js';
@@ -246,7 +246,8 @@ export function manifestIdentity(
     ...(map ? [map] : []),
     ...(gold ? [{ gold }] : []),
     ...(escalate ? [{ escalate }] : []),
-    ...(since ? [{ since: since.run, carry: since.carry }] : [])];
+    ...(since ? [{ since: since.run, carry: since.carry }] : []),
+  ];
   return digest([identity, taskType, labelSpec, consensusThreshold, key, origin, ...more], 32);
 }
 

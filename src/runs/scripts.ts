@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { GoldOutcome } from '../gold/gold.js';
 import type { RedisClient } from '../redis/connection.js';
+import type { GoldOutcome } from './gold.js';
 import type { RunKeys } from './keys.js';
 import { runScript } from './run-script.js';
 import { placeOfKey } from './shared-keys.js';

@@ -1,7 +1,7 @@
+import type { EscalationStatus } from './escalation.js';
 import type { RunForecast } from './forecast.js';
+import type { GoldStatus } from './gold.js';
 import type { SinceSummary } from './since.js';
-import type { EscalationStatus } from '../escalation/escalation.js';
-import type { GoldStatus } from '../gold/gold.js';
 
 /** Why a run is blocked. */
 export type BlockReason =

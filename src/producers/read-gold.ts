@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { usageError } from '../lib/errors.js';
 import type { ObjectStores } from '../lib/object-stores/index.js';
 import { fieldMapOf, openManifest, parseLine, type RawLine, readLines } from '../manifest/index.js';
-import { prepareLine } from '../producers/prepare-line.js';
+import type { Gold, GoldLine } from '../runs/gold.js';
 import type { TaskOptions } from '../runs/record.js';
-import type { Gold, GoldLine } from './gold.js';
+import { prepareLine } from './prepare-line.js';
 
 /** All of them are in memory, and in Redis. */
 const MOST_LINES = 10_000;

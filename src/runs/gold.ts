@@ -1,5 +1,5 @@
 import type { RedisClient } from '../redis/connection.js';
-import type { RunKeys } from '../runs/keys.js';
+import type { RunKeys } from './keys.js';
 
 /** The source that gold lines have in rows. */
 export const GOLD_SOURCE = 'gold';

@@ -1,11 +1,11 @@
 import { IngestError } from '../lib/errors.js';
+import { seededRandom } from '../lib/seeded-random.js';
 import type { Manifest, RawLine, Source } from '../manifest/index.js';
-import { seededRandom } from '../plan/sample-blocks.js';
 import type { RedisClient } from '../redis/connection.js';
 import type { Cursor } from '../runs/cursor.js';
+import { keptGold } from '../runs/gold.js';
 import type { RunKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
-import { keptGold } from './gold.js';
 
 type Place = Cursor['at'];
 
