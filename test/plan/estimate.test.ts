@@ -4,10 +4,11 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { expect, onTestFinished, test } from 'vitest';
 import { createObjectStores } from '../../src/lib/object-stores/index.js';
+import { seededRandom } from '../../src/lib/seeded-random.js';
 import { openManifest } from '../../src/manifest/index.js';
 import { estimateTotals } from '../../src/plan/estimate.js';
 import { readSample } from '../../src/plan/read-sample.js';
-import { chooseBlocks, seededRandom } from '../../src/plan/sample-blocks.js';
+import { chooseBlocks } from '../../src/plan/sample-blocks.js';
 import { createTally } from '../../src/plan/tally.js';
 import { randomFrom } from '../../src/sandbox/random.js';
 

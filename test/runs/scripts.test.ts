@@ -263,11 +263,11 @@ const CASES: Record<string, Case> = {
     },
     keys: (keys) => [
       ...[keys.ended(0), keys.admitted(0), keys.contested(0), keys.counts, keys.results, keys.failures],
-      ...[keys.labels, keys.history, keys.examples, keys.shared(0)],
+      ...[keys.labels, keys.history, keys.examples, keys.shared(0), keys.escalated(0)],
       ...[keys.sharedKeys(1), keys.sharedKeys(1), keys.sharedKeys(1)],
     ],
     args: [
-      ...[3, 4, 3],
+      ...[3, 4, 3, ''],
       ...sharing('k1 task1', 0, 'settled', 'cat', 7, ''),
       ...sharing('k1 task1', 1, 'settled', 'cat', 7, ''),
       ...sharing('k1 task2', 2, 'settled', 'cat', 5, ''),

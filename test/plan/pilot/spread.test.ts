@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { seededRandom } from '../../../src/lib/seeded-random.js';
 import { createSpread } from '../../../src/plan/pilot/spread.js';
-import { seededRandom } from '../../../src/plan/sample-blocks.js';
 import { chosenLines, pilotId, pilotOut } from '../../../src/runs/pilot-lines.js';
 
 function choose(wanted: number, sources: number[], seed = 7) {
