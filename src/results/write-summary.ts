@@ -92,7 +92,7 @@ async function writeSummary(
   const ended = endedLines(status);
   const withRows = ended - status.unchanged;
   if (rows !== withRows)
-    throw new IngestError('sink', `the parts hold ${rows} rows, and ${withRows} lines have ended with one`, {
+    throw new IngestError('sink', `the parts hold ${rows} rows, and ${withRows} lines have ended`, {
       hint: `repeat \`asg-ingest retry ${runId}\` if one was cut off`,
     });
   const onRecord = new Set(status.parts.map((part) => part.name));

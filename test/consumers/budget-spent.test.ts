@@ -6,7 +6,7 @@ import type { RunReading } from '../../src/runs/read-status.js';
 const reading = (status: object, submitting = 0) =>
   ({
     record: { state: 'running', policy: { budget: 10 } },
-    status: { lines: 10, produced: true, failed: 0, ...status },
+    status: { lines: 10, produced: true, failed: 0, unchanged: 0, ...status },
     jobs: { submit: 5, submitting: 5, poll: 3 },
     present: { submitting },
     bought: 10,

@@ -23,7 +23,7 @@ async function failing(
   const parts = { ...pipeline, budget: { ...pipeline.budget, snapshot } };
   const run = {
     ...{ record: { state, policy: { retryForMs } }, reach: { answered } },
-    ledger: { backoff: () => undefined },
+    callCounter: { backoff: () => undefined },
   };
   const trouble = { kind: 'again', metric: 'server_error', message: '500' } as const;
   let backoff: Backoff | undefined;

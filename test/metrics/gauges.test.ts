@@ -31,6 +31,7 @@ test('gauges hold what the run has, read by a process that did none of it', asyn
     '{run="r",state="in_flight"}': 0,
     '{run="r",state="settled"}': 3,
     '{run="r",state="failed"}': 1,
+    '{run="r",state="unchanged"}': 0,
   });
   expect(of('run_failures')).toEqual({ '{run="r",code="invalid_json"}': 1 });
   expect(of('run_cost_sats')).toEqual({ '{run="r"}': summary.cost_sats });

@@ -89,7 +89,7 @@ test('a line that meets the condition is asked once more; both answers and both 
     /escalated +\d+ lines asked again \(confidence<0.85\), 0 changed/,
   );
   const csv = (await asg('results', 'r', '--format', 'csv')).stdout;
-  expect(csv.split('\n')[0]).toMatch(/,settled_by,escalation,escalated_from$/);
+  expect(csv.split('\n')[0]).toMatch(/,escalation,escalated_from$/);
   expect(csv.match(/,same,/g)).toHaveLength(again.length);
 });
 

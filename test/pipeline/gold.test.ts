@@ -98,7 +98,7 @@ test('gold lines are spread among the others, marked in their rows, and their ag
   const told = await asg('status', 'r');
   expect(told.stdout).toContain('gold            27 of 30 agreed (90%)');
   const csv = await asg('results', 'r', '--format', 'csv');
-  expect(csv.stdout.split('\n')[0]).toMatch(/,settled_by,gold$/);
+  expect(csv.stdout.split('\n')[0]).toMatch(/,gold$/);
 });
 
 test('too many gold errors block the run; `tune` and the same command go on', async () => {

@@ -141,7 +141,7 @@ test('a login gives a session: HttpOnly, SameSite=Strict, for its role, until it
     'javascript:alert(1)',
     '/\r\nset-cookie: a=b',
   ])
-    expect((await login({ token: VIEWER, next })).headers.location, next).toBe('.//');
+    expect((await login({ token: VIEWER, next })).headers.location, next).toBe('./');
   const [secure = ''] =
     (await login({ token: VIEWER }, { 'x-forwarded-proto': 'https' })).headers['set-cookie'] ?? [];
   expect(secure).toMatch(/; Secure$/);

@@ -65,6 +65,7 @@ local P = {
   haltShare = .08, haltLeast = 8, -- refusals within a second that mean "far too fast" and not "a little"
   haltCut = .85, haltAgain = .6,  -- what is kept of the rate at such a stop; and when it comes soon after another
   againWithin = 3000,
+  longOver = 1.4,         -- let through so far above what a long window was to allow: there is none
   longCut = .1,           -- what one such stop takes at most: few calls before it may be the machine's fault
   longStop = 2500, outage = 90000, -- a stop of seconds means a window longer than a second; one of minutes is an outage
 }

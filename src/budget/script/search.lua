@@ -90,7 +90,7 @@ function turn.climb(used, seconds)
   S.proven = S.proven or S.area > P.beyond * S.burst
   if S.proven then S.good = S.rate end
   -- So far above, a long window would have refused.
-  if S.good >= P.behind * S.base then S.long = 0 end
+  if S.proven and S.good >= P.longOver * S.base then S.long = 0 end
   climb()
 end
 

@@ -12,9 +12,9 @@ export const LOGIN_PATH = '/login';
  */
 export function loginPage(next: string, { at = next, wrong = false }: { at?: string; wrong?: boolean } = {}) {
   const [pathname = ''] = at.split('?', 1);
-  const up = '../../'.repeat(Math.max(0, pathname.split('/').length - 2));
+  const up = '../'.repeat(Math.max(0, pathname.split('/').length - 2));
   const header = html`<h1>asg-ingest</h1>`;
-  const main = html`<form id="login" class="login" method="post" action="${up || './/'}${LOGIN_PATH.slice(1)}">
+  const main = html`<form id="login" class="login" method="post" action="${up || './'}${LOGIN_PATH.slice(1)}">
 <input type="hidden" name="next" value="${next}">
 <label for="token">Token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>

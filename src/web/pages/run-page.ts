@@ -35,7 +35,7 @@ export function runPage(run: ShownHistory, now: string, { alone = false } = {}):
     header: html`<h1 id="title">${status.run_id}</h1>
 <p id="state">${state(run)}</p>
 <p id="as-of" class="muted">as of ${time(now)}</p>
-${!alone && html`<nav id="nav"><a id="to-runs" href="../../">All runs</a> <a id="to-queues" href="../../queues">Queues</a></nav>`}`,
+${!alone && html`<nav id="nav"><a id="to-runs" href="../">All runs</a> <a id="to-queues" href="../queues">Queues</a></nav>`}`,
     main: html`<section class="card" id="progress">${why(run)}${lateness(run)}${progress(run)}${figures(run)}</section>
 ${overTime(history, seconds)}
 <div class="halves" id="shapes">${settleTimes(history, backlog(run))}${confidences(history)}</div>
@@ -57,7 +57,7 @@ const backlog = ({ status }: ShownHistory) =>
 
 export const noRunPage = (id: string): Page => ({
   title: 'No such run · asg-ingest',
-  header: html`<h1 id="title">No such run</h1><nav id="nav"><a id="to-runs" href="../../">All runs</a></nav>`,
+  header: html`<h1 id="title">No such run</h1><nav id="nav"><a id="to-runs" href="../">All runs</a></nav>`,
   main: html`<p class="card" id="none">No run ${user(id, 64)} is on record here: its name is another, or <code>asg-ingest runs --prune</code> has forgotten it.</p>`,
   over: true,
 });
