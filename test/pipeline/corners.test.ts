@@ -127,7 +127,7 @@ describe('the same command again', () => {
 
 test('retry of a cancelled run with tasks in flight: every line that was read ends, and each bought label is in a file', async () => {
   const { gateway, dir, manifest, pipeline } = await ingestion(60, {
-    settle: { minMs: 3_000, maxMs: 3_000 },
+    settle: { minMs: 8_000, maxMs: 8_000 },
   });
   const stop = new AbortController();
   const first = runLines(pipeline, dir, manifest, { runId: 'r', rate: 100, maxInFlight: 20 }, stop.signal);
