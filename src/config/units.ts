@@ -73,5 +73,16 @@ export function parseCountOrShare(text: string): CountOrShare | undefined {
   return Number.isSafeInteger(value) ? { count: value } : undefined;
 }
 
+/** Whether `n` is more than a limit allows; of a share only from `fewest` on, as fewer say nothing. */
+export function isOver(
+  limit: CountOrShare | null | undefined,
+  n: number,
+  of: number,
+  fewest: number,
+): boolean {
+  if (limit == null) return false;
+  return 'count' in limit ? n > limit.count : of >= fewest && n / of > limit.share;
+}
+
 export const formatCountOrShare = (value: CountOrShare): string =>
   'count' in value ? String(value.count) : `${Number((value.share * 100).toFixed(6))}%`;

@@ -1,6 +1,8 @@
 import { number } from '../lib/format.js';
+import { tooManyFailures } from '../results/write-summary.js';
+import { goldErrorsMessage, tooManyGoldErrors } from '../runs/gold.js';
 import type { RunReading } from '../runs/read-status.js';
-import { endedLines } from '../runs/status.js';
+import { type BlockReason, endedLines } from '../runs/status.js';
 
 /** Looks in a row that must find no call out, over a time in which each process has said twice what it does. */
 const LOOKS = 3;
@@ -32,13 +34,13 @@ export function createTaskCapWatch(now: () => number = Date.now): (reading: RunR
 }
 
 /** Lines wait, no label more fits into `--spend`, and no task is out that may cost less than is reserved for it. */
-export function spendLimitReached(reading: RunReading): boolean {
+function spendLimitReached(reading: RunReading): boolean {
   const { spent } = reading.envelope;
   return reading.record.state === 'running' && (spent === 'run' || spent === 'never') && linesWait(reading);
 }
 
 /** What blocked it, and how to go on. */
-export function spendLimitMessage({ envelope, record: { id, policy } }: RunReading): string {
+function spendLimitMessage({ envelope, record: { id, policy } }: RunReading): string {
   const { spent, paid, reserved, price } = envelope;
   const label = price === null ? '' : `, a label may cost ${number(price)}`;
   const goOn = (option: string) =>
@@ -53,4 +55,38 @@ export function spendLimitMessage({ envelope, record: { id, policy } }: RunReadi
 function linesWait({ status, jobs }: RunReading): boolean {
   if (!status.produced) return jobs.submit > 0;
   return status.lines > endedLines(status) + status.in_flight;
+}
+
+/** Results that no process can make durable: past this many parts' worth the run blocks. */
+const UNFLUSHED_PARTS = 4;
+
+/** Which limit of a running run is passed, and how it goes on; null: none. */
+export function createLimitWatch(now?: () => number) {
+  const taskCapReached = createTaskCapWatch(now);
+  return (reading: RunReading): { reason: BlockReason; message: string } | null => {
+    // Asked each time: it counts looks.
+    const noTaskIsLeft = taskCapReached(reading);
+    const { record, status, unflushed, bought } = reading;
+    const { policy } = record;
+    if (record.state !== 'running') return null;
+    if (tooManyFailures(reading))
+      return {
+        reason: 'failures',
+        message: `${status.failed} lines have failed, more than --max-failures allows; see failures-*.jsonl, then run again with a larger limit`,
+      };
+    if (status.gold !== null && tooManyGoldErrors(status.gold, policy.maxGoldErrors))
+      return { reason: 'gold', message: goldErrorsMessage(record.id, status.gold) };
+    if (noTaskIsLeft)
+      return {
+        reason: 'budget',
+        message: `${bought} tasks have been bought, as many as --budget allows; run again with a larger one`,
+      };
+    if (spendLimitReached(reading)) return { reason: 'spend', message: spendLimitMessage(reading) };
+    if (unflushed.bytes > UNFLUSHED_PARTS * policy.partSizeBytes + (64 << 20))
+      return {
+        reason: 'sink',
+        message: `no process that sees ${record.out} takes the results; start one there, then resume`,
+      };
+    return null;
+  };
 }

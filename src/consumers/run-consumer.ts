@@ -9,10 +9,9 @@ import { retryTemporaryErrors } from '../redis/temporary-errors.js';
 import { flushOnce } from '../results/flush.js';
 import { createRecorder } from '../results/recorder.js';
 import { openSink } from '../results/sink.js';
-import { allEnded, finishRun, readyForSummary, tooManyFailures } from '../results/write-summary.js';
+import { allEnded, finishRun, readyForSummary } from '../results/write-summary.js';
 import { createCallCounter } from '../runs/call-counts.js';
 import { createConsumerHeartbeats } from '../runs/consumer-heartbeats.js';
-import { goldErrorsMessage, tooManyGoldErrors } from '../runs/gold.js';
 import { runKeys } from '../runs/keys.js';
 import { maySubmitAt, submitsForMs } from '../runs/own-limits.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
@@ -24,7 +23,7 @@ import { createCallInterrupts } from './call-interrupts.js';
 import type { ConsumerContext } from './context.js';
 import type { ConsumedRun } from './gateway-call.js';
 import { createInterruptibleSleep, type InterruptibleSleep } from './interruptible-sleep.js';
-import { createTaskCapWatch, spendLimitMessage, spendLimitReached } from './limits-reached.js';
+import { createLimitWatch } from './limits-reached.js';
 import { pollProcessor } from './poll.js';
 import { createPolls } from './poll-schedule/polls.js';
 import { createReach } from './reach.js';
@@ -32,8 +31,6 @@ import { submitProcessor } from './submit.js';
 
 const TICK_MS = 1_000;
 const CLOSE_DEADLINE_MS = 10_000;
-/** Results that no process can make durable: past this many parts' worth the run blocks. */
-const UNFLUSHED_PARTS = 4;
 const SINK_TRIES = 5;
 /** By so much Redis' clock must have lagged behind to count as set back. */
 const SET_BACK_MS = 1_000;
@@ -60,15 +57,15 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
   const sink = context.openSink?.(record.out) ?? openSink(record.out, context.objectStores);
   const flusher = { redis, prefix, sink, forecast: context.forecast };
   const queues = openQueues(keys, context.connection, (error) => log.debug({ err: error }, 'queue error'));
-  const ledger = createCallCounter(redis, keys, record);
+  const callCounter = createCallCounter(redis, keys, record);
   const heartbeats = createConsumerHeartbeats(redis, keys);
   const holds = { fleetUntil: 0, flush: true };
   const closed = new AbortController();
   // A pause of the fleet is on the record of the runs of the process that opened it, once for each.
   const unsubscribe = context.budget.onPause(({ ms, reason }) => {
-    if (reason === 'rate_limited') ledger.backoff(ms);
+    if (reason === 'rate_limited') callCounter.backoff(ms);
   });
-  const gates = createCallInterrupts();
+  const interrupts = createCallInterrupts();
   const rest = createInterruptibleSleep();
   // Every waiting submission listens.
   setMaxListeners(0, closed.signal);
@@ -78,11 +75,11 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
   let failure: Error | null = null;
   /** Lines that had not ended at the last look, less those that this process has ended since. */
   let left = 0;
-  const budgetIsSpent = createTaskCapWatch();
+  const limitPassed = createLimitWatch();
 
   const run: ConsumedRun = {
     record,
-    callCounter: ledger,
+    callCounter,
     polls: createPolls({
       policy: record.policy,
       shareSettleTimes: createShareSettleTimes(redis, keys),
@@ -102,7 +99,7 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
     },
     closing: closed.signal,
     get interrupts() {
-      return gates.signals;
+      return interrupts.signals;
     },
   };
   const shared = { keys, connection: context.connection, log };
@@ -139,7 +136,7 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
   function interruptAtEndOfHours({ record: { policy }, nowMs }: RunReading): void {
     clearTimeout(hoursTimer);
     const leftMs = submitsForMs(policy, nowMs);
-    if (leftMs <= 2 * TICK_MS) hoursTimer = setTimeout(() => gates.interrupt('submit'), leftMs);
+    if (leftMs <= 2 * TICK_MS) hoursTimer = setTimeout(() => interrupts.interrupt('submit'), leftMs);
   }
 
   async function flushRun(): Promise<void> {
@@ -186,34 +183,20 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
     const { state: before } = run.record;
     run.record = { ...reading.record, manifest: record.manifest };
     run.reach.read(reading);
-    const { state, reason, policy } = reading.record;
+    const { state, reason } = reading.record;
     const want = pausedQueues(state, reason);
     if (reading.ownWait !== null) want.submit = true;
     interruptAtEndOfHours(reading);
     // Submissions that wait for a slot look anew whether they may still be made.
-    if (state === 'cancelled' && before !== state) gates.interrupt('submit');
+    if (state === 'cancelled' && before !== state) interrupts.interrupt('submit');
     for (const name of ['submit', 'poll'] as const) {
-      if (want[name]) gates.interrupt(name);
-      else gates.allow(name);
+      if (want[name]) interrupts.interrupt(name);
+      else interrupts.allow(name);
       if (want[name] === reading.queuesPaused[name]) continue;
       await (want[name] ? queues[name].pause() : queues[name].resume());
     }
-    if (state === 'running' && tooManyFailures(reading)) {
-      const message = `${reading.status.failed} lines have failed, more than --max-failures allows; see failures-*.jsonl, then run again with a larger limit`;
-      await transition(redis, keys, 'blocked', { reason: 'failures', message });
-    }
-    const { gold } = reading.status;
-    if (state === 'running' && gold !== null && tooManyGoldErrors(gold, policy.maxGoldErrors))
-      await transition(redis, keys, 'blocked', {
-        reason: 'gold',
-        message: goldErrorsMessage(record.id, gold),
-      });
-    if (budgetIsSpent(reading)) {
-      const message = `${reading.bought} tasks have been bought, as many as --budget allows; run again with a larger one`;
-      await transition(redis, keys, 'blocked', { reason: 'budget', message });
-    }
-    if (spendLimitReached(reading))
-      await transition(redis, keys, 'blocked', { reason: 'spend', message: spendLimitMessage(reading) });
+    const passed = limitPassed(reading);
+    if (passed !== null) await transition(redis, keys, 'blocked', passed);
     const seen = await sink.sees(record);
     if (seen === holds.flush) {
       holds.flush = !seen;
@@ -221,25 +204,20 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
       else flush.hold();
     }
     if (reading.planned || flushDue(reading) || readyForSummary(reading)) await requestFlush(queues);
-    if (state !== 'running') return;
-    if (reading.unflushed.bytes > UNFLUSHED_PARTS * policy.partSizeBytes + (64 << 20)) {
-      const message = `no process that sees ${record.out} takes the results; start one there, then resume`;
-      await transition(redis, keys, 'blocked', { reason: 'sink', message });
-    }
   }
 
   /** Puts this process' counts on record; those of all its calls, when every line had ended before. */
   async function publishCounts(reading: RunReading | null): Promise<void> {
-    await ledger.flush();
+    await callCounter.flush();
     await heartbeats.beat(reading !== null && allEnded(reading), {
-      callsPerSecond: ledger.pace(),
+      callsPerSecond: callCounter.pace(),
       submitting: run.submitting,
     });
   }
 
   async function tick(): Promise<RunReading | null> {
-    ledger.held(context.budget.heldMs());
-    await ledger.flush();
+    callCounter.held(context.budget.heldMs());
+    await callCounter.flush();
     const reading = await readRun(redis, prefix, record.id);
     if (reading !== null) {
       const before = clockAheadMs;
@@ -269,10 +247,10 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
     get record() {
       return run.record;
     },
-    callsPerSecond: ledger.pace,
+    callsPerSecond: callCounter.pace,
     async start() {
       // Until the first look: the submissions that a job which waits there would make at once.
-      if (!maySubmitAt(record.policy, Date.now())) gates.interrupt('submit');
+      if (!maySubmitAt(record.policy, Date.now())) interrupts.interrupt('submit');
       // The sink's sight decides over flushes; until the first look this process takes none.
       flush.hold();
       await retryTemporaryErrors(() => heartbeats.beat(false));
@@ -284,7 +262,7 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
     close() {
       closing ??= (async () => {
         closed.abort();
-        gates.close();
+        interrupts.close();
         clearTimeout(timer);
         clearTimeout(unholdTimer);
         clearTimeout(hoursTimer);
@@ -293,7 +271,7 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
         await run.polls
           .end()
           .catch((error: unknown) => log.debug({ err: error }, 'the last settle times are lost'));
-        await ledger
+        await callCounter
           .flush()
           .then(heartbeats.leave)
           .catch((error: unknown) => log.warn({ err: error }, 'the last call counts are lost'));

@@ -16,13 +16,13 @@ import {
   createRun,
   defaultRunId,
   type KnownManifest,
-  knownManifest,
   loadRun,
   manifestDigestOf,
   manifestIdentity,
   type RunPolicy,
   type RunRecord,
   rememberManifest,
+  runOf,
   specDigestOf,
   type TaskOptions,
   updateKey,
@@ -73,7 +73,7 @@ export async function prepareRun(
   const { manifest, task, gateway } = request;
   const isStream = manifest.uri === '-';
   const identity = manifestIdentity(manifest.identity, task, gateway, sinceOf(request.since));
-  const onRecord = isStream ? null : await knownRun(redis, prefix, identity);
+  const onRecord = isStream ? null : await runOf(redis, prefix, identity);
   const whole = request.runId ?? idOf(request, onRecord, isStream);
   const { pilot } = request;
   const id = pilot === undefined ? whole : pilotId(whole, pilot.lines);
@@ -116,12 +116,6 @@ export async function prepareRun(
   if (!isStream && pilot === undefined)
     await rememberManifest(redis, prefix, identity, { run: id, version: manifest.version });
   return { kind: 'go', record: { ...record, keyFingerprint: wanted.keyFingerprint, policy } };
-}
-
-/** The run that was made of this manifest with these options, if it is still on record. */
-async function knownRun(redis: RedisClient, prefix: string, identity: string): Promise<KnownManifest | null> {
-  const known = await knownManifest(redis, prefix, identity);
-  return known !== null && (await loadRun(redis, prefix, known.run)) !== null ? known : null;
 }
 
 /**

@@ -3,13 +3,7 @@ import type { Manifest } from '../manifest/index.js';
 import type { AskedSince } from '../producers/since/find-earlier.js';
 import type { RedisClient } from '../redis/connection.js';
 import { taskOptions } from '../runs/from-settings.js';
-import {
-  defaultRunId,
-  type KnownManifest,
-  knownManifest,
-  loadRun,
-  manifestIdentity,
-} from '../runs/record.js';
+import { defaultRunId, type KnownManifest, manifestIdentity, runOf } from '../runs/record.js';
 import { sinceOf } from '../runs/since.js';
 
 /** The run that is on record for this manifest and these options, perhaps of another version of it. */
@@ -21,8 +15,7 @@ export async function knownRun(
 ) {
   if (redis === null) return null;
   const identity = manifestIdentity(manifest.identity, taskOptions(settings), origin, sinceOf(since));
-  const known = await knownManifest(redis, settings.prefix, identity);
-  return known !== null && (await loadRun(redis, settings.prefix, known.run)) !== null ? known : null;
+  return runOf(redis, settings.prefix, identity);
 }
 
 /** As `prepareRun` has it: the same command goes on with the run that it began, whatever that is called. */

@@ -109,13 +109,22 @@ export function carriedEnding(
     costSats: 0,
     settledBy: bought.settled_by,
     ageMs: 0,
-    row: resultRowText(rowLine, bought, bought.settled_by),
+    row: resultRowText(rowLine, bought, bought.settled_by, {
+      ...goldOf(record, source, line.text),
+      ...(record.task.escalate !== undefined && {
+        escalation: bought.escalation ?? null,
+        escalated_from: bought.escalated_from ?? null,
+      }),
+    }),
     history: [confidenceField(bought.confidence)],
   };
 }
 
 function rowLineOf(record: RunRecord, source: number, line: QueuedLine): RowLine {
-  const object = JSON.parse(line.text) as Pick<LineItem, 'data_url' | 'type' | 'label_spec'>;
+  const object = JSON.parse(line.text) as Pick<
+    LineItem,
+    'data_url' | 'type' | 'label_spec' | 'consensus_threshold'
+  >;
   return {
     line: line.line,
     source: sourceName(record, source),

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { isOver } from '../config/units.js';
 import { IngestError } from '../lib/errors.js';
 import type { RunForecast } from '../runs/forecast.js';
 import { tooManyGoldErrors } from '../runs/gold.js';
@@ -45,11 +46,7 @@ export function readyForSummary(reading: RunReading): boolean {
 
 /** Whether more lines have failed than `--max-failures` allows. */
 export function tooManyFailures({ record, status }: RunReading): boolean {
-  const { maxFailures } = record.policy;
-  if (maxFailures === null) return false;
-  if ('count' in maxFailures) return status.failed > maxFailures.count;
-  const ended = status.settled + status.failed;
-  return ended >= FAILURE_SAMPLE && status.failed / ended > maxFailures.share;
+  return isOver(record.policy.maxFailures, status.failed, status.settled + status.failed, FAILURE_SAMPLE);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { type CountOrShare, isOver } from '../config/units.js';
 import type { RedisClient } from '../redis/connection.js';
 import type { RunKeys } from './keys.js';
 
@@ -64,14 +65,8 @@ export function goldStatus(
 const FEWEST_ANSWERS = 20;
 
 /** Whether more gold lines have another label than `--max-gold-errors` allows. A failed line has no label. */
-export function tooManyGoldErrors(
-  gold: GoldStatus | null,
-  most: { count: number } | { share: number } | null | undefined,
-): boolean {
-  if (gold === null || most == null) return false;
-  if ('count' in most) return gold.disagreed > most.count;
-  const answers = gold.agreed + gold.disagreed;
-  return answers >= FEWEST_ANSWERS && gold.disagreed / answers > most.share;
+export function tooManyGoldErrors(gold: GoldStatus | null, most: CountOrShare | null | undefined): boolean {
+  return gold !== null && isOver(most, gold.disagreed, gold.agreed + gold.disagreed, FEWEST_ANSWERS);
 }
 
 export const goldErrorsMessage = (id: string, { agreed, disagreed }: GoldStatus): string =>

@@ -113,7 +113,12 @@ export function parseRunReads(answers: unknown[], nowMs: number): RunReading | n
   const waits = toBuy ? ownWait(record.policy, envelope, nowMs) : null;
   const status: RunStatus = {
     run_id: record.id,
-    manifest: { uri: record.manifest.uri, version: record.manifest.version },
+    manifest: {
+      uri: record.manifest.uri,
+      version: record.manifest.version,
+      digest: record.manifest.digest,
+    },
+    spec_digest: record.specDigest,
     state: record.state,
     lines,
     settled,

@@ -298,3 +298,13 @@ export async function rememberManifest(
 ) {
   await redis.hset(manifestsKey(prefix), identity, JSON.stringify(known));
 }
+
+/** The run that was made of a manifest with these options, if it is still on record. */
+export async function runOf(
+  redis: RedisClient,
+  prefix: string,
+  identity: string,
+): Promise<KnownManifest | null> {
+  const known = await knownManifest(redis, prefix, identity);
+  return known !== null && (await loadRun(redis, prefix, known.run)) !== null ? known : null;
+}

@@ -54,7 +54,10 @@ export interface Change {
 /** The object of `summary.json`. */
 export interface RunSummary {
   run_id: string;
-  manifest: { uri: string; version: string };
+  /** `digest`: of all sources' names and versions. */
+  manifest: { uri: string; version: string; digest: string };
+  /** Digest of task type, label spec and threshold. */
+  spec_digest: string;
   state: RunState;
   /** Non-blank lines known so far; all of them once the run has ended. */
   lines: number;

@@ -5,7 +5,8 @@ import { collector } from './harness.js';
 
 const status = (changes: Partial<ProgressStatus> = {}): ProgressStatus => ({
   run_id: 'r1',
-  manifest: { uri: 'animals.jsonl', version: 'v1' },
+  manifest: { uri: 'animals.jsonl', version: 'v1', digest: 'd' },
+  spec_digest: 's',
   state: 'running',
   lines: 2_000,
   settled: 900,

@@ -6,7 +6,8 @@ import type { RunSummary } from '../../src/runs/status.js';
 
 const summary: RunSummary = {
   run_id: 'r1',
-  manifest: { uri: 'animals.jsonl', version: 'v1' },
+  manifest: { uri: 'animals.jsonl', version: 'v1', digest: 'd' },
+  spec_digest: 's',
   state: 'completed',
   lines: 1_020,
   settled: 1_000,

@@ -36,6 +36,10 @@ describe('a manifest in, every line settled or explained', () => {
 
     expect(blocked).toBeNull();
     expect(summary).toMatchObject({ state: 'completed', lines: 125, settled: 123, failed: 2 });
+    expect(summary).toMatchObject({
+      manifest: { digest: expect.stringMatching(/^[0-9a-f]{32}$/) },
+      spec_digest: expect.stringMatching(/^[0-9a-f]{16}$/),
+    });
     expect(summary.failures).toEqual({ invalid_json: 1, invalid_line: 1 });
     const { results, failures, summary: written } = await readOut(path.join(dir, 'out'));
     expect(written).toEqual(JSON.parse(JSON.stringify(summary)));

@@ -89,6 +89,30 @@ async function twoDays(options: Parameters<typeof sandbox>[0] = {}) {
   return { ...world, bought, firstFiles, changed };
 }
 
+test('gold lines are asked in every run, and carried rows have the fields of their run', async () => {
+  const world = await daily();
+  await world.put('a.jsonl', lines(1, 6));
+  await writeManifest(
+    world.dir,
+    lines(1, 3).map((each) => ({ ...each, gold: 'cat' })),
+    'gold.jsonl',
+  );
+  expect((await world.day('day1')).summary).toMatchObject({ settled: 6 });
+  const bought = await boughtTasks(world.gateway.url);
+  const gold = ['--gold', 'gold.jsonl', '--escalate', 'confidence<0'];
+  const { exit, summary } = await world.day('day2', '--since', 'day1', '--carry', ...gold);
+  expect(exit).toBe(0);
+  expect(summary).toMatchObject({ lines: 9, settled: 9, carried: 6, gold: { lines: 3, failed: 0 } });
+  expect((summary?.gold?.agreed ?? 0) + (summary?.gold?.disagreed ?? 0)).toBe(3);
+  expect(await world.newTasks(bought)).toHaveLength(3);
+  for (const row of (await readOut(world.out('day2'))).results)
+    expect(row).toMatchObject({
+      gold: row.source === 'gold' ? 'cat' : null,
+      escalation: null,
+      escalated_from: null,
+    });
+});
+
 describe('a folder that grows', () => {
   test('only what is new or changed is bought; the others are counted, and have no row', async () => {
     const world = await twoDays();

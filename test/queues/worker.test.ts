@@ -9,11 +9,16 @@ import { runKeys } from '../../src/runs/keys.js';
 import { until } from '../pipeline/harness.js';
 import { testRedis, uniquePrefix } from '../setup/redis-target.js';
 
-test('a worker whose job does not end is closed at the deadline', async () => {
+function place() {
   const keys = runKeys(uniquePrefix(), 'run');
   const { connection } = bullConnection(testRedis());
   const queues = openQueues(keys, connection, () => undefined);
   onTestFinished(() => queues.close());
+  return { keys, connection, queues };
+}
+
+test('a worker whose job does not end is closed at the deadline', async () => {
+  const { keys, connection, queues } = place();
   let started = () => {};
   const working = new Promise<void>((resolve) => {
     started = resolve;
@@ -42,10 +47,7 @@ test('a worker whose job does not end is closed at the deadline', async () => {
 });
 
 test('a job that went wrong, and that Redis does not take back, is not among the failed ones: the stalled check has it', async () => {
-  const keys = runKeys(uniquePrefix(), 'run');
-  const { connection } = bullConnection(testRedis());
-  const queues = openQueues(keys, connection, () => undefined);
-  onTestFinished(() => queues.close());
+  const { keys, connection, queues } = place();
   let wentWrong = () => {};
   const wrong = new Promise<void>((resolve) => {
     wentWrong = resolve;
@@ -75,9 +77,7 @@ test('a job that went wrong, and that Redis does not take back, is not among the
 describe('a worker takes jobs by their lines', () => {
   /** A worker that may have two lines in hand, and jobs of two lines each, which a test ends when it likes. */
   async function holding(jobs: number, mostLines = 2) {
-    const keys = runKeys(uniquePrefix(), 'run');
-    const { connection } = bullConnection(testRedis());
-    const queues = openQueues(keys, connection, () => undefined);
+    const { keys, connection, queues } = place();
     const started: { lines: number[]; release(lines: number): void; end(): void }[] = [];
     const worker = createWorker<ChunkData>({
       name: 'submit',

@@ -26,9 +26,9 @@ local more, also = ARGV[4] ~= '' and cjson.decode(ARGV[4]), {}
 local rows = {settled = {}, failed = {}}
 local labels, failures, history, examples = {}, {}, {}, {}
 local function costIsCounted(bucket, field, mark)
-  local known = redis.call('HGET', bucket, field) or ''
-  if string.find(known, '+' .. mark, 1, true) then return true end
-  redis.call('HSET', bucket, field, known .. '+' .. mark)
+  local noted = redis.call('HGET', bucket, field) or ''
+  if string.find(noted, '+' .. mark, 1, true) then return true end
+  redis.call('HSET', bucket, field, noted .. '+' .. mark)
   return false
 end
 local function count(tally, name) tally[name] = (tally[name] or 0) + 1 end

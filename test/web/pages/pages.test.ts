@@ -62,7 +62,7 @@ test('ids, labels, messages and addresses of users are shown and never taken for
       state: 'blocked',
       reason: 'sink',
       message: evil,
-      manifest: { uri: evil, version: 'v' },
+      manifest: { uri: evil, version: 'v', digest: 'd' },
       labels: { [evil]: 3 },
       failures: { [evil]: 3 },
     }),
@@ -123,7 +123,7 @@ test('what a user wrote stays text on the run page, too', () => {
     labels: { [evil]: 1 },
     failures: { [evil]: 1 },
     message: evil,
-    manifest: { uri: evil, version: evil },
+    manifest: { uri: evil, version: evil, digest: evil },
   });
   run.examples = { [evil]: [{ line: 1, source: evil, stage: evil, message: evil }] };
   run.record = {

@@ -6,7 +6,8 @@ import type { ShownHistory, ShownRun } from '../../../src/web/pages/read-runs.js
 export function shownRun(status: Partial<RunStatus> = {}, more: Partial<ShownRun> = {}): ShownRun {
   const whole: RunStatus = {
     run_id: 'r1',
-    manifest: { uri: 'file:///items.jsonl', version: 'v' },
+    manifest: { uri: 'file:///items.jsonl', version: 'v', digest: 'd' },
+    spec_digest: 's',
     state: 'running',
     lines: 1_000,
     settled: 600,
