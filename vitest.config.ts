@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
-import { ALL, LONG, LONGEST, tier } from './test/tiers.js';
+import { ALL, LONG, LONGEST, SLOW, tier } from './test/tiers.js';
 
-/** `npm test`: all but the long tests. */
-export default defineConfig(tier(ALL, [...LONG, ...LONGEST]));
+/** `npm test`: all but the slow and the long tests. */
+export default defineConfig(tier(ALL, [...SLOW, ...LONG, ...LONGEST]));

@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
 import { LONG, LONGEST, tier } from './tiers.js';
 
-/** `npm run test:long`: the long tests that CI runs after `npm test`. */
+/** `npm run test:long`: the long tests, run by hand before a release. */
 export default defineConfig(tier(LONG, LONGEST));

@@ -3,6 +3,13 @@ import type { ViteUserConfig } from 'vitest/config';
 /** Every test there is. */
 export const ALL = ['test/**/*.test.ts'];
 
+/** Runs that are killed again and again, and simulations of minutes: `npm run test:slow`, which CI runs as well. */
+export const SLOW = [
+  'test/budget/{fleet,search}.test.ts',
+  'test/consumers/poll-schedule/plan.test.ts',
+  'test/pipeline/{corners,envelopes,escalate,gold,since,stops}.test.ts',
+];
+
 /** Long ones, with breaking servers or many runs: `npm run test:long`. */
 export const LONG = ['test/{bench,campaign,plan,scenarios,security,world}/**/*.test.ts'];
 
