@@ -40,6 +40,9 @@ const { metafile } = await build({
   format: 'esm',
   platform: 'node',
   target: 'node20',
+  minifyWhitespace: true,
+  minifySyntax: true,
+  lineLimit: 200,
   // Native and optional.
   external: ['msgpackr-extract'],
   plugins: [ownPlaces, loadedWhenAsked],

@@ -32,7 +32,7 @@ describe('the start', () => {
   it('is a ramp and no burst', async () => {
     const world = fleet(models.bucket(1000), 2, 100);
     await world.run(0.5);
-    expect(world.arrivals.length).toBeLessThan(40);
+    expect(world.arrivals.length).toBeLessThan(60);
     await world.run(2.5);
     expect(world.arrivals.filter(({ ok }) => ok).length).toBeGreaterThan(1000);
   });

@@ -35,7 +35,7 @@ local P = {
 
   -- The search: finding the limit.
   start = 20,             -- a modest guess: the smallest limit that a bulk job is likely to meet
-  rampRound = 200,        -- it doubles in each round of so long, once half of the round's calls have come back let through;
+  rampRound = 100,        -- it doubles in each round of so long, once half of the round's calls have come back let through;
   rampWanted = .4,        --   while at least so much of it is used
   noLimit = 20000,        -- past this a limit does not matter to one Redis
   rampHalt = 2,           -- so many refusals end the ramp: one may be a stray
