@@ -41,8 +41,8 @@ export async function rebuildFromParts(
   const sourceIndex = new Map(record.manifest.sources.map((name, index) => [name, index]));
   const bits = record.manifest.sources.map(() => createBits());
   const carriedBits = record.manifest.sources.map(() => createBits());
-  /** Tasks that several lines may share: what each costs is counted once. */
-  const shared = new Set<string>();
+  /** Tasks that several lines may share: what each costs is counted once, with the first row that tells it. */
+  const [priced, unpriced] = [new Set<string>(), new Set<string>()];
   const failed = new Map<string, number>();
   let lines = 0;
   let [dearest, mostLabelers] = [0, 0];
@@ -79,8 +79,9 @@ export async function rebuildFromParts(
 
     function countResult(row: ResultRow, source: number): void {
       const ownKey = row.idempotency_key === lineKey(record, source, row.line);
-      const counted = shared.has(row.task_id);
-      if (!ownKey) shared.add(row.task_id);
+      const counted = priced.has(row.task_id);
+      const missed = unpriced.delete(row.task_id);
+      if (!ownKey) (row.cost_sats === null && !counted ? unpriced : priced).add(row.task_id);
       tally.add(keys.counts, 'settled');
       if (row.gold != null) tally.add(keys.counts, goldField(goldOutcome(row.gold, row.consensus_label)));
       const own = counted ? 0 : Math.round(row.cost_sats ?? 0);
@@ -91,7 +92,8 @@ export async function rebuildFromParts(
           tally.add(keys.counts, field, n);
       tally.add(keys.counts, 'cost_sats', cost);
       tally.add(keys.counts, costDayField(settledMs(row)), cost);
-      if (row.cost_sats === null && !counted) tally.add(keys.counts, 'unpriced');
+      if (row.cost_sats === null && !counted && !missed) tally.add(keys.counts, 'unpriced');
+      if (row.cost_sats !== null && missed) tally.add(keys.counts, 'unpriced', -1);
       const { labelers } = labelersOf(row);
       dearest = Math.max(dearest, labelers?.sats ?? 0);
       mostLabelers = Math.max(mostLabelers, labelers?.count ?? 0);
