@@ -63,7 +63,13 @@ export function createEscalation(context: ConsumerContext, run: ConsumedRun, key
       if (answer.idempotent) await giveBack();
       const { backoff: _over, ...rest } = line;
       const awaits = context.webhooks === null ? {} : { awaitsDelivery: true as const };
-      const asked = { ...rest, ...awaits, task: answer.task_id, at: run.now(), escalated: true as const };
+      const asked = {
+        ...rest,
+        ...awaits,
+        task: answer.task_id,
+        at: run.clock.now(),
+        escalated: true as const,
+      };
       return { kind: 'alone', line: asked, delayMs: run.polls.nextPollDelayMs(0) };
     } catch (error) {
       if (isHeld(error)) {

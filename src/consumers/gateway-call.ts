@@ -10,6 +10,7 @@ import { backoffMs, type CallFailure } from './call-failure.js';
 import type { ConsumerContext } from './context.js';
 import type { Polls } from './poll-schedule/polls.js';
 import type { Reach } from './reach.js';
+import type { RedisClock } from './redis-clock.js';
 
 const HELD_MS = 500;
 
@@ -24,8 +25,8 @@ export interface ConsumedRun {
   polls: Polls;
   recorder: Recorder;
   reach: Reach;
-  /** Epoch ms by Redis' clock: hosts' clocks may be apart, and a task may be polled by another one than submitted it. */
-  now(): number;
+  /** A task may be polled by another host than submitted it. */
+  clock: RedisClock;
   /** Lines of this process that may be bought and are not in the poll queue yet. */
   submitting: number;
   /** Stops all fetching in this process until then (epoch ms): the fleet is paused. */

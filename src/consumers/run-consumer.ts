@@ -27,6 +27,7 @@ import { createLimitWatch } from './limits-reached.js';
 import { pollProcessor } from './poll.js';
 import { createPolls } from './poll-schedule/polls.js';
 import { createReach } from './reach.js';
+import { createRedisClock } from './redis-clock.js';
 import { submitProcessor } from './submit.js';
 
 const TICK_MS = 1_000;
@@ -70,8 +71,7 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
   // Every waiting submission listens.
   setMaxListeners(0, closed.signal);
   let sinkErrors = 0;
-  /** How far Redis' clock is ahead of this host's; null until it is known. */
-  let clockAheadMs: number | null = null;
+  const clock = createRedisClock();
   let failure: Error | null = null;
   /** Lines that had not ended at the last look, less those that this process has ended since. */
   let left = 0;
@@ -87,7 +87,7 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
       concurrency: context.concurrency,
     }),
     submitting: 0,
-    now: () => Math.round(Date.now() + (clockAheadMs ?? 0)),
+    clock,
     recorder: createRecorder(redis, keys, context.metrics, (lines) => {
       left -= lines;
       if (left <= 0) rest.wake();
@@ -220,9 +220,8 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
     await callCounter.flush();
     const reading = await readRun(redis, prefix, record.id);
     if (reading !== null) {
-      const before = clockAheadMs;
-      clockAheadMs = reading.nowMs - Date.now();
-      if (before === null || clockAheadMs < before - SET_BACK_MS) await shortenLocks(redis, keys);
+      const { aheadMs, beforeMs } = clock.sync(reading.nowMs);
+      if (beforeMs === null || aheadMs < beforeMs - SET_BACK_MS) await shortenLocks(redis, keys);
       left = reading.status.lines - endedLines(reading.status);
     }
     await publishCounts(reading);

@@ -119,7 +119,12 @@ export function submitProcessor(context: ConsumerContext, run: ConsumedRun, queu
     answer: SubmitTaskResult,
   ): Promise<Outcome> {
     // Whatever had kept it from being accepted is over.
-    const polled: PolledLine = { line: line.line, text: line.text, task: answer.task_id, at: run.now() };
+    const polled: PolledLine = {
+      line: line.line,
+      text: line.text,
+      task: answer.task_id,
+      at: run.clock.now(),
+    };
     if (line.key !== undefined) polled.key = line.key;
     if (run.polls.isSampled(line.line)) polled.seen = 0;
     const replayed = answer.idempotent === true;
