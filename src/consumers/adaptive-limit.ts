@@ -6,7 +6,7 @@ const GROW = 1.25;
 /** A trial with less concurrency passes when it keeps this share of the throughput. */
 const KEPT = 0.9;
 const LEAST = 4;
-/** A process begins with so many; each answer allows one more, so that they double with each round trip. */
+/** A process begins with this limit; each answer adds one, so the limit doubles with each round trip. */
 const FIRST = 8;
 const WINDOW_MS = 2_000;
 const FEWEST_CALLS = 8;

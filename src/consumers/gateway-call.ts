@@ -38,7 +38,7 @@ export interface ConsumedRun {
 
 /**
  * Makes one Gateway call with a slot of the key's budget (invariant 5: no call without one) and one of the process'
- * permits, and tells budget, metrics and the run's ledger how it ended.
+ * permits, and reports the result to budget, metrics and the run's counts.
  */
 export async function callGateway<T>(
   context: ConsumerContext,
@@ -46,7 +46,7 @@ export async function callGateway<T>(
   kind: CallKind,
   make: (options: CallOptions) => Promise<T>,
 ): Promise<T> {
-  // The gate of now: who waits for a permit while the run is stopped has to look anew whether to go on.
+  // Read the gate before waiting for a permit: if the run is paused meanwhile, no call is made.
   const signal = run.interrupts[kind];
   await context.concurrencyLimit.acquire();
   let durationMs: number | undefined;
@@ -100,7 +100,7 @@ export async function nextBackoff(
   return { calls, waitedMs, at, ms, heldMs };
 }
 
-/** What was waited of the last backoff: it may have been cut short, or the fleet held meanwhile. */
+/** The real length of the last backoff: it may have been cut short, or calls were held meanwhile. */
 const lastWait = (before: Backoff, now: number, heldMs: number) =>
   Math.max(0, Math.min(before.ms, now - before.at - (heldMs - before.heldMs)));
 

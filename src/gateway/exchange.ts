@@ -5,7 +5,7 @@ export interface ExchangeOptions {
   /** Most time, from the call to the end of the answer, in ms. */
   timeout: number;
   signal?: AbortSignal | undefined;
-  /** Of a longer body nothing is kept, and the rest is not read. */
+  /** Nothing of a longer body is kept, and the rest is not read. */
   mostBytes: number;
 }
 

@@ -41,7 +41,7 @@ function redisTrouble(log: Logger): (error: Error) => void {
   };
 }
 
-/** Where runs are kept: the Redis of `openRedisTarget`; and the stores of their files. */
+/** The place of runs: the Redis of `openRedisTarget`; and the stores of their files. */
 export async function openStore(
   settings: Settings,
   log: Logger,
@@ -87,7 +87,7 @@ export async function openGateway(
   return { url: settings.gatewayUrl, apiKey, origin: originOf(settings) };
 }
 
-/** What a run's record calls the Gateway; `--sandbox` is the local one. */
+/** The Gateway's name in a run's record; `--sandbox` is the local one. */
 export function originOf({ sandbox, gatewayUrl }: Pick<Settings, 'sandbox' | 'gatewayUrl'>): string {
   if (sandbox) return 'sandbox';
   const { origin, pathname } = parseBaseUrl(gatewayUrl);

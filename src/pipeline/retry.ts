@@ -39,7 +39,7 @@ export async function retryFailures(producer: Producer, record: RunRecord, sink:
     const cancelled = (await producer.redis.hget(keys.record, 'state')) === 'cancelled';
     const opened = cancelled && (await reopen(producer.redis, keys));
     if (opened) await sink.removeSummary();
-    // What a flush has begun is finished, and what has failed since is in parts.
+    // A flush that has begun is finished, and lines that have failed since are in parts.
     await flushAll({ ...producer, sink }, record);
     return await putAllBack(producer, record, sink, { opened, lost: tally.signal });
   } finally {
@@ -69,7 +69,7 @@ async function putAllBack(
     for await (const { row } of failureRows(sink, name)) if (row.stage !== 'manifest') again += 1;
     // A part of rejections alone has nothing that could go better.
     if (again === 0) continue;
-    // Once: a cancel that comes between two parts stands.
+    // Once: a cancel between two parts is kept.
     if (mayOpen && (await reopen(redis, keys))) await sink.removeSummary();
     mayOpen = false;
     let number = 1;

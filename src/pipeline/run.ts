@@ -174,7 +174,7 @@ export async function runManifest(
   return following.finally(() => removeSpools(manifest.sources));
 }
 
-/** Consumes a run until its end, beside whatever produces it. */
+/** Consumes a run until its end, with any producer beside it. */
 export async function followRun(
   pipeline: Pipeline,
   prepared: Extract<Prepared, { kind: 'go' }>,
@@ -213,7 +213,7 @@ export async function followRun(
   }
   const outcome = await outcomeOf(pipeline, reading);
   if (outcome.blocked === null || outcome.blocked.reason === 'sink' || options.signal.aborted) return outcome;
-  // What has ended up to now is in parts when the user reads why the run stands still.
+  // Lines that have ended are in parts when the user reads why the run is blocked.
   const sink = pipeline.openSink?.(record.out) ?? openSink(record.out, pipeline.objectStores);
   await flushOnLeaving({ ...pipeline, sink }, record, pipeline.log);
   return { ...outcome, summary: await summaryNow(pipeline, reading) };
@@ -235,7 +235,7 @@ async function watch(
     const waiting = wait && status.state === 'running' ? { waiting_for: wait.for, message: wait.why } : {};
     onStatus?.({ ...status, ...waiting, calls_per_second: consumer.callsPerSecond(), read, processes });
   };
-  // What the run waits for may be Redis: then no look at it comes back.
+  // The run may wait for Redis: then no check of it returns.
   const timer = setInterval(() => {
     if (pipeline.waits?.current() && shown) show(shown.status, shown.read, shown.processes);
   }, WAIT_SHOWN_MS);

@@ -16,8 +16,8 @@ const clearEnded = runScript('clear-ended');
 const LINES_AT_ONCE = 1_000;
 
 /**
- * Opens the lines again whose bit says that they have ended, and of which no row tells. For a run whose queues are empty
- * and whose rows are fewer than its lines. Resolves to how many lines were opened; the next sweep queues them, under
+ * Opens lines again whose bit says that they have ended, and which have no row. For a run whose queues are empty and
+ * whose rows are fewer than its lines. Resolves to how many lines were opened; the next sweep queues them, under
  * their keys.
  *
  * The bits are read first, then the stream, then the parts: a row is written with its bit, and goes from the stream into

@@ -25,9 +25,9 @@ const BITS_AT_ONCE = 256 << 10;
 
 /**
  * Gives a run that Redis has lost its memory back from the parts that it left: bits, counts and part numbers. Only
- * for a run that has just been put on record and has produced nothing. Resolves to how many lines had ended; to null when
- * the lease was lost on the way: whoever has it now does it. What is counted is written once for each part, and a bit map
- * in blocks: the cost in Redis does not follow the rows.
+ * for a run that has just been put on record and has produced nothing. Resolves to how many lines had ended; to null
+ * when the lease was lost: its new holder does the work. The counts are written once for each part, and a bit map in
+ * blocks: the cost in Redis does not follow the rows.
  */
 export async function rebuildFromParts(
   redis: RedisClient,
@@ -148,7 +148,7 @@ export async function rebuildFromParts(
   }
 }
 
-/** When a row's task was paid; now, where that cannot be told. */
+/** When a row's task was paid; now, where that is unknown. */
 function settledMs({ settled_at: at }: ResultRow): number {
   const ms = epochMs(at);
   return Number.isFinite(ms) ? ms : Date.now();

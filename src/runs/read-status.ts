@@ -25,7 +25,7 @@ export interface RunReading {
   /** Jobs of the queues, all states that will still be worked on. Each carries some lines: for looks at what is there. */
   jobs: {
     submit: number;
-    /** Of those to submit, the ones that a process has in hand. */
+    /** The jobs to submit that a process has in hand. */
     submitting: number;
     poll: number;
   };
@@ -34,7 +34,7 @@ export interface RunReading {
   /** Tasks that count against `--budget`: bought, or reserved by a call that is out. */
   bought: number;
   envelope: Envelope;
-  /** What of the user's own limits keeps it from buying now. */
+  /** The user's own limits that keep it from buying now. */
   ownWait: OwnWait | null;
   /** Whether BullMQ's pause is on. */
   queuesPaused: { submit: boolean; poll: boolean };
@@ -144,7 +144,7 @@ export function parseRunReads(answers: unknown[], nowMs: number): RunReading | n
     queued,
     in_flight: inFlight,
     rate: null,
-    // The rest is told by a forecast (`src/plan/forecast`).
+    // A forecast gives the rest (`src/plan/forecast`).
     eta_seconds: record.state === 'completed' ? 0 : null,
     reason: record.reason,
     message: waits === null ? record.message : waits.why,

@@ -2,7 +2,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readSync, truncateSync, wri
 import path from 'node:path';
 import { IngestError } from '../lib/errors.js';
 
-/** One JSON value a line. What was appended is in the file before `whenWritten` runs what waits for it. */
+/** One JSON value a line. An appended value is in the file before `whenWritten` runs its waiters. */
 export interface Journal {
   append(line: string): void;
   /** Runs at once when nothing is waiting to be written. */

@@ -16,7 +16,7 @@ const ENV = [
   ...['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy'],
   ...['AWS_REGION', 'AWS_ENDPOINT_URL_S3', 'STORAGE_EMULATOR_HOST'],
 ];
-/** Where the SDKs find this process's own credentials. */
+/** The variables in which the SDKs find this process's own credentials. */
 const CLOUD_ENV = ['AWS_*', 'GOOGLE_*', 'GCLOUD_*', 'CLOUDSDK_*', 'KUBERNETES_*'];
 
 /** The local Gateway accepts this key; it opens nothing else. */
@@ -52,7 +52,7 @@ export async function openLocalGateway<Options extends object>(
       name: 'sandbox',
       code: 'sandbox',
       dir,
-      mark: JSON.stringify(dir), // as it stands among the options
+      mark: JSON.stringify(dir), // as it is among the options
       command: async () => {
         port = await choosePort(addressFile);
         return entryCommand({ ...options, host: HOST, port, dir });

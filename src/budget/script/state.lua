@@ -29,7 +29,7 @@ for name, value in pairs(fresh) do
   if S[name] == nil then S[name] = value end
 end
 
--- A client sends an ask again when its connection broke before the answer came. What it tells must not count twice.
+-- A client sends an ask again when its connection broke before the answer came. Its reports must not count twice.
 local repeated = false
 if ask.from then
   local before = S.heard[ask.from]

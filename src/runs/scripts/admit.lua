@@ -1,4 +1,4 @@
--- Which lines of a chunk may be submitted now. The limits are those on record: a process may not have heard of a change.
+-- Which lines of a chunk may be submitted now. The limits are those on record: a process may not know of a change.
 --
 -- KEYS run record, ended bits, admitted bits, contested bits, counts, given-back bits, shared bits, failures
 -- ARGV most labelers that one of the lines asks for, 0 when none says; bit of each line …
@@ -16,7 +16,7 @@
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state then return {'gone', ''} end
 local goes = state == 'running'
--- Whatever is left over of a run that is complete has nothing to do.
+-- Leftovers of a complete run need no work.
 local waits = state == 'completed' and 'e' or 'h'
 local labelers = tonumber(ARGV[1])
 local room, left, labels, envelope = 0, 0, 0, 's'

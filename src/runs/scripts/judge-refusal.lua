@@ -1,4 +1,4 @@
--- What the Gateway's refusal of a line says, while it has accepted none.
+-- The verdict on a refusal of a line, while the Gateway has accepted none.
 --
 -- KEYS counts, refused lines
 -- ARGV the line as 'source:line'; the round in which it was refused before, or ''; refusals of a wrong endpoint; a name

@@ -11,7 +11,7 @@ if not from then
 elseif held > to then
   redis.call('HSET', KEYS[1], 'held_to', held)
 elseif to - held > 60000 then
-  -- Less by so much is no answer that came late: the budget began anew.
+  -- A value lower by this much is no late answer: the budget began again.
   redis.call('HSET', KEYS[1], 'held_from', held - (to - from), 'held_to', held)
 end
 return 1

@@ -1,5 +1,5 @@
--- Opens an ended run again, for the lines that `retry` puts back. A run that has not ended stays in its state: a pause
--- or a cancel that came meanwhile stands.
+-- Opens an ended run again, for the lines that `retry` puts back. A run that has not ended keeps its state: a pause
+-- or a cancel that came meanwhile is kept.
 --
 -- KEYS run record, cursor
 -- Returns 1 when the run was opened. What had been read of a cancelled run is its extent: lines that were never read are

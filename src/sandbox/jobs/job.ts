@@ -10,7 +10,7 @@ export interface JobEnd {
   error: string | null;
 }
 
-/** What is kept of a job for good. */
+/** The permanent part of a job. */
 export interface JobProfile {
   id: string;
   /** Without its query, which may be a signature. */

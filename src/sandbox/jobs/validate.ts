@@ -45,7 +45,7 @@ export function jobProblem(
   );
 }
 
-/** Names are checked once more when they are connected to; what says by itself where it lies is told at once. */
+/** Names are checked once more when they are connected to; literal addresses are checked at once. */
 function addressProblem(field: string, url: unknown, { allowInternalAddresses }: Allowed): string | null {
   if (allowInternalAddresses || typeof url !== 'string' || !/^https?:/i.test(url)) return null;
   const kind = spokenKind(new URL(url).hostname);
