@@ -68,8 +68,8 @@ export async function checkContent(
 }
 
 /**
- * The first unpacked bytes of a source, and whether they are all. Of a stream no more than its first line needs: the
- * rest may be long in coming.
+ * The first unpacked bytes of a source, and whether they are all. A stream gives no more than its first line needs:
+ * the rest may be long in coming.
  */
 export async function readHead(
   opened: Source,

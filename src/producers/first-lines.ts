@@ -39,8 +39,7 @@ const NOT_LOOKED: FirstLines = { looked: 0, rejected: 0, example: null };
 
 /**
  * Checks the first lines of a manifest before anything is sent: a fault of all of them is a fault of the manifest, or
- * of the reading, and would fail every line. Of standard input only the lines that come with its first line are
- * checked.
+ * of the reading, and would fail every line. Standard input gives only the lines that come with its first line.
  *
  * @throws IngestError `manifest` when none of them is a line of a manifest, `usage` when nothing is asked
  */

@@ -23,8 +23,8 @@ const READ_COUNT = 16;
 const CHUNK_CHARACTERS = 1 << 20;
 
 /**
- * What one flush takes out of the results stream, published in Redis before a byte is written. Whoever finds a plan
- * carries it out: the same entries under the same names give the same bytes, so it may be carried out twice.
+ * The entries of one flush, published in Redis before a byte is written. Any process that finds a plan carries it
+ * out: the same entries under the same names give the same bytes, so it may be carried out twice.
  */
 interface Plan {
   first: string;

@@ -66,7 +66,7 @@ export async function rebuildFromParts(
         );
       part.rows += 1;
       bits[source]?.set(row.line - 1);
-      // What has a task was bought, as far as --budget can still know: tasks in flight when Redis was lost are not here.
+      // A line with a task was bought, as far as we know: tasks in flight when Redis was lost are not here.
       const carried = isResults && ((row as ResultRow).bought_by ?? null) !== null;
       if (row.task_id !== undefined && !carried) tally.add(keys.counts, 'bought');
       if (carried) countCarried(row as ResultRow, source);

@@ -6,7 +6,7 @@ import { runScript } from './run-script.js';
 const heartbeatScript = runScript('heartbeat');
 const allCountsFlushedScript = runScript('all-counts-flushed');
 
-/** A consumer silent for this long counts as dead: nobody waits for its counts. */
+/** A consumer silent for this long counts as dead: no process waits for its counts. */
 const ABSENT_MS = 4_000;
 
 /**

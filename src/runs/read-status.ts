@@ -22,7 +22,7 @@ export interface RunReading {
   planned: boolean;
   /** `summary.json` is written. */
   summedUp: boolean;
-  /** Jobs of the queues, all states that will still be worked on. Each carries some lines: for looks at what is there. */
+  /** Jobs of the queues, in all states that will still be worked on. Each carries some lines. */
   jobs: {
     submit: number;
     /** The jobs to submit that a process has in hand. */

@@ -7,9 +7,9 @@ import { placeOfKey } from './shared-keys.js';
 import { EXAMPLES, type FailureExample } from './timeline.js';
 
 /**
- * A run's scripts, one `.lua` file each: whatever must happen in one step. Their heads name keys, arguments and
- * answers. The client sends a script again when the connection broke before its answer came, so each is safe to
- * repeat: a bit, a comparison or a message's number shows what has been done already.
+ * A run's scripts, one `.lua` file each, for changes in one step. Their heads name keys, arguments and answers. The
+ * client sends a script again when the connection broke before its answer came, so each is safe to repeat: a bit, a
+ * comparison or a message's number shows what has been done already.
  */
 
 const scripts = {
@@ -243,7 +243,7 @@ export async function endLines(
   return [...digits].map((digit) => digit === '1');
 }
 
-/** What a refusal says while the Gateway has accepted no line: the line's fault, the endpoint's, or try again in a round. */
+/** The verdict on a refusal before any acceptance: the line's fault, the endpoint's, or try again in a round. */
 export async function judgeRefusal(
   redis: RedisClient,
   keys: RunKeys,

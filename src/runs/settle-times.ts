@@ -11,9 +11,9 @@ const binOf = (ms: number): number => Math.max(0, Math.round(Math.log(Math.max(1
 const timeOf = (bin: number): number => GROWTH ** bin;
 
 /**
- * What was seen of settle times, by bin: `w<bin>` tasks that were watched through that stretch of their lives,
- * `s<bin>` those among them that settled in it. Tasks that are still in progress count as well: the first to settle
- * are the quick ones, and alone they would make the Gateway seem quicker than it is.
+ * The observed settle times, by bin: `w<bin>` tasks that were watched through that stretch of their lives, `s<bin>`
+ * those among them that settled in it. Tasks that are still in progress count as well: the first to settle are the
+ * quick ones, and alone they would make the Gateway seem quicker than it is.
  */
 export type SettleObservations = Map<string, number>;
 

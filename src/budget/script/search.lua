@@ -103,7 +103,7 @@ local function tick()
   if now < S.roundEnd then return end
   local mode, seconds = S.mode, S.room / max(S.rate, P.minRate)
   local used = S.grants / max(S.room, .001)
-  -- A machine too busy to come for its slots in time wants them all the same, as long as it makes a part of the calls.
+  -- A busy machine that comes late for its slots still wants them all, if it makes a part of the calls.
   if S.rate <= P.behind * letThrough() then used = max(used, S.unmet / max(P.leastAsks, S.asks)) end
   turn[mode](used, seconds)
   if S.roundEnd <= now then startRound() end

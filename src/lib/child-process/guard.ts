@@ -44,7 +44,7 @@ const envOf = ({ env = [] }: Command) => {
 /**
  * `read` is the shell's own, so that the read end dies with the guard and with nothing else. It returns false when the
  * last writer is gone. A server that ends by itself sets the trap; the users' heartbeats turn the loop for shells in
- * which a trap waits for `read`. Standard input is closed before the server is told to stop: from then on no one joins.
+ * which a trap waits for `read`. Standard input is closed before the server gets SIGTERM: from then on no one joins.
  */
 const SCRIPT = `
 pids=$1; leftover=$2; shift 2

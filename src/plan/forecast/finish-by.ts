@@ -17,7 +17,7 @@ export function judgeFinish(
   if (time === null) return null;
   const hasSeconds = (Date.parse(time) - nowMs) / 1000;
   const needsSeconds = expected.seconds_left?.expected ?? null;
-  // A past time cannot be kept, whatever the rest will be.
+  // A past time cannot be kept.
   const late = needsSeconds === null ? (hasSeconds < 0 ? -hasSeconds : null) : needsSeconds - hasSeconds;
   if (late === null) return { time, kept: null, late_seconds: null, message: null };
   if (late <= SLACK_SHARE * (needsSeconds ?? 0)) return { time, kept: true, late_seconds: 0, message: null };

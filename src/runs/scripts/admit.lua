@@ -11,7 +11,7 @@
 --   h the run stands still               c the run is cancelled, and the line was never admitted
 --
 -- A second call answers 'a' where the first answered 'f': the line's reservation stays taken, and is counted once. An
--- admission that was answered with 'a' is contested: two processes may be at the line, so nobody may take it back.
+-- admission that was answered with 'a' is contested: two processes may have the line, so none may take it back.
 --- @include "labels-left.lua"
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state then return {'gone', ''} end

@@ -1,7 +1,7 @@
 -- Notes how long calls of the key have been held back, while the run went on: the time that the fleet stood still.
 --
 -- KEYS calls
--- ARGV how long they have been held back in all, ms: a number that grows, and begins anew when the key's budget does
+-- ARGV how long they have been held back in all, ms: a number that grows, and restarts when the key's budget does
 -- Returns 1.
 local held = tonumber(ARGV[1])
 local from, to = unpack(redis.call('HMGET', KEYS[1], 'held_from', 'held_to'))

@@ -20,7 +20,7 @@ const GCS_FIELDS = ['service_account_json'];
 
 export type Allowed = Pick<SandboxOptions, 'allowOwnCredentials' | 'allowInternalAddresses'>;
 
-/** What the documentation asks of a job, and what is not allowed; the reason of a 400, or null. Repeats nothing of the credentials. */
+/** The documentation's rules for a job; the reason of a 400, or null. Repeats nothing of the credentials. */
 export function jobProblem(
   body: unknown,
   isRegistered: (callbackUrl: string) => boolean,

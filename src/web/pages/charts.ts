@@ -11,7 +11,7 @@ export interface Bar {
 export interface Chart {
   id: string;
   title: string;
-  /** The chart's content in a sentence: its text for readers who cannot see it, and its title for the others. */
+  /** The chart's content in a sentence: for readers who cannot see it, and above it for the others. */
   says: string;
   /** Bars of equal width, side by side. */
   bars: readonly Bar[];
