@@ -29,8 +29,8 @@ const ASK_GAP_MS = 3;
 const LEAD_MS = 2;
 
 /**
- * The process side. One turn does all work: it hands out due slots, asks for missing ones and reports calls (in one
- * script call), then sleeps until either can change.
+ * The process side. One turn does all work. It hands out due slots, asks for missing ones and reports calls, in one
+ * script call. Then it sleeps until either can change.
  */
 export function createBudgetOf(parts: BudgetParts): Budget {
   const { run, clock, log } = parts;

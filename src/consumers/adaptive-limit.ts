@@ -28,10 +28,10 @@ export interface AdaptiveLimit {
 }
 
 /**
- * Calls that pile up before a saturated server come no sooner for being many. While answers are slow, a window with
- * fewer calls in flight is tried: if as many answers come, the fewer are kept and fewer still are tried; if not, the
- * server is slow by nature, and the calls are given back. A server that answers soon is never held back, but at the
- * start: the first calls wait for connections, and would arrive in a burst above a rate that they were sent within.
+ * Calls that pile up before a saturated server come no sooner. While answers are slow, a window with fewer calls in
+ * flight is tried. If as many answers come, the fewer are kept and fewer still are tried. If not, the server is slow
+ * by nature, and the calls are given back. A server that answers soon is held back only at the start: the first calls
+ * wait for connections, and would arrive in a burst above their rate.
  */
 export function createAdaptiveLimit(
   most: number,

@@ -37,8 +37,8 @@ export interface ConsumedRun {
 }
 
 /**
- * Makes one Gateway call with a slot of the key's budget (invariant 5: no call without one) and one of the process'
- * permits, and reports the result to budget, metrics and the run's counts.
+ * Makes one Gateway call, with a slot of the key's budget (invariant 5: no call without one) and a permit of the
+ * process. Reports the result to budget, metrics and the run's counts.
  */
 export async function callGateway<T>(
   context: ConsumerContext,
@@ -78,9 +78,9 @@ export async function callGateway<T>(
 }
 
 /**
- * The next wait of a line whose call failed for a reason not its own: a backoff, until `--retry-for` has been waited for
- * in all, pauses and open circuits not counted. Null when that time is over; no line fails while the run has had no answer
- * at all.
+ * The next wait of a line whose call failed for a reason not its own: a backoff. It ends when `--retry-for` has been
+ * waited for in all, without pauses and open circuits. Null when that time is over. No line fails while the run has
+ * had no answer at all.
  */
 export async function nextBackoff(
   context: ConsumerContext,

@@ -11,8 +11,8 @@ const QUIET_MS = 2_500;
 const LONGEST_MS = 30_000;
 
 /**
- * Checks whether lines wait for more than `--budget` allows and no call is out that may give some of it back: a line
- * that was bought before does.
+ * Checks whether lines wait for more than `--budget` allows, and no call is out that may give some back. A line that
+ * was bought before gives some back.
  */
 export function createTaskCapWatch(now: () => number = Date.now): (reading: RunReading) => boolean {
   let looks = 0;

@@ -39,7 +39,7 @@ export interface PollResultOptions extends t.CallOptions {
 
 export interface SubmitBatchOptions extends t.CallOptions {
   /**
-   * Learn the task ids that the answers left out, by submitting each such task again alone under its key (200, not
+   * Learn the task ids that the answers left out. Each such task is submitted again alone under its key (200, not
    * charged): one more call a task. Default false.
    */
   resolveIds?: boolean;

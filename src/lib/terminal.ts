@@ -1,6 +1,6 @@
 /**
- * The characters that may not reach a terminal as they are: C0 and C1 controls, which move the cursor, rename the
- * window and answer for the user; and those that turn the writing direction or break a line.
+ * The characters that may not reach a terminal as they are. C0 and C1 controls move the cursor, rename the window and
+ * answer for the user. Others turn the writing direction or break a line.
  */
 const UNSAFE = String.raw`[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]`;
 const CONTROLS = new RegExp(UNSAFE, 'gu');

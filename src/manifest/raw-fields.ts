@@ -65,8 +65,8 @@ export function withRawField(object: string, name: string, value: string): strin
 }
 
 /**
- * The value of an object's field as it is written, so parts that `JSON.parse` cannot keep (long integers, `1.0`, the
- * order of keys, doubled keys) are kept. If a name comes twice the last counts, as for `JSON.parse`.
+ * The value of an object's field as it is written. It keeps parts that `JSON.parse` cannot keep: long integers,
+ * `1.0`, the order of keys, doubled keys. If a name comes twice the last counts, as for `JSON.parse`.
  *
  * @param object valid JSON text of an object, as `JSON.parse` has proved
  * @returns undefined when the object has no such field

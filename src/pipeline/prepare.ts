@@ -61,8 +61,8 @@ export type Prepared =
   | { kind: 'ended'; summary: RunSummary; out: string };
 
 /**
- * Puts the run on record or finds it there, refuses what may not go on under its name, proves the sink, and gives a
- * run that Redis has forgotten its memory back. Nothing has been sent when this resolves.
+ * Puts the run on record or finds it there, and refuses what may not go on under its name. It proves the sink, and
+ * rebuilds a run that Redis has forgotten. Nothing has been sent when this resolves.
  */
 export async function prepareRun(
   redis: RedisClient,

@@ -21,8 +21,8 @@ const unfail = runScript('unfail');
 
 /**
  * Puts a run's failures back into its queue, under the keys that they had. A failure part goes to `superseded/` only
- * after all its lines are queued and off the counts, so that the command may be repeated after a crash at any step.
- * Lines that failed at the manifest stage would fail again and stay. Resolves to how many lines were put back.
+ * after all its lines are queued and off the counts. So the command may be repeated after a crash at any step. Lines
+ * that failed at the manifest stage would fail again and stay. Resolves to how many lines were put back.
  *
  * @throws IngestError `sink` when the run's results are not to be seen from here.
  */

@@ -20,9 +20,9 @@ const FULL = 0.75;
 const GROWTH = 8;
 
 /**
- * Counts in a table of bounded size. When it is full, every second hash is dropped, those with an odd last bit, and
- * from then on only the others are taken in: what is kept is a fair sample of all (distinct sampling, Gibbons 2001).
- * Two texts of the same 64 bits count as one: with 12 million texts that happens once in 250,000 manifests.
+ * Counts in a table of bounded size. When it is full, every hash with an odd last bit is dropped, and from then on
+ * only the others are taken in. So the table is a fair sample of all (distinct sampling, Gibbons 2001). Two texts of
+ * the same 64 bits count as one: with 12 million texts that happens once in 250,000 manifests.
  */
 export function createDistinct(mostSlots = MOST_SLOTS): Distinct {
   let slots = Math.min(FIRST_SLOTS, mostSlots);

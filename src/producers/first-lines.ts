@@ -38,7 +38,7 @@ export interface FirstLines {
 const NOT_LOOKED: FirstLines = { looked: 0, rejected: 0, example: null };
 
 /**
- * Checks the first lines of a manifest before anything is sent: a fault of all of them is a fault of the manifest, or
+ * Checks the first lines of a manifest before anything is sent. A fault of all of them is a fault of the manifest, or
  * of the reading, and would fail every line. Standard input gives only the lines that come with its first line.
  *
  * @throws IngestError `manifest` when none of them is a line of a manifest, `usage` when nothing is asked

@@ -5,7 +5,7 @@ import { LOCK_MS, STALLED_CHECK_MS } from './worker.js';
 
 /**
  * Redis keeps the time at which a lock ends. After a clock was set back, the jobs of a dead process would stay locked
- * for as long, and no process would take them: no lock may last longer than a new one. A living process renews its
+ * for as long, and no process would take them. So no lock may last longer than a new one. A living process renews its
  * own.
  */
 export async function shortenLocks(redis: RedisClient, keys: RunKeys): Promise<void> {

@@ -10,7 +10,7 @@ export type RedisClient = Redis | Cluster;
 
 /**
  * A connection without an answer for this time is dead, even if it is still open (a NAT that forgot it, a lost
- * machine), and another one is opened. No command blocks for longer: BullMQ's waits are 10 s at most.
+ * machine). Another one is opened. No command blocks for longer: BullMQ's waits are 10 s at most.
  */
 export const SILENT_MS = 15_000;
 const MAX_RETRY_DELAY_MS = 2000;
@@ -21,8 +21,8 @@ const FAILOVER_RETRIES = 200;
 const retryDelay = (attempt: number) => Math.min(attempt * 200, MAX_RETRY_DELAY_MS);
 
 /**
- * Connection options of a server that outlive a restart or a failover of Redis: commands wait for the connection to
- * come back (BullMQ asks for that), and a node that has become a replica (READONLY) is left and the command sent again.
+ * Connection options of a server that outlive a restart or a failover of Redis. Commands wait for the connection to
+ * come back (BullMQ asks for that). A node that has become a replica (READONLY) is left, and the command is sent again.
  *
  * @throws IngestError `usage` for a URL that cannot be used
  */
@@ -66,8 +66,8 @@ export function connectRedis(target: RedisTarget, onError: (error: Error) => voi
 const OPENED_AGAIN = new Set(['close', 'reconnecting', 'connecting', 'connect']);
 
 /**
- * ioredis sends a cluster's command again when one node's connection closes, but fails it when those of all nodes have:
- * then it waits for them to be opened again, as with one server. One that was closed on purpose still fails its commands.
+ * ioredis sends a cluster's command again when one node's connection closes, but fails it when those of all nodes
+ * have. Then this waits for them to open again, as with one server. A cluster closed on purpose still fails commands.
  */
 function patient(cluster: Cluster): Cluster {
   const { handleError } = cluster;

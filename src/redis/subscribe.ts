@@ -4,7 +4,7 @@ import { duplicateOf, type RedisClient, SILENT_MS } from './connection.js';
 const LOOK_MS = 5_000;
 
 /**
- * Subscribes to a channel over a connection of its own, which is opened again whenever it is lost: messages sent
+ * Subscribes to a channel over a connection of its own, which is opened again whenever it is lost. Messages sent
  * meanwhile have to be learned in another way.
  *
  * @returns ends it

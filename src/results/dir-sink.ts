@@ -130,8 +130,8 @@ async function syncDir(dir: string): Promise<void> {
 }
 
 /**
- * Makes a directory and those above it, one at a time: Node's own way tries for ever where a parent is there and no child
- * can be made, as in `/proc`.
+ * Makes a directory and those above it, one at a time. Node's own way tries for ever where a parent is there and no
+ * child can be made, as in `/proc`.
  */
 async function makeDir(dir: string): Promise<void> {
   const found = await stat(dir).catch((error: NodeJS.ErrnoException) => {

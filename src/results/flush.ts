@@ -24,7 +24,7 @@ const CHUNK_CHARACTERS = 1 << 20;
 
 /**
  * The entries of one flush, published in Redis before a byte is written. Any process that finds a plan carries it
- * out: the same entries under the same names give the same bytes, so it may be carried out twice.
+ * out. The same entries under the same names give the same bytes, so it may be carried out twice.
  */
 interface Plan {
   first: string;

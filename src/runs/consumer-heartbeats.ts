@@ -10,8 +10,8 @@ const allCountsFlushedScript = runScript('all-counts-flushed');
 const ABSENT_MS = 4_000;
 
 /**
- * The consumers of a run, so that its summary holds the calls of all of them: the run is summed up when each has
- * said, after every line ended, that its counts are on record.
+ * The consumers of a run, so that its summary holds the calls of all of them. The run is summed up when each has
+ * reported, after every line ended, that its counts are on record.
  */
 export interface ConsumerHeartbeats {
   /** Says that this consumer is there; `told`: every line has ended and its counts are on record. */

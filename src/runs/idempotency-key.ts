@@ -36,9 +36,9 @@ export function contentKey(content: TaskContent): string {
 export const contentDigest = (content: TaskContent): string => sha256(canonical(content)).slice(0, 12);
 
 /**
- * `--key <field>`: the value at a path of the line's object, as it is written, so that `1` and `"1"` differ and no digit
- * of a long number is lost; and a digest of what is asked, so that another question is another task. Undefined when the
- * line lacks the field.
+ * `--key <field>`: the value at a path of the line's object, as it is written, so that `1` and `"1"` differ and no
+ * digit of a long number is lost. With a digest of the question, so that another question is another task. Undefined
+ * when the line lacks the field.
  */
 export function fieldKey(
   path: string,

@@ -60,7 +60,7 @@ export async function readRun(
   return parseRunReads(answers, nowMs);
 }
 
-/** Adds the commands whose answers `readingOf` takes. */
+/** Adds the commands whose answers `parseRunReads` takes. */
 export function queueRunReads(pipeline: ChainableCommander, keys: RunKeys, withParts = false): void {
   for (const key of [keys.record, keys.counts, keys.failures, keys.labels, keys.calls, keys.cursor])
     pipeline.hgetall(key);

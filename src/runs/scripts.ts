@@ -8,7 +8,7 @@ import { EXAMPLES, type FailureExample } from './timeline.js';
 
 /**
  * A run's scripts, one `.lua` file each, for changes in one step. Their heads name keys, arguments and answers. The
- * client sends a script again when the connection broke before its answer came, so each is safe to repeat: a bit, a
+ * client sends a script again when the connection broke before its answer came. So each is safe to repeat: a bit, a
  * comparison or a message's number shows what has been done already.
  */
 

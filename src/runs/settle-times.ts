@@ -12,8 +12,8 @@ const timeOf = (bin: number): number => GROWTH ** bin;
 
 /**
  * The observed settle times, by bin: `w<bin>` tasks that were watched through that stretch of their lives, `s<bin>`
- * those among them that settled in it. Tasks that are still in progress count as well: the first to settle are the
- * quick ones, and alone they would make the Gateway seem quicker than it is.
+ * those among them that settled in it. Tasks that are still in progress count as well. The first to settle are the
+ * quick ones; alone they would make the Gateway seem quicker than it is.
  */
 export type SettleObservations = Map<string, number>;
 
@@ -85,7 +85,7 @@ export function quantile({ times, total }: SettleTimes, share: number): number {
 }
 
 /**
- * A task's settle time: by the Gateway's own clock if its answer has a possible one, else some time between the poll
+ * A task's settle time by the Gateway's own clock, if its answer has a possible one. Else some time between the poll
  * that found it in progress and this one.
  */
 export function settleTimeMs(result: SettledResult, fromMs: number, ageMs: number): number {

@@ -52,7 +52,7 @@ async function setPolicy(
 
 /**
  * Puts the policy of a command on record. Values set by `tune` meanwhile are kept, as long as the command asks for
- * the same as before: a command that is started again after a crash takes nothing back. Resolves to the policy in
+ * the same as before. So a command that is started again after a crash takes nothing back. Resolves to the policy in
  * force; null when the run is gone.
  */
 export async function askPolicy(

@@ -60,8 +60,8 @@ export function openJournal(file: string): Journal {
 }
 
 /**
- * Hands the lines of an earlier process to `apply`, and cuts off a last one without its newline: it was torn by that
- * process' death, so what it records was never answered for.
+ * Hands the lines of an earlier process to `apply`, and cuts off a last one without its newline. That process' death
+ * tore it, so its record was never answered for.
  *
  * @throws IngestError `sandbox` for any other line that cannot be read: nothing is thrown away in silence.
  */

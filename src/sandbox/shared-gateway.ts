@@ -31,9 +31,9 @@ export interface LocalGateway {
 
 /**
  * The local Gateway in a process of its own, with its journal in `<dataDir>/sandbox`, shared like the embedded Redis
- * (`openSharedProcess` says how): a resumed run finds the tasks that it has paid for. Its port is chosen once per data
- * directory and kept, so that clients of a Gateway that was killed find the next one. `url` is read again at each use,
- * for the case that another program has taken the port meanwhile.
+ * (`openSharedProcess` says how). A resumed run finds the tasks that it has paid for. Its port is chosen once per
+ * data directory and kept, so that clients of a killed Gateway find the next one. `url` is read again at each use,
+ * since another program may have taken the port meanwhile.
  *
  * The options (those of `startSandbox`, as JSON) are the first user's; later ones join what runs.
  *

@@ -7,8 +7,8 @@ import type { RunHead } from '../runs/record.js';
 import { unfinishedRuns } from '../runs/unfinished-runs.js';
 
 /**
- * How long a delivery is remembered for a submission that records its task only later: after a lost answer or a crash
- * the line is submitted again well within it. Also how long a repeated delivery is known for one.
+ * How long a delivery is remembered for a submission that records its task only later. After a lost answer or a crash
+ * the line is submitted again well within it. A repeated delivery is known for one as long.
  */
 const REMEMBERED_SECONDS = 120;
 const RUNS_ARE_FRESH_MS = 1_000;

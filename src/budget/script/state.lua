@@ -1,5 +1,5 @@
--- The key's state, and time as the budget sees it: Redis' clock, but never backwards. When the clock is set back (by hand, or
--- a replica of another host takes over), `skew` grows by as much, and every wait on record keeps its length.
+-- The key's state, and time as the budget sees it: Redis' clock, but never backwards. The clock may be set back, by
+-- hand or by a replica on another host. Then `skew` grows by as much, and every wait on record keeps its length.
 local min, max = math.min, math.max
 local ask = cjson.decode(ARGV[1])
 local raw = redis.call('GET', KEYS[1])

@@ -54,8 +54,8 @@ interface Seams {
 }
 
 /**
- * A connector for undici that asks the rule before it connects: the address of a name is checked as it was resolved,
- * and so is every hop of a redirect to another origin. A refusal is an `IngestError` `manifest`.
+ * A connector for undici that asks the rule before it connects. The resolved address of a name is checked, at every
+ * hop of a redirect to another origin. A refusal is an `IngestError` `manifest`.
  */
 export function guardedConnect(
   rule: AddressRule,

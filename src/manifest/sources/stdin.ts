@@ -8,8 +8,8 @@ import { chunks } from './file.js';
 import { manifestError, type ObjectStat, type OpenOptions, type ReadOptions, type Store } from './store.js';
 
 /**
- * Standard input can be read once, a run reads its manifest several times: what comes in is written to a spool file
- * first, `<spool>.part` until all is there. A reading replays the spool, then goes on with the stream.
+ * Standard input can be read once, but a run reads its manifest several times. So the input is written to a spool
+ * file first, `<spool>.part` until it is complete. A reading replays the spool, then goes on with the stream.
  */
 export const stdinStore: Store = {
   list: async () => ({ uri: '-', several: false, objects: [{ uri: '-', name: '-' }] }),

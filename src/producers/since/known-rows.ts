@@ -28,7 +28,7 @@ export interface ReadEarlierOptions {
 }
 
 /**
- * Reads the results of earlier runs. 21 to 43 B of each row are kept in memory; with `carry` its fields are copied
+ * Reads the results of earlier runs. 21 to 43 B of each row are kept in memory. With `carry` its fields are copied
  * into a temporary file, about 400 B each: rows of packed parts, or of a bucket, cannot be looked up in place. Null
  * when the signal ended it.
  */
