@@ -30,6 +30,7 @@ export interface BudgetSnapshot {
   source: Answer['source'];
   /** The state of the search; `ramp`: it has met no limit yet, and `rate` is only the rate reached so far. */
   mode: Answer['mode'];
+  /** How long the key stays paused after a 429, ms; 0 when it is not. */
   pausedForMs: number;
   circuitOpen: boolean;
   /** How long pauses and open circuits have held calls back, in all; the time since the last reading counts. */
@@ -44,7 +45,9 @@ export interface Pause {
   reason: 'rate_limited' | 'circuit';
 }
 
+/** The rate of one key, shared by all processes. Made by `createBudget`. */
 export interface Budget {
+  /** Subscribes to the other processes' news; call it before `acquire`. */
   start(): Promise<void>;
   /**
    * Resolves when the slot is due: make the call at once. Waits as long as Redis is away.
@@ -63,6 +66,7 @@ export interface Budget {
   setRate(rate: number | null, quotas?: readonly Quota[]): Promise<void>;
   /** Reports pauses that this process opened; returns how to unsubscribe. */
   onPause(listener: (pause: Pause) => void): () => void;
+  /** Rejects the callers that still wait. Leaves the Redis connection open. */
   close(): Promise<void>;
 }
 

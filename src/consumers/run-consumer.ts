@@ -46,6 +46,7 @@ export interface Consumer {
   tick(): Promise<RunReading | null>;
   /** Resolves after `ms`, sooner when the run may have come nearer to its end, or when aborted. */
   rest: InterruptibleSleep['sleep'];
+  /** Takes no new jobs, and waits up to 10 s for calls in flight. Idempotent. */
   close(): Promise<void>;
 }
 

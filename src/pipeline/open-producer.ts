@@ -8,7 +8,7 @@ import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import type { Pipeline } from './pipeline.js';
 
-/** The parts to produce a run, with queues of its own. */
+/** The parts to produce a run, with queues of its own; `close()` closes these. */
 export function openProducer(pipeline: Pipeline, record: RunRecord): Producer & { close(): Promise<void> } {
   const { redis, prefix, metrics, log, objectStores } = pipeline;
   const queues = openQueues(runKeys(prefix, record.id), pipeline.connection, (error) =>

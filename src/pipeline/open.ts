@@ -95,9 +95,11 @@ export function originOf({ sandbox, gatewayUrl }: Pick<Settings, 'sandbox' | 'ga
 }
 
 /**
- * Everything that a process shares between its runs, opened in order; `releasers` closes it in reverse.
+ * Everything that a process shares between its runs, opened in order. Close it with `releasers.close()`, also after a
+ * failure here.
  *
  * @param opened the Redis, where it is open already; by default it is opened here
+ * @throws IngestError `usage` when no API key is set, `redis` or `sandbox` when these cannot be started
  */
 export async function openPipeline(
   settings: Settings,

@@ -63,6 +63,8 @@ export type Prepared =
 /**
  * Puts the run on record or finds it there, and refuses what may not go on under its name. It proves the sink, and
  * rebuilds a run that Redis has forgotten. Nothing has been sent when this resolves.
+ *
+ * @throws IngestError `usage` or `sink` when the run may not go on as asked
  */
 export async function prepareRun(
   redis: RedisClient,

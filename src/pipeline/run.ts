@@ -36,6 +36,7 @@ const QUOTA_GRACE_MS = 60_000;
 
 export interface RunOutcome {
   summary: RunSummary;
+  /** The place of the parts: a path, `s3://…` or `gs://…`. */
   out: string;
   /** Why it stopped before its end; null when it ended, or was interrupted. */
   blocked: { reason: BlockReason; message: string } | null;
@@ -47,12 +48,17 @@ export interface RunWatch {
    * one included.
    */
   onStatus?: (status: RunStatus & { calls_per_second: number; read: number; processes: number }) => void;
+  /** Called once, when the run is on record. */
   onStart?: (record: RunRecord) => void;
   /** How long lines in flight may settle after the quota has run out, ms. Default 60,000. */
   quotaGraceMs?: number;
 }
 
-/** The manifest opened and the run on record: the part of `run` that sends nothing. */
+/**
+ * Opens the manifest and records the run: the part of `run` that sends nothing.
+ *
+ * @throws IngestError `usage`, `manifest` or `sink` when the run cannot begin as asked
+ */
 export async function prepare(
   pipeline: Pipeline,
   settings: Settings,
@@ -150,6 +156,8 @@ export async function prepare(
 /**
  * The main job: produces and consumes one run in this process until every line has ended, the run blocks, or the
  * signal interrupts it.
+ *
+ * @throws IngestError as `prepare` does, before anything is sent
  */
 export async function runManifest(
   pipeline: Pipeline,

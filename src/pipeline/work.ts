@@ -24,7 +24,10 @@ export interface WorkOptions {
   sweepAgainMs?: number;
 }
 
-/** Consumes every run of the pipeline's Gateway and key, those that come later too, until the signal. */
+/**
+ * Consumes every run of the pipeline's Gateway and key, those that come later too. Resolves after the signal, when the
+ * runs are closed. An error in the search for runs is logged, and the search goes on.
+ */
 export async function workRuns(
   pipeline: Pipeline,
   signal: AbortSignal,

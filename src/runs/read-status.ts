@@ -47,7 +47,11 @@ export interface RunReading {
 const LISTS = ['wait', 'active', 'paused'] as const;
 const SETS = ['delayed', 'prioritized'] as const;
 
-/** @param withParts also the list of parts, which grows with the run; without it the list is empty */
+/**
+ * Reads a run in one round trip; null when there is no such run.
+ *
+ * @param withParts also the list of parts, which grows with the run; without it the list is empty
+ */
 export async function readRun(
   redis: RedisClient,
   prefix: string,
