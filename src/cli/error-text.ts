@@ -33,7 +33,7 @@ const SYSTEM_HINTS: Readonly<Record<string, string>> = {
 
 const REDIS_HINT = 'this passes when Redis has room and is ready; then give the same command again';
 
-/** What stderr gets of an error: what went wrong, what to do, and the stacks with `--debug` only. */
+/** The text of an error on stderr: the cause, the remedy, and the stacks with `--debug` only. */
 export function formatError(error: unknown, debug: boolean): string {
   const { message, hint } = error instanceof CommanderError ? fromCommander(error) : fromError(error);
   const lines = [`asg-ingest: ${plain(message)}`];
@@ -78,7 +78,7 @@ function stacksOf(error: unknown): string[] {
   return stacks;
 }
 
-/** The message on one line, whatever it holds; then the calls, a line each. */
+/** The message on one line, even a long one; then the calls, a line each. */
 function stackText(stack: string): string {
   const lines = stack.split('\n');
   const message = lines.findLastIndex((line) => !line.startsWith('    at ')) + 1;

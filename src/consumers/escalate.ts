@@ -14,10 +14,10 @@ import { taskOf, thresholdOf } from './task-of.js';
 
 type Outcome = LineOutcome<PolledLine>;
 
-/** A line whose second task may not be submitted now looks again after so long; ms. */
+/** A line whose second task may not be submitted now checks again after this time; ms. */
 const LOOK_AGAIN_MS = 5_000;
 
-/** Whether what `--escalate` looks at is in a result only, and not in a delivery. */
+/** Whether the field that `--escalate` uses is in a result only, and not in a delivery. */
 export const escalatesByCounts = ({ task: { escalate } }: RunRecord): boolean =>
   escalate !== undefined && parseCondition(escalate)?.field !== 'confidence';
 

@@ -97,7 +97,7 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
 
   async function pollLine(source: number, line: PolledLine, hint: Hint | null): Promise<Outcome> {
     if (line.first !== undefined && !line.escalated) return escalation.submit(source, line, line.first);
-    // What a delivery says without a call has no price in it.
+    // A delivery has no price.
     if (hint && !needsPrice(run.record) && !escalatesByCounts(run.record))
       return settled(source, line, resultFrom(line.task, hint), 'webhook');
     for (;;) {
@@ -115,7 +115,7 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
     }
   }
 
-  /** `told`: a delivery had said that the task has settled. */
+  /** `told`: a delivery had reported that the task has settled. */
   async function answered(
     source: number,
     line: PolledLine,
@@ -141,7 +141,7 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
       });
     context.metrics.polls.inc({ outcome: 'pending' });
     context.metrics.pending(ageMs);
-    // Whatever had kept polls from an answer is over. A task of the future is as old as it can be shown to be.
+    // The cause that kept polls from an answer is over. A task of the future is as old as it can be shown to be.
     const { backoff: over, ...rest } = { ...line, at: Math.min(line.at, run.clock.now()) };
     const keepsAge = run.clock.hasAge(line.at) && run.polls.observePending(rest, ageMs);
     const next = keepsAge ? { ...rest, seen: ageMs } : over === undefined && ageMs >= 0 ? line : rest;
@@ -173,7 +173,7 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
     return { kind: 'ended', ending: settledEnding(run.record, source, line, result, by, ageMs, asked) };
   }
 
-  /** A key that is not the line's own may stand for another question's task at the Gateway. */
+  /** A key that is not the line's own may belong to another question's task at the Gateway. */
   function wrongLabel(line: PolledLine, { consensus_label: label }: SettledResult) {
     const spec = labelSpecOf(run.record, line);
     if (label == null || spec === null || spec.options.includes(label)) return null;

@@ -25,9 +25,9 @@ const BITS_AT_ONCE = 256 << 10;
 
 /**
  * Gives a run that Redis has lost its memory back from the parts that it left: bits, counts and part numbers. Only
- * for a run that has just been put on record and has produced nothing. Resolves to how many lines had ended; to null when
- * the lease was lost on the way: whoever has it now does it. What is counted is written once for each part, and a bit map
- * in blocks: the cost in Redis does not follow the rows.
+ * for a run that has just been put on record and has produced nothing. Resolves to how many lines had ended; to null
+ * when the lease was lost: its new holder does the work. The counts are written once for each part, and a bit map in
+ * blocks: the cost in Redis does not follow the rows.
  */
 export async function rebuildFromParts(
   redis: RedisClient,
@@ -66,7 +66,7 @@ export async function rebuildFromParts(
         );
       part.rows += 1;
       bits[source]?.set(row.line - 1);
-      // What has a task was bought, as far as --budget can still know: tasks in flight when Redis was lost are not here.
+      // A line with a task was bought, as far as we know: tasks in flight when Redis was lost are not here.
       const carried = isResults && ((row as ResultRow).bought_by ?? null) !== null;
       if (row.task_id !== undefined && !carried) tally.add(keys.counts, 'bought');
       if (carried) countCarried(row as ResultRow, source);
@@ -150,7 +150,7 @@ export async function rebuildFromParts(
   }
 }
 
-/** When a row's task was paid; now, where that cannot be told. */
+/** When a row's task was paid; now, where that is unknown. */
 function settledMs({ settled_at: at }: ResultRow): number {
   const ms = epochMs(at);
   return Number.isFinite(ms) ? ms : Date.now();

@@ -1,5 +1,5 @@
--- Ends lines as results or failures. The only place where a line ends (invariant 1): its bit decides, and only the call
--- that sets the bit adds the line's row to the results stream and counts it. A second call adds nothing.
+-- Ends lines as results or failures. This is the only place where a line ends (invariant 1). The line's bit decides:
+-- only the call that sets the bit adds the line's row to the results stream and counts it. A second call adds nothing.
 --
 -- KEYS ended bits, admitted bits, contested bits, counts, results stream, failures, labels, history, examples, shared bits,
 --   escalated bits; for each line that has a mark, the hash of its key's bucket
