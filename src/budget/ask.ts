@@ -1,6 +1,6 @@
 import type { Pause } from './types.js';
 
-/** What a process tells and wants. Absent parts say nothing. */
+/** The reports and the requests of a process. An absent part has nothing to say. */
 export interface Ask {
   /** Tests only: the time to use instead of Redis' clock, ms. */
   now?: number;
@@ -22,7 +22,7 @@ export interface Ask {
   /** Calls that got an answer of the Gateway's own, and those that got 5xx, a broken connection or no answer in time. */
   good?: number;
   failed?: number;
-  /** What became of the canary: let through, or (`ok: false`) never made or without an answer; `failed` as above. */
+  /** The canary's result: accepted, or (`ok: false`) never made or without an answer; `failed` as above. */
   canary?: { epoch: number; ok: boolean; failed: boolean };
   /** Calls per second: set by this process' `--rate`; by the `rate` command (0 = auto); read from a header. */
   flag?: number;
@@ -47,7 +47,7 @@ export interface Throttled {
 export interface Answer {
   /** Redis' clock, ms. */
   now: number;
-  /** Grows with each lowering of the rate: a refused call tells by it whether it was sent before or after. */
+  /** Grows each time the rate is lowered. By the epoch a refused call knows whether it was sent before or after. */
   epoch: number;
   /** Unused slots of epochs before this one are void. */
   valid: number;
@@ -64,7 +64,7 @@ export interface Answer {
   source: 'flag' | 'command' | 'header' | 'search' | 'none';
   policy: number;
   pausedFor: number;
-  /** > 0: this very ask opened a pause of so many ms, for this reason. */
+  /** > 0: this ask opened a pause of this length (ms), for this reason. */
   opened: number;
   reason: Pause['reason'];
   /** Sustained failure: one probe at a time. */
@@ -76,7 +76,7 @@ export interface Answer {
   mode: 'free' | 'ramp' | 'regain' | 'cruise' | 'climb';
 }
 
-/** What is published on `<key>:news`. */
+/** The message that is published on `<key>:news`. */
 export interface BudgetNews {
   /** Unused slots of epochs before this one are void. */
   epoch: number;

@@ -10,11 +10,11 @@ import { type Budget, BudgetPausedError, type Pause, type Quota, type Slot } fro
 
 export interface BudgetParts {
   run: RunScript;
-  /** Hears of pauses and their ends; returns how to stop. */
+  /** Reports pauses and their ends to the listener; returns how to unsubscribe. */
   subscribe(listener: (news: BudgetNews) => void): Promise<() => Promise<void>>;
   clock: Clock;
   rate?: number | undefined;
-  /** Windows longer than a minute: so many calls in each stretch of so many ms. */
+  /** Windows longer than a minute: the most calls in each stretch of that length (ms). */
   quotas?: readonly Quota[] | undefined;
   maxHoldMs?: number | undefined;
   log?: Logger | undefined;
@@ -29,8 +29,8 @@ const ASK_GAP_MS = 3;
 const LEAD_MS = 2;
 
 /**
- * The process side. One turn does all there is to do: hand out slots that are due, ask for those that lack and tell what
- * calls met (in one script call), and sleep until either can change.
+ * The process side. One turn does all work. It hands out due slots, asks for missing ones and reports calls, in one
+ * script call. Then it sleeps until either can change.
  */
 export function createBudgetOf(parts: BudgetParts): Budget {
   const { run, clock, log } = parts;
@@ -91,7 +91,7 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     }
   }
 
-  /** One ask for all that is wanted and all that is to be told. */
+  /** One ask for all slots that are wanted, with all reports. */
   function ask(): void {
     const now = clock.now();
     if (closed || outstanding >= OUTSTANDING_ASKS || now < retryAt) return;
@@ -153,7 +153,7 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     wakeBy(next);
   }
 
-  /** A timer that fires too early costs an empty turn, setting it anew costs more. */
+  /** A timer that fires too early costs an empty turn; setting the timer again costs more. */
   function wakeBy(time: number): void {
     if (time >= wakeAt) return;
     cancelWake();

@@ -16,8 +16,8 @@ export const systemClock: Clock = {
 };
 
 /**
- * Follows another machine's clock through request and answer: whatever the network or a stall of this process adds,
- * the true offset lies between the two readings of ours, so the estimate is only moved to stay between them.
+ * Follows another machine's clock through request and answer. With any delay of the network or of this process, the
+ * true offset lies between our two readings. So the estimate moves only to stay between them.
  */
 export function clockOffset(): (sent: number, theirs: number, received: number) => number {
   let offset = Number.NEGATIVE_INFINITY;

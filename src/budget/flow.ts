@@ -16,7 +16,7 @@ export interface Flow {
   granted: number;
   asked: number;
   askAt: number;
-  /** Where no limit is in force: slots given to be used at any time before `stockUntil`, and those used since the last ask. */
+  /** With no limit in force: slots to use at any time before `stockUntil`, and those used since the last ask. */
   stock: number;
   stockUntil: number;
   stockEpoch: number;
@@ -43,7 +43,7 @@ export interface Grant {
   due: number;
   epoch: number;
   canary: boolean;
-  /** Used later than so many ms after it is due it would be part of a burst: it is given up, and asked for again. */
+  /** A slot used later than this (ms) after its due time would be part of a burst: drop it, ask again. */
   late: number;
 }
 

@@ -1,6 +1,6 @@
 import { parseRateLimitHeaders } from '../gateway/rate-limit-headers.js';
 
-/** What an answer's headers mean for the budget; absent parts were not said. */
+/** The meaning of an answer's headers for the budget; absent parts were not given. */
 export interface HeaderLimit {
   /** Calls per second of the strictest policy that is a pace. */
   policy?: number;

@@ -14,14 +14,14 @@ type News = Pick<
   'ok' | 'good' | 'failed' | 'unused' | 'throttled' | 'canary' | 'policy' | 'guess' | 'exhausted'
 >;
 
-/** What this process' calls met and Redis has not been told yet. */
+/** The results of this process' calls that Redis does not have yet. */
 export interface Reports {
   add(outcome: Outcome): void;
-  /** Slots that nobody could use in time. Told with whatever is told next. */
+  /** Slots that no call could use in time. They go along with the next report. */
   unused(slots: number): void;
-  /** 'now' when the fleet waits to hear it, 'soon' when it may wait for company. */
+  /** 'now' when the fleet waits for the report, 'soon' when the report may wait for others. */
   due(): 'now' | 'soon' | undefined;
-  /** Takes all of it, to be told in one ask; `putBack` when that failed. */
+  /** Takes all reports, for one ask; `putBack` when that failed. */
   take(): News;
   putBack(news: News): void;
 }

@@ -18,12 +18,12 @@ const TIMER_GRAIN_MS = 0.5;
 const STOCK_MS = 250;
 const STOCK_SHARE = 2;
 const MOST_IN_STOCK = 1000;
-/** No wait is believed for longer: whatever the clocks say, the process asks again. */
+/** The process never waits longer, at any setting of the clocks, before it asks again. */
 const LONGEST_WAIT_MS = 5000;
 
 /**
- * Where callers of this process wait for slots and are handed them when they are due. Knows nothing of Redis: what it was
- * given, and what it has still to ask for.
+ * Callers of this process wait here for slots, which are handed out when due. This module does not know Redis; it
+ * knows the slots that were given and the slots still to ask for.
  */
 export interface SlotQueue {
   readonly flows: ReadonlyMap<string, Flow>;
@@ -31,7 +31,7 @@ export interface SlotQueue {
   wait(kind: CallKind, options: AcquireOptions, waiter: Waiter): boolean;
   /** Hands out the slots that are due. */
   releaseDue(): void;
-  /** What to ask for a flow: for those that wait and, where no limit is in force, some more. */
+  /** How many slots to ask for in a flow: for waiting callers and, with no limit in force, some more. */
   wanted(flow: Flow): number;
   /** Takes in what a flow was given; `offset` turns Redis' time into ours. */
   give(flow: Flow, slots: Answer['slots'][number], answer: Answer, offset: number): void;
@@ -40,7 +40,7 @@ export interface SlotQueue {
   /** When the next slot is due; Infinity when there is none. */
   nextDue(): number;
   rejectAll(error: unknown): void;
-  /** Forgets flows that nobody uses: runs come and go. */
+  /** Forgets unused flows: runs come and go. */
   tidy(): void;
 }
 
@@ -76,7 +76,7 @@ export function createSlotQueue(
     return { report: end, release: () => end(undefined) };
   }
 
-  /** Hands a due slot to whoever waits longest; one that nobody can use in time expires. */
+  /** Hands a due slot to the caller that waits longest; a slot that no caller can use in time expires. */
   function deliver(flow: Flow, epoch: number, canary: boolean, inTime: boolean): boolean {
     const [waiter] = flow.waiters;
     if (!waiter || !(canary || (inTime && epoch >= valid))) {

@@ -18,7 +18,7 @@ export interface AcquireOptions {
   weight?: number;
 }
 
-/** So many calls in each stretch of so many ms. */
+/** The most calls in each stretch of that length (ms). */
 export interface Quota {
   calls: number;
   perMs: number;
@@ -28,11 +28,12 @@ export interface BudgetSnapshot {
   /** Calls per second allowed now; null = no limit in force. */
   rate: number | null;
   source: Answer['source'];
-  /** How the search for a limit stands; `ramp`: it has met none yet, and `rate` is only how far it has come. */
+  /** The state of the search; `ramp`: it has met no limit yet, and `rate` is only the rate reached so far. */
   mode: Answer['mode'];
+  /** How long the key stays paused after a 429, ms; 0 when it is not. */
   pausedForMs: number;
   circuitOpen: boolean;
-  /** How long pauses and open circuits have held calls back, all of them together; what lies between two looks counts. */
+  /** How long pauses and open circuits have held calls back, in all; the time since the last reading counts. */
   heldMs: number;
   /** A window longer than a minute in which no call is left; one more in `wait` ms. */
   quota: (Quota & { wait: number }) | null;
@@ -40,11 +41,13 @@ export interface BudgetSnapshot {
 
 export interface Pause {
   ms: number;
-  /** `circuit`: the Gateway answers nothing but errors; one probe at a time looks whether it does again. */
+  /** `circuit`: the Gateway answers only errors; one probe at a time tests whether it answers again. */
   reason: 'rate_limited' | 'circuit';
 }
 
+/** The rate of one key, shared by all processes. Made by `createBudget`. */
 export interface Budget {
+  /** Subscribes to the other processes' news; call it before `acquire`. */
   start(): Promise<void>;
   /**
    * Resolves when the slot is due: make the call at once. Waits as long as Redis is away.
@@ -54,15 +57,16 @@ export interface Budget {
    */
   acquire(kind: CallKind, options?: AcquireOptions): Promise<Slot>;
   snapshot(): Promise<BudgetSnapshot>;
-  /** The snapshot's `heldMs` as it was last heard of. */
+  /** The snapshot's `heldMs` as last received. */
   heldMs(): number;
   /**
    * Calls per second for the whole fleet, and longer windows, above any flag or header; null = those, or the search,
    * again.
    */
   setRate(rate: number | null, quotas?: readonly Quota[]): Promise<void>;
-  /** Tells pauses that this process' reports opened; returns how to hear of no more. */
+  /** Reports pauses that this process opened; returns how to unsubscribe. */
   onPause(listener: (pause: Pause) => void): () => void;
+  /** Rejects the callers that still wait. Leaves the Redis connection open. */
   close(): Promise<void>;
 }
 

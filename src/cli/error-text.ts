@@ -18,9 +18,22 @@ const GATEWAY_HINTS: Readonly<Partial<Record<GatewayErrorCode, string>>> = {
   invalid_response: DOCTOR,
 };
 
+const AGAIN = 'then give the same command again: it goes on where it stopped';
+/** What this machine lacks. */
+const SYSTEM_HINTS: Readonly<Record<string, string>> = {
+  ENOSPC: `make room where the results and --data-dir are, ${AGAIN}`,
+  EDQUOT: `make room where the results and --data-dir are, ${AGAIN}`,
+  EROFS: `make the place writable, ${AGAIN}`,
+  EACCES: `make the place accessible to this user, ${AGAIN}`,
+  EPERM: `make the place accessible to this user, ${AGAIN}`,
+  EIO: `check the disk, ${AGAIN}`,
+  EMFILE: 'raise the limit of open files (ulimit -n)',
+  ENFILE: 'raise the limit of open files (ulimit -n)',
+};
+
 const REDIS_HINT = 'this passes when Redis has room and is ready; then give the same command again';
 
-/** What stderr gets of an error: what went wrong, what to do, and the stacks with `--debug` only. */
+/** The text of an error on stderr: the cause, the remedy, and the stacks with `--debug` only. */
 export function formatError(error: unknown, debug: boolean): string {
   const { message, hint } = error instanceof CommanderError ? fromCommander(error) : fromError(error);
   const lines = [`asg-ingest: ${plain(message)}`];
@@ -53,6 +66,8 @@ function fromError(error: unknown): ErrorText {
       : { message: `the Gateway: ${message}`, hint };
   }
   if (isTemporaryError(error)) return { message: `Redis refuses: ${message}`, hint: REDIS_HINT };
+  const { [String(code)]: systemHint } = SYSTEM_HINTS;
+  if (systemHint !== undefined) return { message, hint: systemHint };
   return { message, hint: 'not expected; --debug shows where it comes from' };
 }
 
@@ -63,7 +78,7 @@ function stacksOf(error: unknown): string[] {
   return stacks;
 }
 
-/** The message on one line, whatever it holds; then the calls, a line each. */
+/** The message on one line, even a long one; then the calls, a line each. */
 function stackText(stack: string): string {
   const lines = stack.split('\n');
   const message = lines.findLastIndex((line) => !line.startsWith('    at ')) + 1;

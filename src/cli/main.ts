@@ -4,7 +4,7 @@ import type { CommandDefinition } from './program.js';
 
 dropEmpty(process.env);
 
-/** Where each command is defined: only the one that is called is loaded, all of them for `--help`. */
+/** The module of each command: only the called one is loaded, all of them for `--help`. */
 const commands: Record<string, () => Promise<CommandDefinition>> = {
   run: async () => (await import('./commands/run.js')).run,
   plan: async () => (await import('./commands/plan.js')).plan,
@@ -35,7 +35,7 @@ const commands: Record<string, () => Promise<CommandDefinition>> = {
 /** How long what is being closed may take after the command's end. */
 const LEAVE_MS = 2_000;
 
-/** What still holds the process then has nothing left to say: a dead connection, a worker of BullMQ that waits for one. */
+/** Handles that still hold the process have no work left: a dead connection, a worker of BullMQ that waits for one. */
 function leave(): void {
   setTimeout(() => (process.stdout.writableLength > 0 ? leave() : process.exit()), LEAVE_MS).unref();
 }

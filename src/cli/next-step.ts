@@ -7,7 +7,7 @@ const REFUSED_AS_THEY_ARE: readonly string[] = [...LINE_PROBLEMS, 'rejected'];
 
 const MEND = 'failures-*.jsonl says why each failed; mend its inputs and run it as a manifest';
 
-/** What a user may do after a run's summary. Lines that would be refused again are not to be retried. */
+/** The user's next step after a run's summary. Lines that would be refused again are not to be retried. */
 export function nextStep({ run_id, state, failed, failures }: RunSummary): string[] {
   if (state === 'running' || state === 'blocked') return ['the same command again goes on where it stopped'];
   if (state === 'paused') return [`asg-ingest resume ${run_id}  goes on`];

@@ -2,7 +2,7 @@ import type { Settings } from '../config/index.js';
 import type { Notifier } from '../pipeline/notices/notifier.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 
-/** Begins to tell of runs, where `--notify` says whom; null where it does not. */
+/** Begins to send notices of runs to the address of `--notify`; null without one. */
 export async function openNotices(
   pipeline: Pipeline,
   { notify, notifySecret }: Settings,

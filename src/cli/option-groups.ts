@@ -51,10 +51,10 @@ export const pipelineOptions = [
   'notify',
 ];
 
-/** Of a command that makes calls of the Gateway and needs no Redis. */
+/** Options of a command that calls the Gateway and needs no Redis. */
 export const gatewayOptions = [...common, ...sandboxOptions, 'dataDir', 'gatewayUrl', 'json'];
 
-/** What a task is asked to be labeled by. */
+/** The options that say what a task asks. */
 export const labelOptionNames = ['taskType', 'question', 'options', 'labelSpec', 'consensusThreshold'];
 
 export const taskOptionNames = [...labelOptionNames, 'key', 'map'];
@@ -88,7 +88,7 @@ export const manifestOptions = [
   'weight',
 ];
 
-/** The groups of a command's help, in order. What is in none of them stands last, under `Options:`. */
+/** The groups of a command's help, in order. Options of no group come last, under `Options:`. */
 export const HELP_GROUPS: readonly (readonly [heading: string, keys: readonly string[]])[] = [
   ['What is asked:', [...taskOptionNames, 'gold', 'escalate']],
   ['The run:', ['out', 'runId', 'since', 'carry', 'sandbox', 'gatewayUrl', 'json', 'quiet']],

@@ -10,7 +10,7 @@ const percent = (share: number) => `${number(share * 100)}%`;
 const spread = ({ median, p10, p90, greatest }: Spread, show: (n: number) => string) =>
   `${show(median)} median, ${show(p10)} to ${show(p90)} for 8 in 10, ${show(greatest)} at most`;
 
-/** What a pilot tells, for people: below its summary. */
+/** The report of a pilot, for people: below its summary. */
 export function formatPilot(pilot: PilotReport, { color = false } = {}): string {
   const paint = pc.createColors(color && !process.env.NO_COLOR);
   const fact = (name: string, value: string) => `  ${name.padEnd(16)}${value}`;

@@ -67,7 +67,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 
 /**
  * The command line, made from the option table.
- * @param onCall is told the command that was called; nothing runs before it
+ * @param onCall gets the called command; nothing runs before it
  * @param argsOptional for `--print-config`, which needs no arguments
  */
 export function buildProgram(
@@ -93,7 +93,7 @@ export function buildProgram(
         `\nExamples:\n${definition.examples.map((line) => `  ${line}`).join('\n')}`,
       );
     for (const subcommand of Object.values(definition.subcommands ?? {})) add(command, subcommand);
-    // Of its own check Commander does not say which argument is too many.
+    // Commander's own check does not say which argument is too many.
     command.allowExcessArguments();
     if (definition.run)
       command.action(() => {
@@ -108,7 +108,7 @@ export function buildProgram(
   );
 }
 
-/** What a shell makes of blanks and of `*` is the usual reason of one argument too many. */
+/** A shell splits at blanks and expands `*`: the usual reason for one argument too many. */
 function refuseExcess({ name, args = [] }: CommandDefinition, given: readonly string[]): void {
   const excess = given.slice(args.length);
   if (excess.length === 0 || args.at(-1)?.name.endsWith('...')) return;
@@ -128,7 +128,7 @@ export async function main(
   commands: Readonly<Record<string, CommandDefinition>>,
 ): Promise<number> {
   let mask = (text: string) => text;
-  // What is piped on is data, byte for byte.
+  // Piped output is data, byte for byte.
   const stdout = given.stdout.isTTY ? plainStream(given.stdout) : given.stdout;
   const io = { ...given, stdout, stderr: plainStream(given.stderr) };
   try {

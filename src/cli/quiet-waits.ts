@@ -7,8 +7,8 @@ const LONG_MS = 5_000;
 type Wait = Pick<RunStatus, 'waiting_for' | 'message'>;
 
 /**
- * Even with `--quiet`, a run that waits for Redis, the Gateway or its source says so, once for each wait: nobody is to
- * look at an empty screen until the time is over.
+ * Even with `--quiet`, a run reports a wait for Redis, the Gateway or its source, once for each wait. Without this a
+ * user would face an empty screen the whole time.
  */
 export function quietWaits(stderr: NodeJS.WritableStream, now: () => number): (status: Wait) => void {
   let wait: { what: string; since: number; told: boolean } | null = null;

@@ -1,9 +1,9 @@
-/** For so long a process that was killed is still counted: one that takes over its run is alone all the same. */
+/** A killed process still counts for this long: a process that takes over its run is alone nevertheless. */
 const GHOST_MS = 5_000;
 
 /**
- * Tells when other processes work on the run as well. What is there from the start is told after 5 s; who comes later,
- * at once.
+ * Reports other processes that work on the run. Those there from the start are reported after 5 s, later ones at
+ * once.
  */
 export function reportOtherConsumers(
   note: (text: string) => void,

@@ -8,7 +8,7 @@ import { openRedisWhileLoading } from '../pipeline/open-redis.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 import { listRuns, loadRun, type RunRecord } from '../runs/record.js';
 
-/** Runs `use` with what it opens, and closes that in reverse order whatever happens. */
+/** Runs `use` with the opened resources, and always closes them in reverse order. */
 async function withReleasers<T>(use: (releasers: Releasers) => Promise<T>): Promise<T> {
   const releasers = createReleasers();
   try {
@@ -56,7 +56,7 @@ export async function findRun({ redis }: Store, prefix: string, id: string | und
   });
 }
 
-/** Of a command that needs a pipeline: until it is open, and while Redis is away, there is nothing that could be finished. */
+/** Until a command's pipeline is open, and while Redis is away, there is nothing that could be finished. */
 export function endingOf(onGiveUp?: () => void): Ending & { opened(pipeline: Pipeline): void } {
   let now: Pipeline | null = null;
   return {
@@ -77,14 +77,14 @@ export interface Interrupt {
 }
 
 const STATUS = { SIGINT: 130, SIGTERM: 143 } as const;
-/** How long a process takes to stop, at most. Calls in flight have 10 s of it. What is not done then waits for a Redis or a Gateway that does not answer. */
+/** Longest stop of a process. Calls in flight have 10 s of it; the rest waits for a silent Redis or Gateway. */
 export const STOP_MS = 15_000;
 
 /** How long nothing may be able to finish before the process stops waiting for it. */
 const STUCK_MS = 2_000;
 const LOOK_MS = 200;
 
-/** What a command knows of its own end. */
+/** The facts about a command's own end. */
 export interface Ending {
   /** Whether work in flight can be finished now. Without Redis it cannot. */
   mayFinish(): boolean;

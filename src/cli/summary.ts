@@ -10,7 +10,7 @@ import { escalatedText, goldText } from './quality-text.js';
 const LABELS_SHOWN = 20;
 
 export interface SummaryExtra {
-  /** Where the results are. */
+  /** The place of the results. */
   out: string;
   elapsedMs: number;
   /** Default false; NO_COLOR outranks it. */
@@ -60,7 +60,7 @@ export function formatSummary(
 
 const SHOWN_CHARACTERS = 160;
 
-/** Where and why the first line of a code failed. */
+/** The place and the reason of the first failed line of a code. */
 function firstOf([first]: FailureExample[] = []): string {
   if (first === undefined) return '';
   const { line, source, message } = first;
@@ -68,7 +68,7 @@ function firstOf([first]: FailureExample[] = []): string {
   return `: ${source === null ? '' : `${source}, `}line ${line}: ${cut}`;
 }
 
-/** What an earlier run has settled. */
+/** Lines that an earlier run has settled. */
 function earlier({ since, carried, unchanged }: RunSummary): [string, string][] {
   if (!since) return [];
   return since.carry
@@ -86,7 +86,7 @@ function quality({ gold, escalated }: RunSummary): [string, string][] {
   return facts.flatMap(([name, text]): [string, string][] => (text === null ? [] : [[name, text]]));
 }
 
-/** What the run took. */
+/** The effort of the run. */
 function effort(summary: RunSummary): [string, string][] {
   const calls = Object.values(summary.gateway_calls).reduce((total, byStatus) => total + sum(byStatus), 0);
   const perLabel = (n: number) => n.toFixed(2);

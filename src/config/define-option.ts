@@ -20,7 +20,7 @@ export interface OptionFacts<T> {
   /** Defaults that differ for some commands. */
   defaults?: Readonly<Record<string, T>>;
   env?: string;
-  /** What stands for the value in the help. */
+  /** The name of the value in the help. */
   placeholder?: string;
   /** `flag`: only on the command line, as it says how one command is to answer. `env`: only in the environment. */
   only?: 'flag' | 'env';
@@ -31,7 +31,7 @@ export interface OptionFacts<T> {
 /** One setting: what it is called, how its text is read, what it may be. */
 export interface Option<T> extends OptionFacts<T> {
   type: string;
-  /** What a value must be, to end the sentence "… is not". */
+  /** The rule for a value, to end the sentence "… is not". */
   expected: string;
   /** The value of a flag, a variable or a field of a settings file; undefined when it is not allowed. */
   parse(raw: unknown): T | undefined;
@@ -80,7 +80,7 @@ export function url<D extends string | null>(
   facts: OptionFacts<D | string> & {
     default: D;
     protocols: string[];
-    /** What is written in another way than a URL, as one. */
+    /** A value written in another way than a URL, as a URL. */
     normal?: (text: string) => string;
   },
 ): Option<string | D> {

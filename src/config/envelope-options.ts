@@ -4,7 +4,7 @@ import { hours, integer } from './define-option.js';
 const ALL_SATS = 2_100_000_000_000_000;
 const sats = { default: null, min: 1, max: ALL_SATS, placeholder: 'sats' };
 
-/** What a run may spend, and when it may buy. */
+/** Options of spending and of buying times. */
 export const envelopes = {
   spend: integer({
     describe: 'never spend more than this on the run; tasks that are out count with the highest price seen',

@@ -1,6 +1,6 @@
 import type { SettledResult } from '../gateway/types.js';
 
-/** What of an answer `--escalate` may look at. `agreement` is the share of the labelers that agreed. */
+/** The fields of an answer that `--escalate` may use. `agreement` is the share of the labelers that agreed. */
 const FIELDS = {
   confidence: ({ confidence }: SettledResult) => confidence ?? null,
   agreement: ({ agreement_count: agreeing, worker_count: workers }: SettledResult) =>
@@ -39,7 +39,7 @@ export function parseCondition(text: string): Condition | undefined {
 export const formatCondition = ({ field, operator, value }: Condition): string =>
   `${field}${operator}${value}`;
 
-/** An answer that does not tell the field does not meet the condition. */
+/** An answer without the field does not meet the condition. */
 export function meets({ field, operator, value }: Condition, result: SettledResult): boolean {
   const told = FIELDS[field](result);
   return told !== null && OPERATORS[operator](told, value);
@@ -47,7 +47,7 @@ export function meets({ field, operator, value }: Condition, result: SettledResu
 
 const [DEFAULT_THRESHOLD, MOST] = [3, 10];
 
-/** What a line is asked with that does not say. */
+/** The labelers of a line that does not say. */
 export const thresholdOr = (threshold: number | null | undefined): number => threshold ?? DEFAULT_THRESHOLD;
 
 /** The next odd number of labelers, 10 at most; null when there is none above. */

@@ -2,7 +2,7 @@ import { boolean, duration, list, text, url } from './define-option.js';
 
 const flag = { default: null, only: 'flag' } as const;
 
-/** What one call of the Gateway commands (`task`, `batch`, `job`, `webhook`, `account`, `billing`) is given. */
+/** The arguments of one call of the Gateway commands (`task`, `batch`, `job`, `webhook`, `account`, `billing`). */
 export const gatewayCall = {
   callbackUrl: url({
     describe: 'where the Gateway delivers the result: the URL of a registered webhook',

@@ -86,7 +86,7 @@ function isZone(zone: string): boolean {
   }
 }
 
-/** Of `HH:MM`, up to `most`; -1 for anything else. `24:00` is the end of a day. */
+/** Minutes of `HH:MM`, up to `most`; -1 for anything else. `24:00` is the end of a day. */
 function minutesOf(text: string, most: number): number {
   const [, hours, minutes] = /^(\d\d):(\d\d)$/.exec(text) ?? [];
   const total = Number(hours) * 60 + Number(minutes);

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { LabelSpec } from '../gateway/types.js';
 import { usageError } from '../lib/errors.js';
 
-/** Where the three options of the label spec come from: how each was written, and how far it outranks the others. */
+/** The origin of the label spec's three options: how each was written, and how far it outranks the others. */
 export interface Given<T> {
   value: T | null;
   as: string;

@@ -277,7 +277,7 @@ const unprefixed = new Map<string, OptionKey>(
 /** Keys of the options of `asg-ingest sandbox`. */
 export const sandboxCommandKeys: readonly string[] = ['port', 'host', ...unprefixed.keys()];
 
-/** The setting that a command's option stands for; undefined when there is no such option. */
+/** The setting of a command's option; undefined when there is no such option. */
 export function settingOf(key: string): OptionKey | undefined {
   return Object.hasOwn(options, key) ? (key as OptionKey) : unprefixed.get(key);
 }

@@ -3,7 +3,7 @@ import { boolean, integer, list, text, url } from './define-option.js';
 const HTTP = ['http:', 'https:'];
 const port = { min: 0, max: 65_535, placeholder: 'port' };
 
-/** What a process listens for: deliveries, and the port of metrics, probes and pages. */
+/** Options of the ports: deliveries; metrics, probes and pages. */
 export const ports = {
   webhookUrl: url({
     describe: 'settle by webhook: the address that the Gateway delivers to, with its path',

@@ -2,7 +2,7 @@ import { flagOf, optionOf, settingOf } from './option-table.js';
 import type { Settings } from './settings.js';
 
 /**
- * For `--print-config`: a line a setting, with its value and where that comes from; secrets are masked.
+ * Prints, with `--print-config`, a line a setting, with its value and origin; secrets are masked.
  * @param keys only the settings of these option keys, and those that only the environment gives; default all
  */
 export function printSettings(settings: Settings, keys?: readonly string[]): string {

@@ -1,4 +1,4 @@
-/** So many calls in each stretch of so many ms. */
+/** The most calls in each stretch of that length (ms). */
 export interface RateWindow {
   calls: number;
   perMs: number;

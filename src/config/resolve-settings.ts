@@ -86,7 +86,7 @@ function envLayer(env: NodeJS.ProcessEnv, cwd: string): Layer {
     const put = (raw: string, as: string) => layer.set(key, { raw, as, from: `environment ${as}`, rank: 0 });
     const [raw, file] = [env[name], env[`${name}_FILE`]];
     if (raw) put(raw, name);
-    // What is only in the environment is a secret, and a secret may be a file, as orchestrators mount them.
+    // An option that is only in the environment is a secret. A secret may be a file, as orchestrators mount them.
     else if (file && only === 'env') put(readSecret(`${name}_FILE`, file, cwd), `${name}_FILE`);
   }
   return layer;

@@ -29,7 +29,7 @@ export interface SandboxSettings {
   allowInternalAddresses: boolean;
 }
 
-/** Where a setting's value comes from, for `--print-config`. */
+/** The origin of a setting's value, for `--print-config`. */
 export interface SettingOrigin {
   key: OptionKey;
   /** The value for people, masked where it is secret; `-` when there is none. */
@@ -68,7 +68,7 @@ export interface Settings extends Omit<Values, Renamed | 'sandbox'> {
   webhookSecret: Secret | null;
   oldApiKey: Secret | null;
   notifySecret: Secret | null;
-  /** Whoever knows a chat's address may write there. */
+  /** Anyone who knows a chat's address may write there. */
   notify: Secret | null;
   /** Asked of requests to the port; null: none. */
   metricsToken: Secret | null;
@@ -79,7 +79,7 @@ export interface Settings extends Omit<Values, Renamed | 'sandbox'> {
   rate: number | null;
   /** The longer windows of `--rate`. */
   rateQuotas: readonly RateWindow[];
-  /** Of `--label-spec`, or `--question` and `--options`. */
+  /** From `--label-spec`, or `--question` and `--options`. */
   labelSpec: LabelSpec | null;
   pollDelayMs: number;
   pollMaxDelayMs: number;

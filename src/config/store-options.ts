@@ -1,6 +1,6 @@
 import { boolean, text } from './define-option.js';
 
-/** Of the stores that manifests are read from, and results written to. */
+/** Options of the stores that manifests are read from, and results written to. */
 export const stores = {
   s3Endpoint: text({
     describe: "an S3 service other than Amazon's, in path style",

@@ -1,6 +1,6 @@
 import { boolean, choice, integer, jsonFile, list, text } from './define-option.js';
 
-/** What every line of a run shares; a line may override some of it. */
+/** Options that all lines of a run share; a line may override some of them. */
 export const tasks = {
   taskType: text({ describe: 'type of each task', default: 'image_classification', placeholder: 'type' }),
   question: text({ describe: 'what the labelers are asked', default: null }),

@@ -6,7 +6,7 @@ const GROW = 1.25;
 /** A trial with less concurrency passes when it keeps this share of the throughput. */
 const KEPT = 0.9;
 const LEAST = 4;
-/** A process begins with so many; each answer allows one more, so that they double with each round trip. */
+/** A process begins with this limit; each answer adds one, so the limit doubles with each round trip. */
 const FIRST = 8;
 const WINDOW_MS = 2_000;
 const FEWEST_CALLS = 8;
@@ -28,10 +28,10 @@ export interface AdaptiveLimit {
 }
 
 /**
- * Calls that pile up before a saturated server come no sooner for being many. While answers are slow, a window with
- * fewer calls in flight is tried: if as many answers come, the fewer are kept and fewer still are tried; if not, the
- * server is slow by nature, and the calls are given back. A server that answers soon is never held back, but at the
- * start: the first calls wait for connections, and would arrive in a burst above a rate that they were sent within.
+ * Calls that pile up before a saturated server come no sooner. While answers are slow, a window with fewer calls in
+ * flight is tried. If as many answers come, the fewer are kept and fewer still are tried. If not, the server is slow
+ * by nature, and the calls are given back. A server that answers soon is held back only at the start: the first calls
+ * wait for connections, and would arrive in a burst above their rate.
  */
 export function createAdaptiveLimit(
   most: number,

@@ -18,9 +18,9 @@ interface Waiting {
 }
 
 /**
- * Asks whether a chunk's lines may be submitted. Lines wait for room in the in-flight window, or within `--budget` and
- * `--spend`, of which some may be given back, in their worker's hands for a while: lines that hold the room and are to be submitted again may be behind
- * them in the queue, and need a slot.
+ * Asks whether a chunk's lines may be submitted. Lines wait for room in their worker's hands for a while: room in the
+ * in-flight window, or within `--budget` and `--spend`, which may be given back. Lines behind them in the queue may
+ * hold that room, and need a slot.
  *
  * @param labelers the most that one of the lines asks for, 0 when none says
  * @param resultsMakeRoom whether tasks are polled at all; else nothing makes room, and the lines make way at once

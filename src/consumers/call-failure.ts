@@ -10,13 +10,13 @@ import {
 import { isCertificateTrouble, unreachable } from '../gateway/reach.js';
 import type { BlockReason } from '../runs/status.js';
 
-/** What a failed Gateway call means for its line and its run. */
+/** The meaning of a failed Gateway call for its line and its run. */
 export type CallFailure =
   /** The line itself is refused: it fails. */
   | { kind: 'line'; code: string; status?: number; message: string }
   /** The run cannot go on: it blocks, and nothing is lost. */
   | { kind: 'run'; reason: BlockReason; message: string }
-  /** The whole key is too fast: the budget has been told, and the line waits at no cost. */
+  /** The whole key is too fast: the budget has the report, and the line waits at no cost. */
   | { kind: 'rate_limited' }
   | { kind: 'unknown_task' }
   /** Not the line's fault, and perhaps gone soon: the call is made again. */
@@ -30,7 +30,7 @@ export type CallFailure =
     };
 
 const RETRYABLE = new Set([408, 409, 421, 423, 425]);
-/** What no line's content brings about: no such place, method, type or credentials (a proxy's). */
+/** Errors that no line's content causes: no such place, method, type or credentials (a proxy's). */
 const OF_THE_ENDPOINT = new Set([404, 405, 406, 407, 410, 415, 426]);
 const GONE = new Set([404, 410]);
 
@@ -86,7 +86,7 @@ export const wrongEndpoint = (what: string): CallFailure => ({
   message: `the Gateway URL ${what}; check --gateway-url, or resume when it answers as it should`,
 });
 
-/** What a failure's record says of the trouble that ended its line. */
+/** The reason in a failure's row, from the failed call that ended its line. */
 export const failureReason = ({ status, message }: { status?: number; message: string }) => ({
   ...(status === undefined ? {} : { status }),
   message,

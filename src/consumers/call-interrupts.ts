@@ -3,8 +3,8 @@ import type { CallKind } from '../budget/index.js';
 import { CallInterruptedError } from './gateway-call.js';
 
 /**
- * Each kind of call's leave to wait for a slot. Calls that wait give up when their queue stands still: a pause is felt at
- * once.
+ * Each kind of call's leave to wait for a slot. Waiting calls give up when their queue is paused: a pause has effect
+ * at once.
  */
 export interface CallInterrupts {
   /** The signals of now: one aborts when its gate is shut, and is replaced when it is opened again. */

@@ -5,12 +5,18 @@ import { createAdaptiveLimit } from './adaptive-limit.js';
  * Never more than `most`, and fewer where a slow server answers no more for having more.
  */
 export interface ConcurrencyLimit {
+  /** The most calls in flight now. */
   readonly limit: number;
+  /** Resolves when the call may be made. Call `release` once for each. */
   acquire(): Promise<void>;
   /** `durationMs` of the call that was made with it; undefined when none was. */
   release(durationMs?: number): void;
 }
 
+/**
+ * @param most calls in flight
+ * @param now a steady clock, ms. Default `performance.now()`
+ */
 export function createConcurrencyLimit(most: number, now?: () => number): ConcurrencyLimit {
   const adaptive = createAdaptiveLimit(most, now);
   let out = 0;

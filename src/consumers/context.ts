@@ -9,7 +9,7 @@ import type { Sink } from '../results/sink.js';
 import type { ReadForecast } from '../results/write-summary.js';
 import type { ConcurrencyLimit } from './concurrency-limit.js';
 
-/** What the consumers of a process share between its runs. */
+/** The parts that the consumers of a process share between its runs. */
 export interface ConsumerContext {
   redis: RedisClient;
   /** For BullMQ, which opens its own connections. */
@@ -23,7 +23,7 @@ export interface ConsumerContext {
   concurrency: number;
   /** S3 and Google Cloud Storage, for manifests and results. */
   objectStores: ObjectStores;
-  /** Where the Gateway delivers what has settled; null: lines settle by polling. */
+  /** The address to which the Gateway delivers results; null: lines settle by polling. */
   webhooks: { callbackUrl: string } | null;
   /** A sink of your own for a run's `out`. Default: `openSink`, of directories, S3 and Google Cloud Storage. */
   openSink?: (out: string) => Sink;

@@ -14,10 +14,10 @@ import { taskOf, thresholdOf } from './task-of.js';
 
 type Outcome = LineOutcome<PolledLine>;
 
-/** A line whose second task may not be submitted now looks again after so long; ms. */
+/** A line whose second task may not be submitted now checks again after this time; ms. */
 const LOOK_AGAIN_MS = 5_000;
 
-/** Whether what `--escalate` looks at is in a result only, and not in a delivery. */
+/** Whether the field that `--escalate` uses is in a result only, and not in a delivery. */
 export const escalatesByCounts = ({ task: { escalate } }: RunRecord): boolean =>
   escalate !== undefined && parseCondition(escalate)?.field !== 'confidence';
 
@@ -63,7 +63,13 @@ export function createEscalation(context: ConsumerContext, run: ConsumedRun, key
       if (answer.idempotent) await giveBack();
       const { backoff: _over, ...rest } = line;
       const awaits = context.webhooks === null ? {} : { awaitsDelivery: true as const };
-      const asked = { ...rest, ...awaits, task: answer.task_id, at: run.now(), escalated: true as const };
+      const asked = {
+        ...rest,
+        ...awaits,
+        task: answer.task_id,
+        at: run.clock.now(),
+        escalated: true as const,
+      };
       return { kind: 'alone', line: asked, delayMs: run.polls.nextPollDelayMs(0) };
     } catch (error) {
       if (isHeld(error)) {

@@ -10,6 +10,7 @@ import { backoffMs, type CallFailure } from './call-failure.js';
 import type { ConsumerContext } from './context.js';
 import type { Polls } from './poll-schedule/polls.js';
 import type { Reach } from './reach.js';
+import type { RedisClock } from './redis-clock.js';
 
 const HELD_MS = 500;
 
@@ -24,8 +25,8 @@ export interface ConsumedRun {
   polls: Polls;
   recorder: Recorder;
   reach: Reach;
-  /** Epoch ms by Redis' clock: hosts' clocks may be apart, and a task may be polled by another one than submitted it. */
-  now(): number;
+  /** A task may be polled by another host than submitted it. */
+  clock: RedisClock;
   /** Lines of this process that may be bought and are not in the poll queue yet. */
   submitting: number;
   /** Stops all fetching in this process until then (epoch ms): the fleet is paused. */
@@ -37,8 +38,8 @@ export interface ConsumedRun {
 }
 
 /**
- * Makes one Gateway call with a slot of the key's budget (invariant 5: no call without one) and one of the process'
- * permits, and tells budget, metrics and the run's ledger how it ended.
+ * Makes one Gateway call, with a slot of the key's budget (invariant 5: no call without one) and a permit of the
+ * process. Reports the result to budget, metrics and the run's counts.
  */
 export async function callGateway<T>(
   context: ConsumerContext,
@@ -46,7 +47,7 @@ export async function callGateway<T>(
   kind: CallKind,
   make: (options: CallOptions) => Promise<T>,
 ): Promise<T> {
-  // The gate of now: who waits for a permit while the run is stopped has to look anew whether to go on.
+  // Read the gate before waiting for a permit: if the run is paused meanwhile, no call is made.
   const signal = run.interrupts[kind];
   await context.concurrencyLimit.acquire();
   let durationMs: number | undefined;
@@ -78,9 +79,9 @@ export async function callGateway<T>(
 }
 
 /**
- * The next wait of a line whose call failed for a reason not its own: a backoff, until `--retry-for` has been waited for
- * in all, pauses and open circuits not counted. Null when that time is over; no line fails while the run has had no answer
- * at all.
+ * The next wait of a line whose call failed for a reason not its own: a backoff. It ends when `--retry-for` has been
+ * waited for in all, without pauses and open circuits. Null when that time is over. No line fails while the run has
+ * had no answer at all.
  */
 export async function nextBackoff(
   context: ConsumerContext,
@@ -100,7 +101,7 @@ export async function nextBackoff(
   return { calls, waitedMs, at, ms, heldMs };
 }
 
-/** What was waited of the last backoff: it may have been cut short, or the fleet held meanwhile. */
+/** The real length of the last backoff: it may have been cut short, or calls were held meanwhile. */
 const lastWait = (before: Backoff, now: number, heldMs: number) =>
   Math.max(0, Math.min(before.ms, now - before.at - (heldMs - before.heldMs)));
 

@@ -1,6 +1,6 @@
-/** The time between two looks at a run, which news cut short. */
+/** The time between two checks of a run, which news cut short. */
 export interface InterruptibleSleep {
-  /** There is something to look at. News that come while nobody rests cut the next rest short. */
+  /** There is something to check. News during work cut the next rest short. */
   wake(): void;
   /** Resolves after `ms`, at news, or when aborted. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;

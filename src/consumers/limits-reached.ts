@@ -4,15 +4,15 @@ import { goldErrorsMessage, tooManyGoldErrors } from '../runs/gold.js';
 import type { RunReading } from '../runs/read-status.js';
 import { type BlockReason, endedLines } from '../runs/status.js';
 
-/** Looks in a row that must find no call out, over a time in which each process has said twice what it does. */
+/** Checks in a row that must find no call out, over a time in which each process has reported twice. */
 const LOOKS = 3;
 const QUIET_MS = 2_500;
 /** A reservation whose call is made again and again is not waited for any longer. */
 const LONGEST_MS = 30_000;
 
 /**
- * Looks whether lines wait for more than `--budget` allows and no call is out that may give some of it back: a line
- * that was bought before does.
+ * Checks whether lines wait for more than `--budget` allows, and no call is out that may give some back. A line that
+ * was bought before gives some back.
  */
 export function createTaskCapWatch(now: () => number = Date.now): (reading: RunReading) => boolean {
   let looks = 0;
@@ -39,7 +39,7 @@ function spendLimitReached(reading: RunReading): boolean {
   return reading.record.state === 'running' && (spent === 'run' || spent === 'never') && linesWait(reading);
 }
 
-/** What blocked it, and how to go on. */
+/** The cause of the block, and how to continue. */
 function spendLimitMessage({ envelope, record: { id, policy } }: RunReading): string {
   const { spent, paid, reserved, price } = envelope;
   const label = price === null ? '' : `, a label may cost ${number(price)}`;
@@ -64,7 +64,7 @@ const UNFLUSHED_PARTS = 4;
 export function createLimitWatch(now?: () => number) {
   const taskCapReached = createTaskCapWatch(now);
   return (reading: RunReading): { reason: BlockReason; message: string } | null => {
-    // Asked each time: it counts looks.
+    // Called each time: it counts checks.
     const noTaskIsLeft = taskCapReached(reading);
     const { record, status, unflushed, bought } = reading;
     const { policy } = record;

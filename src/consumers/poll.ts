@@ -38,7 +38,7 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
     const { source, lines } = decodeChunk<PolledLine>(job.data);
     const id = job.id ?? '';
     const awaiting = lines.filter((line) => line.awaitsDelivery).map(({ task }) => task);
-    const tooSoon = awaiting.length > 0 ? null : run.polls.extraSleepMs(run.now() - (job.data.at ?? 0));
+    const tooSoon = awaiting.length > 0 ? null : run.polls.extraSleepMs(run.clock.now() - (job.data.at ?? 0));
     if (tooSoon !== null) {
       release(lines.length);
       return sleepUntil(job, token, source, lines, Math.round(Date.now() + tooSoon), true);
@@ -61,7 +61,7 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
           const hint = line.awaitsDelivery ? (hints.get(line.task) ?? null) : null;
           let outcome: Outcome = { kind: 'gone' };
           if (!ended(line.line)) {
-            const ageMs = run.now() - line.at;
+            const ageMs = run.clock.now() - line.at;
             const early = line.awaitsDelivery && hint === null && restMs > 0 && !run.polls.isOverdue(ageMs);
             // Its safety net may have been drawn tighter since it went to sleep.
             const delayMs = Math.min(restMs, run.polls.webhookFallbackDelayMs(ageMs));
@@ -97,7 +97,7 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
 
   async function pollLine(source: number, line: PolledLine, hint: Hint | null): Promise<Outcome> {
     if (line.first !== undefined && !line.escalated) return escalation.submit(source, line, line.first);
-    // What a delivery says without a call has no price in it.
+    // A delivery has no price.
     if (hint && !needsPrice(run.record) && !escalatesByCounts(run.record))
       return settled(source, line, resultFrom(line.task, hint), 'webhook');
     for (;;) {
@@ -115,14 +115,14 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
     }
   }
 
-  /** `told`: a delivery had said that the task has settled. */
+  /** `told`: a delivery had reported that the task has settled. */
   async function answered(
     source: number,
     line: PolledLine,
     answer: ResultAnswer,
     told: boolean,
   ): Promise<Outcome> {
-    const ageMs = run.now() - line.at;
+    const ageMs = run.clock.now() - line.at;
     const { resultTimeoutMs, until } = run.record.policy;
     const late = ageMs >= resultTimeoutMs;
     if (answer.status === 'settled' || (answer.status === 'verified' && (late || until === 'verified'))) {
@@ -141,9 +141,9 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
       });
     context.metrics.polls.inc({ outcome: 'pending' });
     context.metrics.pending(ageMs);
-    // Whatever had kept polls from an answer is over. A task of the future is as old as it can be shown to be.
-    const { backoff: over, ...rest } = { ...line, at: Math.min(line.at, run.now()) };
-    const keepsAge = run.polls.observePending(rest, ageMs);
+    // The cause that kept polls from an answer is over. A task of the future is as old as it can be shown to be.
+    const { backoff: over, ...rest } = { ...line, at: Math.min(line.at, run.clock.now()) };
+    const keepsAge = run.clock.hasAge(line.at) && run.polls.observePending(rest, ageMs);
     const next = keepsAge ? { ...rest, seen: ageMs } : over === undefined && ageMs >= 0 ? line : rest;
     const awaitsDelivery = line.awaitsDelivery === true && !told;
     return {
@@ -159,8 +159,8 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
     result: SettledResult,
     by: 'poll' | 'webhook',
   ): Promise<Outcome> {
-    const ageMs = Math.max(0, run.now() - line.at);
-    run.polls.observeSettled(line, result, ageMs);
+    const ageMs = Math.max(0, run.clock.now() - line.at);
+    if (run.clock.hasAge(line.at)) run.polls.observeSettled(line, result, ageMs);
     const wrong = line.key === undefined ? null : wrongLabel(line, result);
     if (wrong !== null) return failed(source, line, { code: 'key_conflict', message: wrong });
     const { first } = line;
@@ -173,7 +173,7 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
     return { kind: 'ended', ending: settledEnding(run.record, source, line, result, by, ageMs, asked) };
   }
 
-  /** A key that is not the line's own may stand for another question's task at the Gateway. */
+  /** A key that is not the line's own may belong to another question's task at the Gateway. */
   function wrongLabel(line: PolledLine, { consensus_label: label }: SettledResult) {
     const spec = labelSpecOf(run.record, line);
     if (label == null || spec === null || spec.options.includes(label)) return null;
@@ -182,7 +182,7 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
 
   /** Until its next poll, which may be over `--result-timeout` by now: no answer says so, and it is not made at once. */
   function waitRefused(line: PolledLine): Outcome {
-    const delayMs = Math.max(WAIT_FOR_STATE_MS, run.polls.nextPollDelayMs(run.now() - line.at));
+    const delayMs = Math.max(WAIT_FOR_STATE_MS, run.polls.nextPollDelayMs(run.clock.now() - line.at));
     return { kind: 'later', line, delayMs };
   }
 
@@ -249,7 +249,7 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
         ...awaits,
         ...elsewhere,
         task: answer.task_id,
-        at: run.now(),
+        at: run.clock.now(),
         resubmitted: true as const,
       };
       return { kind: 'alone', line: again, delayMs: run.record.policy.pollDelayMs };

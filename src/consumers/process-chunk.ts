@@ -10,7 +10,7 @@ import type { DueGroup, DueLine } from '../queues/deal.js';
 import type { Recorder } from '../results/recorder.js';
 import type { Ending } from '../runs/scripts.js';
 
-/** What became of a line in one go. */
+/** The result of one attempt of a line. */
 export type LineOutcome<L extends QueuedLine> =
   /** It has ended elsewhere. */
   | { kind: 'gone' }
@@ -18,7 +18,7 @@ export type LineOutcome<L extends QueuedLine> =
   | { kind: 'submitted'; line: PolledLine; delayMs: number }
   /** Back into its queue, with other lines of its chunk. */
   | { kind: 'later'; line: L; delayMs: number }
-  /** Back into its queue in a job of its own: whatever keeps it is not to keep its neighbours. */
+  /** Back into its queue in a job of its own, so that the line's delay does not hold its neighbours. */
   | { kind: 'alone'; line: L; delayMs: number };
 
 export interface ChunkHandlers<L extends QueuedLine> {
@@ -38,9 +38,9 @@ export interface ChunkHandlers<L extends QueuedLine> {
 const SHRINK_MS = 2_000;
 
 /**
- * What submit and poll jobs share. A line leaves its job only after what follows is in Redis: its end, its poll job, or
- * another job of its queue (invariant 3). A crash before that does it again, which the line's bit and its key make
- * harmless. Lines that are left keep the job, which goes back to sleep in one atomic step.
+ * The skeleton of submit and poll jobs. A line leaves its job only after its next step is in Redis: its end, its poll
+ * job, or another job of its queue (invariant 3). A crash before that does it again, which the line's bit and its key
+ * make harmless. Lines that are left keep the job, which goes back to sleep in one atomic step.
  */
 export async function processChunk<L extends QueuedLine>(
   job: Job<ChunkData>,

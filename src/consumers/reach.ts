@@ -7,7 +7,7 @@ import type { ConsumedRun } from './gateway-call.js';
 
 /** Whether a run's Gateway has ever answered any of its processes, and since when this one has called in vain. */
 export interface Reach {
-  /** What is on record of all processes' calls. */
+  /** The record of all processes' calls. */
   read(reading: Pick<RunReading, 'status' | 'record'>): void;
   called(call: Pick<GatewayCall, 'status'>): void;
   readonly answered: boolean;
@@ -23,7 +23,7 @@ export function createReach(now: () => number = () => performance.now()): Reach 
       answered ||= Object.values(status.gateway_calls).some((statuses) =>
         Object.keys(statuses).some((name) => /^\d+$/.test(name)),
       );
-      // Whoever resumes a run wants it tried anew.
+      // A user who resumes a run wants another try.
       if (record.state !== 'running') since = null;
     },
     called({ status }) {

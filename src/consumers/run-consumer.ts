@@ -27,17 +27,18 @@ import { createLimitWatch } from './limits-reached.js';
 import { pollProcessor } from './poll.js';
 import { createPolls } from './poll-schedule/polls.js';
 import { createReach } from './reach.js';
+import { createRedisClock } from './redis-clock.js';
 import { submitProcessor } from './submit.js';
 
 const TICK_MS = 1_000;
 const CLOSE_DEADLINE_MS = 10_000;
 const SINK_TRIES = 5;
-/** By so much Redis' clock must have lagged behind to count as set back. */
+/** Redis' clock counts as set back when it lags by more than this. */
 const SET_BACK_MS = 1_000;
 
 export interface Consumer {
   readonly record: RunRecord;
-  /** What keeps a cancelled run, which cannot block, from its end. */
+  /** The error that keeps a cancelled run, which cannot block, from ending. */
   readonly failure: Error | null;
   /** Gateway calls of this process for the run, over the last few seconds. */
   callsPerSecond(): number;
@@ -46,10 +47,11 @@ export interface Consumer {
   tick(): Promise<RunReading | null>;
   /** Resolves after `ms`, sooner when the run may have come nearer to its end, or when aborted. */
   rest: InterruptibleSleep['sleep'];
+  /** Takes no new jobs, and waits up to 10 s for calls in flight. Idempotent. */
   close(): Promise<void>;
 }
 
-/** Consumes one run in this process: its submit, poll and flush workers, and once a second a look at how it stands. */
+/** Consumes one run in this process: its submit, poll and flush workers, and a check of its state once a second. */
 export function createConsumer(context: ConsumerContext, record: RunRecord): Consumer {
   const { redis, prefix, log: parentLog } = context;
   const log = parentLog.child({ run: record.id });
@@ -70,10 +72,9 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
   // Every waiting submission listens.
   setMaxListeners(0, closed.signal);
   let sinkErrors = 0;
-  /** How far Redis' clock is ahead of this host's; null until it is known. */
-  let clockAheadMs: number | null = null;
+  const clock = createRedisClock();
   let failure: Error | null = null;
-  /** Lines that had not ended at the last look, less those that this process has ended since. */
+  /** Lines that had not ended at the last check, minus those that this process has ended since. */
   let left = 0;
   const limitPassed = createLimitWatch();
 
@@ -87,7 +88,7 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
       concurrency: context.concurrency,
     }),
     submitting: 0,
-    now: () => Math.round(Date.now() + (clockAheadMs ?? 0)),
+    clock,
     recorder: createRecorder(redis, keys, context.metrics, (lines) => {
       left -= lines;
       if (left <= 0) rest.wake();
@@ -131,7 +132,7 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
     if (leftMs > 0 && !closing) unholdTimer = setTimeout(applyHolds, leftMs + 1);
   }
 
-  /** Between two looks `--hours` may end. */
+  /** `--hours` may end between two checks. */
   let hoursTimer: NodeJS.Timeout | undefined;
   function interruptAtEndOfHours({ record: { policy }, nowMs }: RunReading): void {
     clearTimeout(hoursTimer);
@@ -151,7 +152,7 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
         }
       }
       await publishCounts(await readRun(redis, prefix, record.id));
-      // Until the other consumers have told, the next look asks for a flush again.
+      // Until the other consumers have reported, the next check asks for a flush again.
       if (await heartbeats.allCountsFlushed()) {
         await finishRun(flusher, record.id, log);
         rest.wake();
@@ -187,7 +188,7 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
     const want = pausedQueues(state, reason);
     if (reading.ownWait !== null) want.submit = true;
     interruptAtEndOfHours(reading);
-    // Submissions that wait for a slot look anew whether they may still be made.
+    // Submissions that wait for a slot check again whether they may still be made.
     if (state === 'cancelled' && before !== state) interrupts.interrupt('submit');
     for (const name of ['submit', 'poll'] as const) {
       if (want[name]) interrupts.interrupt(name);
@@ -220,9 +221,8 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
     await callCounter.flush();
     const reading = await readRun(redis, prefix, record.id);
     if (reading !== null) {
-      const before = clockAheadMs;
-      clockAheadMs = reading.nowMs - Date.now();
-      if (before === null || clockAheadMs < before - SET_BACK_MS) await shortenLocks(redis, keys);
+      const { aheadMs, beforeMs } = clock.sync(reading.nowMs);
+      if (beforeMs === null || aheadMs < beforeMs - SET_BACK_MS) await shortenLocks(redis, keys);
       left = reading.status.lines - endedLines(reading.status);
     }
     await publishCounts(reading);
@@ -249,9 +249,9 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
     },
     callsPerSecond: callCounter.pace,
     async start() {
-      // Until the first look: the submissions that a job which waits there would make at once.
+      // Until the first check: a waiting job would otherwise make its submissions at once.
       if (!maySubmitAt(record.policy, Date.now())) interrupts.interrupt('submit');
-      // The sink's sight decides over flushes; until the first look this process takes none.
+      // This process flushes only when it can reach the sink. Until the first check it does not flush.
       flush.hold();
       await retryTemporaryErrors(() => heartbeats.beat(false));
       for (const each of workers) each.start();

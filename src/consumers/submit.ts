@@ -25,7 +25,7 @@ import { labelersAsked, taskOf } from './task-of.js';
 type Outcome = LineOutcome<QueuedLine>;
 
 const WAIT_FOR_STATE_MS = 1_000;
-/** So many lines refused and not one accepted: it is not the lines that are wrong. */
+/** With this many lines refused and none accepted, the fault is not in the lines. */
 const REFUSALS_OF_A_WRONG_ENDPOINT = 100;
 
 /** The submit queue's processor: the lines of a chunk become tasks, each of which then waits in the poll queue. */
@@ -58,7 +58,7 @@ export function submitProcessor(context: ConsumerContext, run: ConsumedRun, queu
         return counted(run, () => submitLine(source, line, verdict));
       },
       submitted: (from, line, delayMs) => counted(run, () => deal(from, line, delayMs)),
-      // Whatever keeps them, they may be looked at again together.
+      // The lines wait for the same reason, so they may be checked again together.
       group: (lines) =>
         lines.length === 0
           ? []
@@ -106,7 +106,7 @@ export function submitProcessor(context: ConsumerContext, run: ConsumedRun, queu
         }
         const trouble = neverReached(run, error) ?? classifyFailure(error, 'submit');
         if (trouble === null) throw error;
-        // The budget has been told: the next slot comes when the fleet goes on.
+        // The budget has the report: the next slot comes when the fleet goes on.
         if (trouble.kind !== 'rate_limited') return handle(trouble, source, line, fresh);
       }
     }
@@ -118,13 +118,18 @@ export function submitProcessor(context: ConsumerContext, run: ConsumedRun, queu
     fresh: boolean,
     answer: SubmitTaskResult,
   ): Promise<Outcome> {
-    // Whatever had kept it from being accepted is over.
-    const polled: PolledLine = { line: line.line, text: line.text, task: answer.task_id, at: run.now() };
+    // The cause that kept the line from being accepted is over.
+    const polled: PolledLine = {
+      line: line.line,
+      text: line.text,
+      task: answer.task_id,
+      at: run.clock.now(),
+    };
     if (line.key !== undefined) polled.key = line.key;
     if (run.polls.isSampled(line.line)) polled.seen = 0;
     const replayed = answer.idempotent === true;
-    // A line that was admitted before may have been bought by the attempt that its crash cut off: not given back. First
-    // of all: a task in the poll queue with its reservation still taken looks as if it had been bought.
+    // An earlier attempt that a crash cut off may have bought the line: it is not given back. Do this before adding
+    // the poll job. Otherwise the task would look bought for a moment.
     if (replayed && fresh) {
       await returnReservations(redis, keys, source, [line.line], line.key !== undefined);
       if (line.key !== undefined && !(await wasBoughtHere(redis, keys, line.key)))
@@ -198,7 +203,7 @@ export function submitProcessor(context: ConsumerContext, run: ConsumedRun, queu
 
   /**
    * Until the Gateway has accepted a line, refusals prove nothing against the lines: each is submitted once more, and
-   * only a second refusal fails it. With so many refused once and none accepted, none has failed.
+   * only a second refusal fails it. With 100 refused once and none accepted, none has failed.
    */
   async function refused(
     trouble: Extract<CallFailure, { kind: 'line' }>,
@@ -213,7 +218,7 @@ export function submitProcessor(context: ConsumerContext, run: ConsumedRun, queu
     return { kind: 'alone', line: { ...line, refusedIn: verdict.round }, delayMs: WAIT_FOR_STATE_MS };
   }
 
-  /** `unbought`: whatever was refused was not bought now, and the line had not been admitted before. */
+  /** `unbought`: a refused call bought nothing, and the line had not been admitted before. */
   function failed(
     source: number,
     line: QueuedLine,

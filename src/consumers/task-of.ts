@@ -5,7 +5,7 @@ import { idempotencyKey } from '../results/endings.js';
 import { escalatedKey } from '../runs/escalation.js';
 import type { RunRecord } from '../runs/record.js';
 
-/** What of a line's object the Gateway is asked. */
+/** The fields of a line's object that the Gateway gets. */
 interface LineObject {
   data_url: string;
   type?: string | null;
@@ -30,7 +30,7 @@ export function labelersAsked({ task }: RunRecord, lines: readonly QueuedLine[])
 export const thresholdOf = (record: RunRecord, line: QueuedLine): number =>
   thresholdOr((JSON.parse(line.text) as LineObject).consensus_threshold ?? record.task.consensusThreshold);
 
-/** The task of a line, the second one of a line that is asked again. With a `callbackUrl` the Gateway tells there when it has settled. */
+/** The task of a line, or its second task if the line is asked again. `callbackUrl` receives its settling. */
 export function taskOf(
   record: RunRecord,
   source: number,

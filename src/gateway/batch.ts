@@ -18,11 +18,11 @@ interface Calls {
 
 /** The Gateway's limit. */
 const MOST = 1_000;
-/** So many refused one by one before any was accepted: the fault is not in the tasks. */
+/** With this many refused one by one before any was accepted, the fault is not in the tasks. */
 const HOPELESS = 100;
 /** Replays under way at once. */
 const REPLAYS = 16;
-/** What a task may be at fault for. */
+/** Errors that may be a task's own fault. */
 const REFUSALS: ReadonlySet<number> = new Set([400, 413, 422]);
 
 /** An empty key counts as none. */

@@ -9,7 +9,7 @@ export function checkApiKey(key: string | undefined): string | undefined {
   return key;
 }
 
-/** What is wrong with it is said without repeating it: it may hold a password, or be the key in the wrong place. */
+/** The message does not repeat the value: it may hold a password, or be the key in the wrong place. */
 export function parseBaseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !/^https?:$/.test(url.protocol)) throw invalid('baseUrl: not an http(s) URL');

@@ -20,11 +20,11 @@ export interface ClientOptions {
    * no idempotency key, are repeated only when the Gateway cannot have acted.
    */
   retry?: false | Partial<RetryPolicy>;
-  /** Told of every HTTP attempt. What it throws becomes a process warning. */
+  /** Called for every HTTP attempt. If it throws, the error becomes a process warning. */
   onCall?: (call: t.GatewayCall) => void;
   /** Most connections. Default 256. */
   connections?: number;
-  /** By no proxy, whatever `HTTP_PROXY` and `HTTPS_PROXY` say. Default false. */
+  /** Use no proxy, even if `HTTP_PROXY` or `HTTPS_PROXY` is set. Default false. */
   direct?: boolean;
 }
 
@@ -39,7 +39,7 @@ export interface PollResultOptions extends t.CallOptions {
 
 export interface SubmitBatchOptions extends t.CallOptions {
   /**
-   * Learn the task ids that the answers left out, by submitting each such task again alone under its key (200, not
+   * Learn the task ids that the answers left out. Each such task is submitted again alone under its key (200, not
    * charged): one more call a task. Default false.
    */
   resolveIds?: boolean;
@@ -50,7 +50,7 @@ export interface WaitForJobOptions extends t.CallOptions {
   timeout?: number;
   /** Wait between polls, in ms. Default 5,000. */
   interval?: number;
-  /** Told of each answer. */
+  /** Called for each answer. */
   onJob?: (job: t.ManifestJob) => void;
 }
 
@@ -196,7 +196,7 @@ export class ASGGatewayClient {
     return this.#http.close();
   }
 
-  /** Calls `look` until it finds something; `timeout` is the time in all. */
+  /** Calls `look` until it finds something; `timeout` is the total time. */
   async #poll<T>(
     what: string,
     { timeout, interval, signal, onCall }: t.CallOptions & { timeout: number; interval: number },

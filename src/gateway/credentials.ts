@@ -1,6 +1,6 @@
 import type { JobCredentials } from './types.js';
 
-/** What must not be repeated of a job's credentials: of a service account, also its parts. */
+/** The parts of a job's credentials that must not be repeated: of a service account, also its fields. */
 export function secretsOfCredentials(credentials: JobCredentials | undefined): string[] {
   if (credentials === undefined) return [];
   const { region: _region, ...rest } = credentials as Record<string, unknown>;

@@ -1,6 +1,6 @@
 import type { SubmitBatchResult, SubmitTaskParams } from './types.js';
 
-/** What went wrong, as a stable word. */
+/** The kind of error, as a stable word. */
 export type GatewayErrorCode =
   | 'http_error'
   | 'rate_limited'
@@ -32,7 +32,7 @@ export class ASGGatewayHTTPError extends ASGGatewayError {
     readonly statusCode: number,
     /** The answer's body: parsed where it was JSON, else its text. */
     readonly body: unknown,
-    /** What `Retry-After` asked for, in ms. */
+    /** The time that `Retry-After` asked for, in ms. */
     readonly retryAfter: number | undefined,
     code: GatewayErrorCode = 'http_error',
   ) {
@@ -108,7 +108,7 @@ export class ASGBatchError extends ASGGatewayError {
   override readonly name = 'ASGBatchError';
   constructor(
     override readonly cause: ASGGatewayError,
-    /** What became of the tasks so far. */
+    /** The outcome of the tasks so far. */
     readonly result: SubmitBatchResult,
     /** All tasks, with the idempotency keys that they were given. */
     readonly tasks: SubmitTaskParams[],

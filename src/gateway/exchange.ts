@@ -5,7 +5,7 @@ export interface ExchangeOptions {
   /** Most time, from the call to the end of the answer, in ms. */
   timeout: number;
   signal?: AbortSignal | undefined;
-  /** Of a longer body nothing is kept, and the rest is not read. */
+  /** Nothing of a longer body is kept, and the rest is not read. */
   mostBytes: number;
 }
 
@@ -24,8 +24,8 @@ export class NoAnswerInTime extends Error {}
 const LONGEST_HEADER = 1_024;
 
 /**
- * One request and its whole answer. By undici's events: a stream, an abort signal and its listeners for each answer of
- * a few hundred bytes would cost as much as the exchange itself.
+ * One request and its whole answer, by undici's events. A stream, an abort signal and its listeners for each small
+ * answer would cost as much as the exchange itself.
  *
  * @param request with undici's own timeouts off: `timeout` is the only clock
  * @throws the signal's reason, `NoAnswerInTime`, or undici's error

@@ -16,9 +16,9 @@ export interface Attempt<T> {
   path: string;
   /** JSON. */
   body?: string | undefined;
-  /** What the body holds that no error may repeat, whatever the server answers. */
+  /** The texts in the body that no error may repeat, for any answer of the server. */
   secrets?: readonly string[] | undefined;
-  /** What the answer must look like, by status where that matters; null when its body says nothing. */
+  /** The form of the answer, by status where that matters; null when its body says nothing. */
   schema: (status: number) => z.ZodType<T> | null;
 }
 
@@ -30,7 +30,7 @@ export interface AttemptOptions {
 }
 
 export interface Http {
-  /** Observers are told once, when the attempt ends; a cut-off by the caller's signal counts as `network_error`. */
+  /** Called once for an attempt, when it ends; a cut-off by the caller's signal counts as `network_error`. */
   attempt<T>(attempt: Attempt<T>, options: AttemptOptions): Promise<T>;
   close(): Promise<void>;
 }
@@ -53,7 +53,7 @@ export function createHttp(
 
   async function send(attempt: Attempt<unknown>, { signal, timeout }: AttemptOptions): Promise<Raw> {
     const { operation, method, body = null } = attempt;
-    // Nobody has a key yet who registers.
+    // A caller who registers has no key yet.
     const { plain, json } = operation === 'customer_register' ? headers.anonymous : headers.known;
     const path = prefix + attempt.path;
     const request = {
@@ -125,7 +125,7 @@ export function createHttp(
       try {
         raw = await send(attempt, attemptOptions);
       } catch (error) {
-        // What this machine lacks is no sign of the Gateway's: nobody is told of a call that never left.
+        // A lack of this machine is no sign of the Gateway's: a call that never left is not reported.
         if (!isLocalTrouble(error))
           told(error instanceof ASGTimeoutError ? 'timeout' : 'network_error', {}, error);
         throw error;
@@ -150,7 +150,7 @@ function headersOf(apiKey: string | undefined) {
 interface Raw {
   status: number;
   headers: Record<string, string>;
-  /** An answer that cannot be taken is an answer: what came of it is told as one. */
+  /** An answer that cannot be read is an answer: it is reported as one. */
   text: string | ASGResponseError;
 }
 

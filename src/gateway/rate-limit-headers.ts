@@ -1,4 +1,4 @@
-/** What an answer says about the limit of the key. Parts that were not said, or not understood, are absent. */
+/** An answer's facts about the limit of the key. Parts that were not given, or not understood, are absent. */
 export interface RateLimitHeaders {
   /** Quotas of requests over windows, as declared. All of them hold at once. */
   policy?: { limit: number; windowMs: number }[];
@@ -124,7 +124,7 @@ function flat(headers: Headers): Left {
   return { remaining: all.length > 0 ? Math.min(...all) : undefined, reset: first(headers, 'reset') };
 }
 
-/** Most answers say nothing of limits, and each call's answer is looked at. */
+/** Most answers say nothing about limits, and each call's answer is checked. */
 function isTold(headers: Headers): boolean {
   for (const name in headers) if (/ratelimit|rate-limit/.test(name)) return true;
   return false;

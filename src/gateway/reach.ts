@@ -32,8 +32,8 @@ export const isCertificateTrouble = (error: unknown): error is ASGNetworkError =
   error instanceof ASGNetworkError && unreachable(error).certificate;
 
 /**
- * Watches calls for a Gateway that has never answered this process: `waits` says why. Once it has answered, its
- * troubles are the budget's to tell.
+ * Watches calls for a Gateway that has never answered this process: `waits` has the reason. Once it has answered, the
+ * budget reports its failures.
  */
 export function watchReach(origin: string, waits: Waits): (call: GatewayCall) => void {
   let reached = false;

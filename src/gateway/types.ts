@@ -17,7 +17,7 @@ export type Operation =
   | 'usage'
   | 'invoices';
 
-/** One HTTP attempt, told to observers the moment it ends. */
+/** One HTTP attempt, reported to observers the moment it ends. */
 export interface GatewayCall {
   operation: Operation;
   status: number | 'network_error' | 'timeout';
@@ -79,7 +79,7 @@ export type BatchAnswer = z.infer<typeof batchAnswer>;
 export interface SubmitBatchParams {
   /** Any number: each call carries 1,000 at most. A task without an idempotency key gets one. */
   tasks: SubmitTaskParams[];
-  /** Of the tasks that name none. Must equal a registered webhook's. */
+  /** The callback URL of tasks that name none. Must equal a registered webhook's. */
   callback_url?: string;
 }
 
@@ -153,7 +153,7 @@ export type PendingResult = {
 export type ResultAnswer = PendingResult | SettledResult;
 
 const WAITING: ReadonlySet<string> = new Set(['pending', 'in_progress']);
-/** Told by the status alone, since some servers send it with 200. */
+/** The status alone decides, since some servers send it with 200. */
 export function isPending(answer: ResultAnswer): answer is PendingResult {
   return WAITING.has(answer.status);
 }
@@ -182,7 +182,7 @@ export interface CreateJobParams {
   task_type?: string;
   consensus_threshold?: number;
   callback_url?: string;
-  /** For `s3://` and `gs://`. No error of the client repeats them. */
+  /** Credentials for `s3://` and `gs://`. No error of the client repeats them. */
   credentials?: JobCredentials;
   delivery?: { type: 's3'; bucket: string };
 }

@@ -15,7 +15,7 @@ export function verifyWebhookSignature(
     const expected = createHmac('sha256', secret).update(rawBody).digest();
     return timingSafeEqual(Buffer.from(hex, 'hex'), expected);
   } catch {
-    // A body that a framework has parsed already is neither bytes nor text, whatever its type says.
+    // A body that a framework has parsed already is neither bytes nor text, even if its type says so.
     return false;
   }
 }

@@ -1,4 +1,4 @@
-/** What went wrong, as a stable word that scripts and tests may rely on. */
+/** The kind of error, as a stable word that scripts and tests may rely on. */
 export type IngestErrorCode =
   | 'usage'
   | 'manifest'
@@ -13,7 +13,7 @@ export type IngestErrorCode =
   | 'internal';
 
 export interface IngestErrorOptions {
-  /** What the user can do about it, as one sentence. */
+  /** The remedy for the user, as one sentence. */
   hint?: string;
   cause?: unknown;
 }

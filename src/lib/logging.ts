@@ -59,11 +59,11 @@ export function createLogger({ level, pretty: forPeople, secrets = [], destinati
 
 function prettied(destination: DestinationStream): DestinationStream {
   const format = prettyFactory({ colorize: false, singleLine: true, translateTime: 'SYS:HH:MM:ss' });
-  // What a value brings along of line ends must not look like a log line of its own.
+  // Line ends in a value must not look like a log line of its own.
   return { write: (line) => destination.write(format(line).replace(/\n(?=.)/g, '\n    ')) };
 }
 
-/** What is logged of an error: never its other fields, as a request's headers may be among them. */
+/** The logged fields of an error: never its other fields, as a request's headers may be among them. */
 function errorFields(error: unknown, withStack: boolean, depth = 0): unknown {
   if (!(error instanceof Error)) return error;
   const { code, statusCode } = error as Error & { code?: unknown; statusCode?: unknown };

@@ -1,6 +1,8 @@
 /** Releases in reverse order of acquisition, each once; the first error is thrown after all have been tried. */
 export interface Releasers {
+  /** Call it right after the acquisition. */
   add(release: () => unknown): void;
+  /** Idempotent. */
   close(): Promise<void>;
 }
 

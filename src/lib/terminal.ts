@@ -1,6 +1,6 @@
 /**
- * What may not reach a terminal as it is: C0 and C1 controls, which move the cursor, rename the window and answer for
- * the user; and what turns the writing direction or breaks a line in ways of its own.
+ * The characters that may not reach a terminal as they are. C0 and C1 controls move the cursor, rename the window and
+ * answer for the user. Others turn the writing direction or break a line.
  */
 const UNSAFE = String.raw`[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]`;
 const CONTROLS = new RegExp(UNSAFE, 'gu');
@@ -23,7 +23,7 @@ type Stream = NodeJS.WritableStream & { isTTY?: boolean };
 
 const beneath = new WeakMap<object, Stream>();
 
-/** A stream that lets no control through, whoever writes to it. */
+/** A stream that lets no control through, for any writer. */
 export function plainStream<S extends Stream>(stream: S): S {
   const write = (chunk: unknown, ...rest: []) =>
     stream.write(typeof chunk === 'string' ? plainLines(chunk) : (chunk as string), ...rest);

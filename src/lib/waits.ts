@@ -1,4 +1,4 @@
-/** What a process waits for outside of it, while its run is `running`. */
+/** The outside parts that a process waits for while its run is `running`. */
 export type WaitingFor = 'redis' | 'gateway' | 'source';
 
 export interface Wait {
@@ -7,7 +7,7 @@ export interface Wait {
   why: string;
 }
 
-/** What a process waits for now, told by whoever notices and shown by the display. */
+/** The current wait of a process, set by the part that notices it and shown by the display. */
 export interface Waits {
   set(what: WaitingFor, why: string): void;
   clear(what: WaitingFor): void;

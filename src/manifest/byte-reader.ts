@@ -2,7 +2,7 @@
 export interface ByteReader {
   /** Some bytes, `most` of them at most; none at the end. */
   some(most: number): Promise<Uint8Array>;
-  /** So many bytes; fewer where the stream ends. */
+  /** That many bytes; fewer where the stream ends. */
   upTo(count: number): Promise<Uint8Array>;
   /** Puts bytes back that were not needed: they are read next. */
   putBack(bytes: Uint8Array): void;

@@ -7,7 +7,7 @@ const MAX_THRESHOLD = 10;
 const MAX_SHOWN = 80;
 
 type Field = Exclude<keyof LineItem, 'text'>;
-/** What is wrong with a value, as `must be …`; undefined when nothing is. */
+/** The fault of a value, as `must be …`; undefined when there is none. */
 type Check = (value: unknown) => string | undefined;
 
 export const isObject = (value: unknown): value is Record<string, unknown> =>
@@ -19,7 +19,7 @@ const must =
   (value) =>
     holds(value) ? undefined : rule;
 
-/** The fields a line may set beside `data_url` and `metadata`; null stands for absent, as in exported tables. */
+/** The fields a line may set beside `data_url` and `metadata`; null counts as absent, as in exported tables. */
 const OVERRIDES: readonly (readonly [Field, Check])[] = [
   ['type', must(isText, 'must be a non-empty string')],
   ['label_spec', checkLabelSpec],
@@ -67,7 +67,7 @@ const wrong = (input: Record<string, unknown>, field: Field, rule: string) => ({
   message: `${field}: ${rule}, got ${show(input[field])}`,
 });
 
-/** What most lines hold: a host of plain names, and ASCII behind it. No such text is refused by the check below. */
+/** The form of most lines: a host of plain names, and ASCII behind it. No such text is refused by the check below. */
 const PLAIN_URL = /^https?:\/\/(?:[a-z][a-z0-9]*(?:-[a-z0-9]+)*\.)+[a-z]{2,}(?:\/[\x21-\x7e]*)?$/;
 
 /** `new URL` also takes `http:host` and trims; the Gateway need not. */

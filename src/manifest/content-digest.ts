@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 
-/** What the unpacked bytes of a stream were, up to the place that a run has reached. */
+/** The digest of a stream's unpacked bytes, up to the byte that a run has reached. */
 export interface ContentSeen {
   offset: number;
   /** SHA-256, hex. */
   digest: string;
 }
 
-/** A stream has no version: its content tells whether what is piped in again is what was piped in before. */
+/** A stream has no version: its content shows whether the same bytes are piped in again. */
 export interface ContentDigest {
   push(chunk: Uint8Array): void;
   /** Digest of all bytes before `offset`, which lies in the chunk that was pushed last, never before an earlier one. */

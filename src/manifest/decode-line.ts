@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { RawLine } from './types.js';
 
-/** Of a line that cannot be taken, this much is shown. */
+/** This much of a refused line is shown. */
 export const SHOWN_BYTES = 4096;
 
 type LinePlace = Pick<RawLine, 'line' | 'end' | 'bytes'>;

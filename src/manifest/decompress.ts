@@ -6,10 +6,10 @@ import { manifestError } from './sources/store.js';
 import type { Compression } from './types.js';
 import { unzstd } from './unzstd.js';
 
-/** So much is let out only once a source has proved whole, or has turned out to be longer. */
+/** This much is let out only once a source has proved whole, or has turned out to be longer. */
 const HELD_BYTES = 4 * 1024 * 1024;
 
-/** What the first bytes say, since names can lie; no bytes, no compression. */
+/** The compression by the first bytes, since names can lie; no bytes, no compression. */
 export function compressionOf(name: string, head: Uint8Array): Compression | null {
   const magic = magicOf(head);
   const byName = /\.gz$/i.test(name) ? 'gzip' : /\.zst$/i.test(name) ? 'zstd' : null;
@@ -23,7 +23,7 @@ export function compressionOf(name: string, head: Uint8Array): Compression | nul
   return magic;
 }
 
-/** The compression that a source's first four bytes stand for. */
+/** The compression by a source's first four bytes. */
 export function magicOf([a, b, c, d]: Uint8Array): Compression | null {
   if (a === 0x1f && b === 0x8b) return 'gzip';
   if (b === 0xb5 && a === 0x28 && c === 0x2f && d === 0xfd) return 'zstd';
@@ -35,7 +35,7 @@ export function magicOf([a, b, c, d]: Uint8Array): Compression | null {
 const SHOWN_BY_BYTES = new Set(['gzip', 'x-gzip', 'zstd']);
 
 /**
- * What a server's `Content-Encoding` adds to what the first bytes show; null when nothing.
+ * The compression that a server's `Content-Encoding` adds to the first bytes; null when none.
  *
  * @throws IngestError `manifest` for one that cannot be decoded
  */

@@ -1,6 +1,6 @@
 /**
- * Cuts lines over the limit while their bytes come in, so that no line is ever whole in memory. What passes of one is
- * `maxLineBytes + 1` bytes, by which the splitter knows it.
+ * Cuts lines over the limit while their bytes come in, so that no line is ever whole in memory. The first
+ * `maxLineBytes + 1` bytes pass, by which the splitter knows a long line.
  */
 export interface LongLines {
   /** The chunk's bytes, one per character, without those cut. */

@@ -1,4 +1,4 @@
-/** What a file is that is no JSONL, and the command that makes JSONL of it, where one does. */
+/** The kind of a file that is no JSONL, and the command that converts it, if there is one. */
 export interface Lookalike {
   what: string;
   command?: string;
@@ -39,7 +39,7 @@ const MAGIC: readonly (readonly [start: string, what: string, make?: Maker])[] =
   ['%PDF-', 'PDF'],
 ];
 
-/** What a file begins like, by its bytes alone; null when it is text. */
+/** The kind of a file by its first bytes alone; null when it is text. */
 export function binaryLookalike(head: Buffer, name: string): Lookalike | null {
   const start = head.toString('latin1', 0, 512);
   if (/\.xlsx$/i.test(name) && start.startsWith('PK'))
@@ -70,7 +70,7 @@ const parses = (text: string) => {
   }
 };
 
-/** What text is of which no line is a JSON object. */
+/** The kind of text of which no line is a JSON object. */
 export function textLookalike(lines: readonly string[], name: string): Lookalike {
   const [first = '', second = ''] = lines.map((line) => line.trim());
   if (first.startsWith('[')) return { what: 'one JSON array', command: through("jq -c '.[]'")(name) };

@@ -5,8 +5,8 @@ const TAKES_ALL = /^(?!https?:)(.*\/)?\*?$/;
 const SHOWN = 3;
 
 /**
- * What to say of a folder's files that by their names do not hold lines of JSON, and are read all the same; null if
- * there is none.
+ * The note about a folder's files that by their names hold no lines of JSON, and are read nevertheless; null if there
+ * is none.
  */
 export function oddNames(spec: string, names: readonly string[]): string | null {
   const odd = TAKES_ALL.test(spec) ? names.filter((name) => !USUAL.test(name)) : [];

@@ -55,7 +55,7 @@ function shapeOf(name: string, { head, ranges, ...rest }: ObjectStat) {
 }
 
 /**
- * All that there is to know of a source before it is read: asks its store, where only a list has told of it.
+ * Fetches all facts of a source before it is read: asks its store if only a list has named it.
  *
  * @throws IngestError `source_changed` when it is no longer what was listed
  */

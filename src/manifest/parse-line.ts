@@ -5,11 +5,11 @@ import { nestsDeeperThan } from './nesting.js';
 import { rawField } from './raw-fields.js';
 import type { LineProblem, ParsedLine, RawLine } from './types.js';
 
-/** Deeper values would overflow the stack of whoever writes them out again. */
+/** Deeper values would overflow the stack of the code that writes them out again. */
 const MAX_DEPTH = 512;
 
 /**
- * What a line asks for. A record of a failures file stands for the object in its `input`, under the key it had.
+ * Parses a line's request. A record of a failures file counts as the object in its `input`, under the key it had.
  * Never throws.
  *
  * @param map `--map`; what is said of a line, and its `input`, is of the line with its fields so named

@@ -37,7 +37,7 @@ function afterSpace(text: string, at: number): number {
   return i;
 }
 
-/** Where the value of an object's field is written; of a name that comes twice the last one's. */
+/** The place of the value of an object's field; of a name that comes twice the last one's. */
 function valueSpan(object: string, name: string): readonly [begin: number, end: number] | undefined {
   let found: readonly [number, number] | undefined;
   let at = afterSpace(object, afterSpace(object, 0) + 1);
@@ -65,8 +65,8 @@ export function withRawField(object: string, name: string, value: string): strin
 }
 
 /**
- * The value of an object's field as it is written, so that what `JSON.parse` cannot keep (long integers, `1.0`, the
- * order of keys, doubled keys) is kept. Of a name that comes twice the last counts, as for `JSON.parse`.
+ * The value of an object's field as it is written. It keeps parts that `JSON.parse` cannot keep: long integers,
+ * `1.0`, the order of keys, doubled keys. If a name comes twice the last counts, as for `JSON.parse`.
  *
  * @param object valid JSON text of an object, as `JSON.parse` has proved
  * @returns undefined when the object has no such field

@@ -68,8 +68,8 @@ export async function checkContent(
 }
 
 /**
- * The unpacked bytes that a source begins with, and whether that is all of it. Of a stream no more than what its first
- * line takes: the rest may be long in coming.
+ * The first unpacked bytes of a source, and whether they are all. A stream gives no more than its first line needs:
+ * the rest may be long in coming.
  */
 export async function readHead(
   opened: Source,
@@ -88,7 +88,7 @@ export async function readHead(
   return { head: Buffer.concat(chunks), whole: true };
 }
 
-/** What messages call a source. */
+/** The name of a source in messages. */
 export const displayName = ({ name, spool }: Source) => (spool === undefined ? name : 'standard input');
 
 const known = (source: Source, options: ReadOptions): Promise<Source> =>
@@ -104,7 +104,7 @@ async function* stored(source: Source, start: number, options: ReadOptions): Asy
   }
 }
 
-/** What a store says of a source that was good when it was opened is that it is not so any more. */
+/** A store's error about a source that was good when opened means that the source is bad now. */
 function asChanged(source: Source, error: unknown): unknown {
   if (!(error instanceof IngestError) || error.code !== 'manifest' || source.spool !== undefined)
     return error;

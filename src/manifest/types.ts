@@ -7,7 +7,7 @@ export type Compression = 'gzip' | 'zstd' | 'br' | 'deflate';
 export interface Source {
   /** Place in the manifest, from 0. */
   index: number;
-  /** What it is read by; may hold a signature, so it is never logged. */
+  /** The URL to read; may hold a signature, so it is never logged. */
   uri: string;
   /** How results and messages name it. */
   name: string;
@@ -18,18 +18,18 @@ export interface Source {
   compression: Compression | null;
   /** Whether it can be reopened in the middle; all others are read again from the start. */
   seekable: boolean;
-  /** Only a list has told of it: what its compression is, and whether it is seekable, `lookAt` finds out. */
+  /** Only a list has named it: `lookAt` finds its compression, and whether it is seekable. */
   listed?: true;
   /** The `Content-Encoding` that the server gave it, where there is one. */
   encoding?: string;
-  /** Where standard input is kept for later readings. */
+  /** The file that keeps standard input for later readings. */
   spool?: string;
 }
 
 export interface Manifest {
   /** The same for the same spec from any working directory; without secrets, and what of a URL may be seen. */
   uri: string;
-  /** Tells manifests apart; more than `uri` where a URL has a query. */
+  /** Its identity; more than `uri` where a URL has a query. */
   identity: string;
   /** Hash over the names and versions of all sources, in order. */
   version: string;
@@ -44,7 +44,7 @@ export interface Position {
   offset: number;
 }
 
-/** What may be wrong with a line by itself: it is not sent, and would not be if it were tried again. */
+/** Faults of a line by itself: the line is not sent, and would fail again. */
 export const LINE_PROBLEMS = ['invalid_json', 'invalid_line', 'line_too_long'] as const;
 
 export interface LineProblem {
@@ -59,7 +59,7 @@ export interface RawLine {
   end: number;
   /** Bytes of the line with its newline: over a source they add up to its decompressed size. */
   bytes: number;
-  /** Without newline, CR and BOM. For a problem: what can be shown of it, at most 4 KiB. */
+  /** Without newline, CR and BOM. For a problem: the part that can be shown, at most 4 KiB. */
   text: string | null;
   problem?: LineProblem;
 }

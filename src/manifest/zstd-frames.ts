@@ -13,10 +13,10 @@ const SKIPPABLE = 0x184d2a50;
 const SKIPPED_BYTES = 64 * 1024;
 
 /**
- * Splits a stream into its frames (RFC 8878). Neither Node's Zstandard stream, which drops all frames after the first
- * one, nor the one in JavaScript, which knows no checksums, can be given the whole stream.
+ * Splits a stream into its frames (RFC 8878). Node's Zstandard stream drops all frames after the first, and the one
+ * in JavaScript knows no checksums. So neither can be given the whole stream.
  *
- * @throws Error when the stream is cut within a frame, or something else stands between frames
+ * @throws Error when the stream is cut within a frame, or something else is between frames
  */
 export async function* zstdFrames(stream: AsyncIterable<Uint8Array>): AsyncIterable<ZstdFrame> {
   const reader = readBytes(stream);

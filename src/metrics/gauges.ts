@@ -2,7 +2,7 @@ import { Gauge, type Registry } from 'prom-client';
 
 export type Gauges = ReturnType<typeof createGauges>;
 
-/** What a scrape reads from Redis. The same figures in every process: `max` fits them, never `sum`. */
+/** The figures that a scrape reads from Redis. They are the same in every process: `max` fits them, never `sum`. */
 export function createGauges(registry: Registry, prefix: string) {
   const gauge = <T extends string>(name: string, help: string, labelNames: T[] = []) =>
     new Gauge<T>({

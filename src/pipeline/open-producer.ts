@@ -8,7 +8,7 @@ import { runKeys } from '../runs/keys.js';
 import type { RunRecord } from '../runs/record.js';
 import type { Pipeline } from './pipeline.js';
 
-/** What it takes to produce a run, with queues of its own. */
+/** The parts to produce a run, with queues of its own; `close()` closes these. */
 export function openProducer(pipeline: Pipeline, record: RunRecord): Producer & { close(): Promise<void> } {
   const { redis, prefix, metrics, log, objectStores } = pipeline;
   const queues = openQueues(runKeys(prefix, record.id), pipeline.connection, (error) =>
@@ -32,7 +32,7 @@ export function openProducer(pipeline: Pipeline, record: RunRecord): Producer & 
 
 const CHUNK_SIZE_FOR_MS = 1_000;
 
-/** How many lines a job is to carry, looked up once a second: by the key's rate and the processes of the run. */
+/** Lines a job should carry, refreshed once a second: by the key's rate and the processes of the run. */
 function createChunkSize(
   { redis, prefix, budget }: Pipeline,
   { id }: Pick<RunRecord, 'id'>,

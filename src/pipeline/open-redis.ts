@@ -5,7 +5,7 @@ import { openEmbeddedRedis } from '../redis/embedded.js';
 
 type RedisSettings = Pick<Settings, 'redisUrl' | 'dataDir'>;
 
-/** The Redis of `--redis-url`, else the embedded one, which `onClose` is told how to leave. */
+/** The Redis of `--redis-url`, else the embedded one, which `onClose` is called to leave. */
 export async function openRedisTarget(
   settings: RedisSettings,
   log: Logger,

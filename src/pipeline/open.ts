@@ -41,7 +41,7 @@ function redisTrouble(log: Logger): (error: Error) => void {
   };
 }
 
-/** Where runs are kept: the Redis of `openRedisTarget`; and the stores of their files. */
+/** The place of runs: the Redis of `openRedisTarget`; and the stores of their files. */
 export async function openStore(
   settings: Settings,
   log: Logger,
@@ -87,7 +87,7 @@ export async function openGateway(
   return { url: settings.gatewayUrl, apiKey, origin: originOf(settings) };
 }
 
-/** What a run's record calls the Gateway; `--sandbox` is the local one. */
+/** The Gateway's name in a run's record; `--sandbox` is the local one. */
 export function originOf({ sandbox, gatewayUrl }: Pick<Settings, 'sandbox' | 'gatewayUrl'>): string {
   if (sandbox) return 'sandbox';
   const { origin, pathname } = parseBaseUrl(gatewayUrl);
@@ -95,9 +95,11 @@ export function originOf({ sandbox, gatewayUrl }: Pick<Settings, 'sandbox' | 'ga
 }
 
 /**
- * Everything that a process shares between its runs, opened in order; `releasers` closes it in reverse.
+ * Everything that a process shares between its runs, opened in order. Close it with `releasers.close()`, also after a
+ * failure here.
  *
  * @param opened the Redis, where it is open already; by default it is opened here
+ * @throws IngestError `usage` when no API key is set, `redis` or `sandbox` when these cannot be started
  */
 export async function openPipeline(
   settings: Settings,

@@ -1,10 +1,10 @@
 import type { ConsumerContext } from '../consumers/context.js';
 import type { Waits } from '../lib/waits.js';
 
-/** What a process shares between its runs. Made by `openPipeline`; every stage takes what it needs of it. */
+/** The parts that a process shares between its runs. `openPipeline` makes them; every stage takes those it needs. */
 export interface Pipeline extends ConsumerContext {
   /** The Gateway's origin, `sandbox` for the local one. */
   origin: string;
-  /** What this process waits for outside of it; the display shows it. */
+  /** The outside part that this process waits for; the display shows it. */
   waits?: Waits;
 }

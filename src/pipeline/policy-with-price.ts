@@ -4,7 +4,7 @@ import { runPolicy, taskOptions } from '../runs/from-settings.js';
 import type { RunPolicy } from '../runs/record.js';
 import type { Pipeline } from './pipeline.js';
 
-/** Where sats are limited, the price that past runs of this key tell outranks `--price`. */
+/** If sats are limited, the price of past runs of this key outranks `--price`. */
 export async function policyWithPrice(pipeline: Pipeline, settings: Settings): Promise<RunPolicy> {
   const policy = runPolicy(settings);
   if (settings.spend === null && settings.spendPerDay === null) return policy;

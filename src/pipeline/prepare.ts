@@ -47,7 +47,7 @@ export interface RunRequest {
   openSink: (out: string) => Sink;
   /** Lines with known labels, to be mixed in. A pilot has none. */
   gold?: Gold | null;
-  /** A run of so many lines only. */
+  /** A run of only this many lines. */
   pilot?: { lines: number; choose: () => Promise<Chosen> };
   /** An earlier run to build on. */
   since?: AskedSince;
@@ -61,8 +61,10 @@ export type Prepared =
   | { kind: 'ended'; summary: RunSummary; out: string };
 
 /**
- * Puts the run on record or finds it there, refuses what may not go on under its name, proves the sink, and gives a
- * run that Redis has forgotten its memory back. Nothing has been sent when this resolves.
+ * Puts the run on record or finds it there, and refuses what may not go on under its name. It proves the sink, and
+ * rebuilds a run that Redis has forgotten. Nothing has been sent when this resolves.
+ *
+ * @throws IngestError `usage` or `sink` when the run may not go on as asked
  */
 export async function prepareRun(
   redis: RedisClient,
@@ -106,7 +108,7 @@ export async function prepareRun(
   // Claimed before anything is on record: a sink that cannot be written costs nothing.
   if (mayClaim(known, marker)) await sink.claim(known ?? wanted, madeOf(wanted, manifest));
   const { record } = await createRun(redis, prefix, wanted, goldOf(request));
-  // What `plan` foretold is kept as long as the run.
+  // The forecast of `plan` is kept as long as the run.
   await redis.persist(runKeys(prefix, id).planned);
   if (record.sinkId !== wanted.sinkId && known === null) await sink.claim(record, madeOf(record, manifest));
   // `runs --prune` may take an ended run away at any step.
@@ -179,7 +181,7 @@ function recordOf(id: string, request: RunRequest, isStream: boolean): RunRecord
   };
 }
 
-/** Of sources that only a list has told of, the name says whether they are packed. */
+/** Sources that only a list has named are packed if their name says so. */
 const unpackedBytes = ({ sources, bytes }: Manifest): number | null =>
   sources.every(
     ({ compression, spool, listed, name }) =>
@@ -188,7 +190,7 @@ const unpackedBytes = ({ sources, bytes }: Manifest): number | null =>
     ? bytes
     : null;
 
-/** A place that cannot be looked into is told when it is claimed. */
+/** A place that cannot be read is reported when it is claimed. */
 const readMarker = async (sink: Sink): Promise<Marker | null> =>
   (await sink.readMarker?.().catch(() => null)) ?? null;
 
@@ -239,7 +241,7 @@ async function makeReady(
       continue;
     }
     try {
-      // Whoever forgets the run takes the lease away with it: from here on nothing is written that would be left over.
+      // Forgetting the run removes the lease too: from here on nothing is written that would be left over.
       if ((await redis.exists(keys.record)) === 0) continue;
       const bits = record.manifest.sources.flatMap((_name, index) => bitKeys(keys, index));
       const { counts, failures, labels, parts, history, examples } = keys;

@@ -18,7 +18,7 @@ export interface Rekeyed {
   from: string;
   to: string;
   customer_id: string;
-  /** What showed that the account is the same. */
+  /** The proof that the account is the same. */
   proof: 'customer' | 'task' | 'nothing_bought';
   /** The old key's memory of its limit goes along, unless the new key has one. */
   budget: 'moved' | 'kept' | 'none';
@@ -39,7 +39,7 @@ const CUSTOMER = 'customer';
  * Moves a run to the pipeline's key, once it is shown that both belong to the same account: what was bought must not be
  * bought again.
  *
- * @throws IngestError `state` when the account is another, or cannot be told; nothing has changed then
+ * @throws IngestError `state` when the account is another, or unknown; nothing has changed then
  */
 export async function rekeyRun(
   pipeline: Pipeline,
@@ -105,7 +105,7 @@ const otherAccount = (record: RunRecord, why: string) =>
     hint: 'set ASG_API_KEY to a key of the account that began it',
   });
 
-/** Null when the old key is refused: then a task must tell. */
+/** Null when the old key is refused: then a task must prove it. */
 async function customerOf(
   { redis, prefix }: Pipeline,
   record: RunRecord,
@@ -148,7 +148,7 @@ async function someTask(pipeline: Pipeline, record: RunRecord): Promise<string |
   return null;
 }
 
-/** What was learned of the limit goes to the new key, if that has learned nothing itself. */
+/** The learned limit goes to the new key, if that has learned none itself. */
 async function moveBudget(pipeline: Pipeline, from: string): Promise<Rekeyed['budget']> {
   const { redis, prefix, origin, keyFingerprint: to, budget } = pipeline;
   const [old, next] = [budgetKey(prefix, from, origin), budgetKey(prefix, to, origin)];

@@ -21,8 +21,8 @@ const unfail = runScript('unfail');
 
 /**
  * Puts a run's failures back into its queue, under the keys that they had. A failure part goes to `superseded/` only
- * after all its lines are queued and off the counts, so that the command may be repeated after a crash at any step.
- * Lines that failed at the manifest stage would fail again and stay. Resolves to how many lines were put back.
+ * after all its lines are queued and off the counts. So the command may be repeated after a crash at any step. Lines
+ * that failed at the manifest stage would fail again and stay. Resolves to how many lines were put back.
  *
  * @throws IngestError `sink` when the run's results are not to be seen from here.
  */
@@ -39,7 +39,7 @@ export async function retryFailures(producer: Producer, record: RunRecord, sink:
     const cancelled = (await producer.redis.hget(keys.record, 'state')) === 'cancelled';
     const opened = cancelled && (await reopen(producer.redis, keys));
     if (opened) await sink.removeSummary();
-    // What a flush has begun is finished, and what has failed since is in parts.
+    // A flush that has begun is finished, and lines that have failed since are in parts.
     await flushAll({ ...producer, sink }, record);
     return await putAllBack(producer, record, sink, { opened, lost: tally.signal });
   } finally {
@@ -69,7 +69,7 @@ async function putAllBack(
     for await (const { row } of failureRows(sink, name)) if (row.stage !== 'manifest') again += 1;
     // A part of rejections alone has nothing that could go better.
     if (again === 0) continue;
-    // Once: a cancel that comes between two parts stands.
+    // Once: a cancel between two parts is kept.
     if (mayOpen && (await reopen(redis, keys))) await sink.removeSummary();
     mayOpen = false;
     let number = 1;

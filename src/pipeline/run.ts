@@ -36,6 +36,7 @@ const QUOTA_GRACE_MS = 60_000;
 
 export interface RunOutcome {
   summary: RunSummary;
+  /** The place of the parts: a path, `s3://…` or `gs://…`. */
   out: string;
   /** Why it stopped before its end; null when it ended, or was interrupted. */
   blocked: { reason: BlockReason; message: string } | null;
@@ -47,12 +48,17 @@ export interface RunWatch {
    * one included.
    */
   onStatus?: (status: RunStatus & { calls_per_second: number; read: number; processes: number }) => void;
+  /** Called once, when the run is on record. */
   onStart?: (record: RunRecord) => void;
   /** How long lines in flight may settle after the quota has run out, ms. Default 60,000. */
   quotaGraceMs?: number;
 }
 
-/** The manifest opened and the run on record: the part of `run` that sends nothing. */
+/**
+ * Opens the manifest and records the run: the part of `run` that sends nothing.
+ *
+ * @throws IngestError `usage`, `manifest` or `sink` when the run cannot begin as asked
+ */
 export async function prepare(
   pipeline: Pipeline,
   settings: Settings,
@@ -150,6 +156,8 @@ export async function prepare(
 /**
  * The main job: produces and consumes one run in this process until every line has ended, the run blocks, or the
  * signal interrupts it.
+ *
+ * @throws IngestError as `prepare` does, before anything is sent
  */
 export async function runManifest(
   pipeline: Pipeline,
@@ -174,7 +182,7 @@ export async function runManifest(
   return following.finally(() => removeSpools(manifest.sources));
 }
 
-/** Consumes a run until its end, beside whatever produces it. */
+/** Consumes a run until its end, with any producer beside it. */
 export async function followRun(
   pipeline: Pipeline,
   prepared: Extract<Prepared, { kind: 'go' }>,
@@ -213,7 +221,7 @@ export async function followRun(
   }
   const outcome = await outcomeOf(pipeline, reading);
   if (outcome.blocked === null || outcome.blocked.reason === 'sink' || options.signal.aborted) return outcome;
-  // What has ended up to now is in parts when the user reads why the run stands still.
+  // Lines that have ended are in parts when the user reads why the run is blocked.
   const sink = pipeline.openSink?.(record.out) ?? openSink(record.out, pipeline.objectStores);
   await flushOnLeaving({ ...pipeline, sink }, record, pipeline.log);
   return { ...outcome, summary: await summaryNow(pipeline, reading) };
@@ -235,7 +243,7 @@ async function watch(
     const waiting = wait && status.state === 'running' ? { waiting_for: wait.for, message: wait.why } : {};
     onStatus?.({ ...status, ...waiting, calls_per_second: consumer.callsPerSecond(), read, processes });
   };
-  // What the run waits for may be Redis: then no look at it comes back.
+  // The run may wait for Redis: then no check of it returns.
   const timer = setInterval(() => {
     if (pipeline.waits?.current() && shown) show(shown.status, shown.read, shown.processes);
   }, WAIT_SHOWN_MS);

@@ -18,13 +18,16 @@ const SWEEP_AGAIN_MS = 60_000;
 const FORETELL_MS = 5_000;
 
 export interface WorkOptions {
-  /** How often it is looked whether there is quota again, while a run waits for some, ms. Default 60,000. */
+  /** How often to check for quota while a run waits for it, ms. Default 60,000. */
   quotaLookMs?: number;
   /** When a sweep for missing lines that met an error is tried again, ms. Default 60,000. */
   sweepAgainMs?: number;
 }
 
-/** Consumes every run of the pipeline's Gateway and key, those that come later too, until the signal. */
+/**
+ * Consumes every run of the pipeline's Gateway and key, those that come later too. Resolves after the signal, when the
+ * runs are closed. An error in the search for runs is logged, and the search goes on.
+ */
 export async function workRuns(
   pipeline: Pipeline,
   signal: AbortSignal,
@@ -83,7 +86,7 @@ async function workOne(pipeline: Pipeline, record: RunRecord, sweepAgainMs: numb
   };
 }
 
-/** A run that `work` alone consumes is held to its forecast too, and told to be late. */
+/** A run that only `work` consumes is checked against its forecast too, and reported when late. */
 async function foretellWhileOpen(pipeline: Pipeline, { id }: RunRecord, signal: AbortSignal): Promise<void> {
   const forecast = watchForecast(pipeline, id);
   while (!signal.aborted) {
@@ -105,7 +108,7 @@ async function sweepWhileOpen(
   againMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  // What lies under the manifest's name here may be another copy: that is no reason to block the run.
+  // The file under the manifest's name here may be another copy: that is no reason to block the run.
   const reopen = () =>
     reopenManifest(pipeline, record).catch((cause: unknown) => {
       throw new Error((cause as Error).message, { cause });

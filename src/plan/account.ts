@@ -5,7 +5,7 @@ import type { Price } from './price.js';
 
 export interface Account {
   quotaLeft: number | null;
-  /** Of this month, and of the last one where this month has no label yet. */
+  /** This month, and the last one where this month has no label yet. */
   price: Price | null;
   /** Why something is not known. */
   trouble: string | null;

@@ -13,23 +13,23 @@ export interface DistinctCount {
 }
 
 const FIRST_SLOTS = 1 << 12;
-/** 128 MiB: 12.5 million hashes are kept, and a manifest of so many lines is counted exactly. */
+/** 128 MiB: 12.5 million hashes are kept, and a manifest of as many lines is counted exactly. */
 const MOST_SLOTS = 1 << 24;
 const FULL = 0.75;
-/** Each time the table grows, all is put anew. */
+/** Each time the table grows, all hashes are inserted again. */
 const GROWTH = 8;
 
 /**
- * Counts in a table of bounded size. When it is full, every second hash is dropped, those with an odd last bit, and
- * from then on only the others are taken in: what is kept is a fair sample of all (distinct sampling, Gibbons 2001).
- * Two texts of the same 64 bits count as one: with 12 million texts that happens once in 250,000 manifests.
+ * Counts in a table of bounded size. When it is full, every hash with an odd last bit is dropped, and from then on
+ * only the others are taken in. So the table is a fair sample of all (distinct sampling, Gibbons 2001). Two texts of
+ * the same 64 bits count as one: with 12 million texts that happens once in 250,000 manifests.
  */
 export function createDistinct(mostSlots = MOST_SLOTS): Distinct {
   let slots = Math.min(FIRST_SLOTS, mostSlots);
-  /** Two words a slot, side by side: one look at memory reaches both. */
+  /** Two words a slot, side by side: one memory access reaches both. */
   let words = new Uint32Array(2 * slots);
   let kept = 0;
-  /** Hashes whose last so many bits are 0 are kept. */
+  /** Hashes whose last n bits are 0 are kept. */
   let level = 0;
   const chosen = (lo: number) => level === 0 || (lo & ((1 << level) - 1)) === 0;
 

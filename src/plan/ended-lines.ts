@@ -15,11 +15,11 @@ export interface EndedLines {
 
 export const NONE_ENDED: EndedLines = { reach: () => undefined, has: () => false, total: async () => 0 };
 
-/** So many bytes of bits are fetched at a time: those of half a million lines. */
+/** This many bytes of bits are fetched at a time: those of half a million lines. */
 const PAGE_BYTES = 1 << 16;
 const PAGE_LINES = PAGE_BYTES * 8;
 
-/** Of a run that Redis knows. */
+/** The ended lines of a run that Redis knows. */
 export function endedInRedis(redis: RedisClient, keys: RunKeys, sources: number): EndedLines {
   /** Bits of the lines after `from` up to `to`. Those that Redis has no byte for are 0. */
   let page: { source: number; from: number; to: number; bits: Uint8Array } = {
@@ -46,7 +46,7 @@ export function endedInRedis(redis: RedisClient, keys: RunKeys, sources: number)
   };
 }
 
-/** Of a run that only its parts tell of; a bit for each line is kept. */
+/** The ended lines of a run that only its parts record; a bit for each line is kept. */
 export async function endedInParts(sink: Sink, runId: string, sources: string[]): Promise<EndedLines> {
   const names = (await sink.listParts(runId)).filter((name) => parsePartName(name)?.runId === runId);
   if (names.length === 0) return NONE_ENDED;

@@ -1,6 +1,6 @@
 import { type Range, within } from '../lib/range.js';
 
-/** What a block of a sample held: how much of the whole it is, and counts. */
+/** A block of a sample: its share of the whole, and its counts. */
 export interface BlockCounts {
   /** In the unit that the whole is measured in: bytes, or lines. */
   measure: number;
@@ -8,9 +8,9 @@ export interface BlockCounts {
 }
 
 /**
- * The counts of the whole, by the ratio of count to measure (Cochran, Sampling Techniques, 6.3). How much the blocks
- * differ from each other says how far off that may be: two standard errors. Where nothing was counted at all, three in
- * the whole sample would have been missed in one of 20 cases.
+ * The counts of the whole, by the ratio of count to measure (Cochran, Sampling Techniques, 6.3). The error bound
+ * follows from the differences between blocks: two standard errors. Where nothing was counted at all, three in the
+ * whole sample would have been missed in one of 20 cases.
  */
 export function estimateTotals(blocks: readonly BlockCounts[], whole: number): Range[] {
   const measured = blocks.reduce((sum, { measure }) => sum + measure, 0);

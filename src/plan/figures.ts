@@ -9,7 +9,7 @@ import { forecastPolling } from './polling-forecast.js';
 import { costOfLabels, type Price } from './price.js';
 import { partsOf, redisBytes } from './sizes.js';
 
-/** Of a limit that is given, so much is used (`budget/script.ts`). */
+/** This share of a given limit is used (`budget/script.ts`). */
 const PACE = 0.982;
 /** How far off polls per label and times may be, by what they come from. */
 const LEARNED_ERROR = 0.1;
@@ -35,7 +35,7 @@ type Fields = Pick<
   | 'content_key_saves'
 >;
 
-/** What the tasks cost, take and leave, as far as anything tells. */
+/** Cost, time and size of the tasks, as far as they are known. */
 export async function outlookOf(
   counted: Omit<Counted, 'result' | 'rejectedByCode' | 'ended'>,
   settings: Settings,

@@ -4,15 +4,15 @@ import { quantile, type SettleTimes } from '../runs/settle-times.js';
 import { longestMs, seenShare } from './polling-forecast.js';
 import { costOfLabels, type Price } from './price.js';
 
-/** What a run has come to, and what it is made of. Everything here is a count that its record holds. */
+/** The present counts of a run, and its facts. All of them are counts that its record holds. */
 export interface SoFar {
   /** Lines of the manifest, blank ones excepted; a range while it is still being read. */
   lines: Range;
-  /** Of them, read. */
+  /** The bytes read so far. */
   read: number;
   settled: number;
   failed: number;
-  /** Of the failed ones: rejected as they were read, without a call. */
+  /** The failed lines that were rejected as they were read, without a call. */
   rejected: number;
   /** Tasks that the Gateway has accepted and that have not settled. */
   inFlight: number;
@@ -34,15 +34,15 @@ export interface Outlook {
   pollsPerLabel: number | null;
   settle: SettleTimes | null;
   maxInFlight: number;
-  /** So many calls in a longer stretch of time; null: no limit of the kind. */
+  /** The calls allowed in a longer stretch of time; null: no limit of the kind. */
   quota: { calls: number; perMs: number } | null;
 }
 
-/** Fewer lines than this tell too little of a run to foretell it. */
+/** Fewer lines than this say too little about a run to forecast it. */
 export const TELLING = 20;
 /** The pace changes, and is not kept to the last call. */
 const PACE_ERROR = 0.1;
-/** A result is collected by so much later than it is there. */
+/** A result is collected this much later than it exists. */
 const LATE = 1.1;
 
 /** Pure: the same counts give the same forecast. */
@@ -91,7 +91,7 @@ function costForecast(soFar: SoFar, { price }: Outlook, left: Range, called: num
   };
 }
 
-/** While most tasks are in flight, what was polled so far is polls of those, and tells nothing of a label. */
+/** While most tasks are in flight, the polls so far are theirs, and say nothing about a label. */
 function pollsPerLabel({ polls, inFlight }: SoFar, outlook: Outlook, called: number): number | null {
   const own = called >= TELLING && called * 4 >= inFlight ? polls / called : null;
   if (own === null || outlook.pollsPerLabel === null) return outlook.pollsPerLabel ?? own;
@@ -101,7 +101,7 @@ function pollsPerLabel({ polls, inFlight }: SoFar, outlook: Outlook, called: num
 function callsForecast(soFar: SoFar, left: Range, called: number, polls: number | null): Range | null {
   if (left.high === 0) return exactly(soFar.calls);
   if (polls === null) return null;
-  // What is neither a submission nor a poll (429s, answers lost) goes on as it went.
+  // Calls that are neither submissions nor polls (429s, lost answers) continue at their rate.
   const useful = soFar.polls + called + soFar.inFlight;
   const wasted = called >= TELLING ? Math.max(0, soFar.calls - useful) / called : 0;
   const of = (lines: number) => soFar.calls + Math.max(0, lines - soFar.inFlight) + lines * (polls + wasted);
@@ -126,7 +126,7 @@ function timeForecast(soFar: SoFar, outlook: Outlook, { left, calls, called, pol
   const made = outlook.callsPerSecond ?? own;
   if (made === null || made <= 0) return null;
   const { settle, maxInFlight, quota } = outlook;
-  // What does not fit into one such stretch goes at its pace.
+  // Lines that do not fit into one such stretch go at its pace.
   const fits = quota === null || calls.expected - soFar.calls <= quota.calls;
   const pace = fits ? made : Math.min(made, (quota.calls * 1000) / quota.perMs);
   const { inFlight } = soFar;
@@ -140,7 +140,7 @@ function timeForecast(soFar: SoFar, outlook: Outlook, { left, calls, called, pol
     const seconds = (total - soFar.calls) / perSecond;
     if (settle === null) return seconds;
     const mean = LATE * meanSeconds(settle);
-    // Little's law: so many are in flight when the last one is submitted, or were.
+    // Little's law: this many are in flight when the last one is submitted, or were.
     const flow = (perSecond / (1 + polls)) * mean;
     const flying = Math.min(Math.max(inFlight, flow), called + lines, maxInFlight);
     const longest = waits(1 - 1 / (1 + Math.min(flying, called + lines)));

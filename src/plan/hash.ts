@@ -1,4 +1,4 @@
-/** Two hashes of 32 bits each, which stand for 64 bits of a text. */
+/** Two hashes of 32 bits each, which represent 64 bits of a text. */
 export interface Hash64 {
   hi: number;
   lo: number;
@@ -7,8 +7,8 @@ export interface Hash64 {
 const PRIMES = [2_654_435_761, 1_597_334_677, 2_246_822_507, 3_266_489_909] as const;
 
 /**
- * Writes the hash of `text` into `into`, which is made once and used for all lines. Not for secrets: it only tells
- * texts apart, at a tenth of what SHA-256 takes. `seed` is what the text is told apart within.
+ * Writes the hash of `text` into `into`, which is made once and used for all lines. Not for secrets: it only
+ * distinguishes texts, at a tenth of the cost of SHA-256. `seed` limits the comparison to one kind of text.
  */
 export function hashInto(into: Hash64, text: string, seed: Readonly<Hash64>): void {
   let a = seed.hi ^ 0xdeadbeef;

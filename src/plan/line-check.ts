@@ -4,15 +4,15 @@ import { contentKey, type TaskContent } from '../runs/idempotency-key.js';
 import type { TaskOptions } from '../runs/record.js';
 import { type Hash64, hashInto } from './hash.js';
 
-/** What a line would come to. The hashes are valid until the next line is checked. */
+/** The result of a line's check. The hashes are valid until the next line is checked. */
 export type CheckedLine =
   | { kind: 'blank' }
   | { kind: 'rejected'; code: string; message: string }
   | {
       kind: 'valid';
-      /** Of what the Gateway would label: equal for lines that ask the same of the same address. */
+      /** The hash of the labeled content: equal for lines that ask the same of the same address. */
       content: Hash64;
-      /** Of the idempotency key; null where it follows from the line's place, so that no two lines share it. */
+      /** The hash of the idempotency key; null where it follows from the line's place, so no two lines share it. */
       key: Hash64 | null;
       /** An earlier run has settled what it asks. */
       unchanged: boolean;
@@ -26,7 +26,7 @@ const BLANK: CheckedLine = { kind: 'blank' };
 
 /** Checks lines as a run of these task options would, and sends nothing. */
 export function createLineCheck(task: TaskOptions, isKnown?: IsKnown): (raw: RawLine) => CheckedLine {
-  /** A valid item is looked at whole: it may still be refused, for want of a question, or of the field that its key is made of. */
+  /** A valid item is checked whole: it may still be refused, without a question or the field of its key. */
   const mayRefuse =
     isKnown !== undefined || task.labelSpec === null || (task.key !== 'line' && task.key !== 'content');
   const map = fieldMapOf(task.map ?? []);

@@ -15,7 +15,7 @@ export interface KnownRate {
   source: 'flag' | 'command' | 'header' | 'search' | 'history';
 }
 
-/** What the runs of this key and Gateway that Redis has on record tell of the next one. */
+/** The facts that the runs of this key and Gateway in Redis give about the next run. */
 export interface History {
   price: Price | null;
   settle: SettleTimes | null;
@@ -29,9 +29,9 @@ export interface History {
 export const NO_HISTORY: History = { price: null, settle: null, pollsPerLabel: null, rate: null, live: 0 };
 
 const NEWEST = 30;
-/** From so many settled labels on, runs that ask the same outrank those that ask something else. */
+/** From this many settled labels on, runs that ask the same outrank those that ask something else. */
 const ENOUGH = 100;
-/** A run shorter than this tells nothing of a pace. */
+/** A run shorter than this says nothing about a pace. */
 const TELLING_SECONDS = 5;
 
 export interface WhoseRuns {
@@ -80,7 +80,7 @@ const paidOf = ({ status }: RunReading) => ({
   polls: Math.round((status.polls_per_label ?? 0) * boughtLines(status)),
 });
 
-/** Of the newest run that has seen enough; where none has, of the one that has seen most, such as a small pilot. */
+/** From the newest run that has seen enough; if none has, from the one that has seen most, such as a small pilot. */
 async function settleTimesOf(
   redis: RedisClient,
   prefix: string,
@@ -99,7 +99,7 @@ async function settleTimesOf(
   return best === null ? null : settleTimes(best);
 }
 
-/** Looked at, not joined: no limit is set or changed by it. */
+/** Read, not joined: this sets or changes no limit. */
 async function knownRate(
   redis: RedisClient,
   prefix: string,

@@ -1,7 +1,7 @@
 import type { Range } from '../lib/range.js';
 import type { RejectedExample } from './tally.js';
 
-/** What `plan --json` prints. Field names are public. */
+/** The output of `plan --json`. Field names are public. */
 export interface Plan {
   manifest: { uri: string; version: string; sources: number; bytes: number | null };
   /** The run that the same options make or go on with; null for standard input without `--run-id`. */
@@ -31,9 +31,9 @@ export interface Plan {
   redis_bytes: Range;
   parts: Range;
   quota_left: number | null;
-  /** What `--key content` would not buy again; null where that is the key, or is not known. */
+  /** Lines that `--key content` would not buy again; null where that is the key, or is not known. */
   content_key_saves: { tasks: number; sats: number | null } | null;
-  /** Of `--sample`: what was read, and how far off the counts may be. Null when all was read. */
+  /** The sample of `--sample`: how much was read, and the error bound of the counts. Null when all was read. */
   sample: {
     share: number;
     blocks: number;
@@ -43,6 +43,6 @@ export interface Plan {
     rejected: Range;
     tasks: Range;
   } | null;
-  /** What else there is to know, in sentences. */
+  /** Further facts, in sentences. */
   remarks: string[];
 }

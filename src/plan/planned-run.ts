@@ -18,7 +18,7 @@ export async function knownRun(
   return runOf(redis, settings.prefix, identity);
 }
 
-/** As `prepareRun` has it: the same command goes on with the run that it began, whatever that is called. */
+/** Like `prepareRun`: the same command continues the run that it began, under any name. */
 export function runIdOf(
   known: KnownManifest | null,
   settings: Settings,

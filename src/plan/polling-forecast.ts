@@ -10,7 +10,7 @@ export interface PollingForecast {
   seconds: number;
 }
 
-/** So many tasks are simulated at most: a second or so. */
+/** At most this many tasks are simulated: a second or so. */
 const MOST_SIMULATED = 20_000;
 /** The share of the in-flight window that a poll plan may fill (`polls.ts`). */
 const WINDOW = 0.8;
@@ -23,8 +23,8 @@ export function steadyPolls(seen: SettleTimes, policy: RunPolicy, callsPerSecond
 }
 
 /**
- * What the polls of `tasks` tasks come to that settle like those seen, and when the last is collected. A run of few tasks is
- * simulated whole, of a longer one its beginning and its end: what lies between costs what the poll plan says.
+ * The number of polls of `tasks` tasks that settle like those seen, and when the last is collected. A run of few
+ * tasks is simulated whole, a longer one at its beginning and end: the middle costs what the poll plan says.
  */
 export async function forecastPolling(
   seen: SettleTimes,
@@ -59,9 +59,9 @@ export async function forecastPolling(
   };
 }
 
-/** What is supposed of tasks that nobody saw settle makes a run no longer than this much of what was seen. */
+/** The assumed settle times make a run no longer than this much of the observed ones. */
 const BEYOND_SEEN = 1.5;
-/** With so few of them there is nothing to suppose: the last of any sample have nobody behind them. */
+/** With this few of them there is nothing to assume: the last of any sample have none behind them. */
 const NONE_BEYOND = 0.01;
 
 /** No task is reckoned to take longer. */
@@ -69,7 +69,7 @@ export function longestMs(settle: SettleTimes): number {
   return settle.seenToMs * (1 - seenShare(settle) <= NONE_BEYOND ? 1 : BEYOND_SEEN);
 }
 
-/** What of the tasks has been seen to settle; the rest is supposed. */
+/** The share of the tasks that was seen to settle; the rest is assumed. */
 export const seenShare = ({ times, total, seenToMs }: SettleTimes): number =>
   times.reduce((sum, { ms, count }) => sum + (ms <= seenToMs ? count : 0), 0) / total;
 

@@ -23,8 +23,8 @@ export interface PaidRun {
 const PRICES_DIFFER = 0.5;
 
 /**
- * The mean price of a label in past runs. A run that settled from webhook deliveries alone was not told its prices, and
- * does not count. Null when no run tells.
+ * The mean price of a label in past runs. A run that settled from webhook deliveries alone has no prices, and does
+ * not count. Null when no run has any.
  */
 export function priceOf(runs: readonly PaidRun[]): Price | null {
   const told = runs.filter(({ settled, costSats, polls }) => settled > 0 && costSats > 0 && polls >= settled);
@@ -43,7 +43,7 @@ export function priceOf(runs: readonly PaidRun[]): Price | null {
   };
 }
 
-/** What `labels` more labels cost: the mean is known from some, and theirs will differ from it by chance. */
+/** The cost of `labels` more labels: the mean is known from some, and theirs will differ by chance. */
 export function costOfLabels(price: Price, labels: Range): Range {
   if (labels.high === 0) return { expected: 0, low: 0, high: 0 };
   const differ = price.source === 'flag' ? 0 : (price.differ ?? PRICES_DIFFER);

@@ -7,7 +7,7 @@ import type { createTally } from './tally.js';
 
 type Tally = ReturnType<typeof createTally>;
 
-/** What the whole manifest holds, as far as a sample tells. */
+/** The content of the whole manifest, as a sample shows it. */
 export interface SampleEstimate {
   lines: Range;
   valid: Range;
@@ -21,9 +21,9 @@ export interface SampleEstimate {
 }
 
 /**
- * Reads a share of the manifest into the tally. Of sources that can be reopened anywhere, only blocks are read; the others
- * are read to their end, and a share of their lines is checked. Null when the manifest is so small that all of it should be
- * read: then nothing has been.
+ * Reads a share of the manifest into the tally. Only blocks are read of sources that can be reopened anywhere; the
+ * others are read to their end, and a share of their lines is checked. Null when the manifest is so small that all of
+ * it should be read: then nothing has been.
  */
 export async function readSample(
   manifest: Manifest,
@@ -103,7 +103,7 @@ function addBatch(source: Source, batch: readonly RawLine[], tally: Tally): Bloc
   return counted(batch.length);
 }
 
-/** Remembers the tally's counts; what is given back tells what came to them. */
+/** Remembers the tally's counts; the returned function gives the counts added since. */
 function counting(tally: Tally): (measure: number) => BlockCounts {
   const now = () => [tally.lines(), tally.valid(), tally.validBytes(), tally.bytes()];
   const before = now();

@@ -14,8 +14,8 @@ const MOST_BLOCKS = 2_000;
 const FEWEST_BLOCKS = 20;
 
 /**
- * Blocks that together are this share of the sources' bytes: one at a random place in each of as many equal stretches,
- * so that the whole of the manifest is seen. Null when the sources are too small for it: then all is read.
+ * Blocks that together are this share of the sources' bytes. There is one at a random place in each of as many equal
+ * stretches, so the whole manifest is seen. Null when the sources are too small for it: then all is read.
  *
  * @param random gives numbers from 0 up to 1; the same numbers choose the same blocks
  */

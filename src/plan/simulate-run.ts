@@ -26,7 +26,7 @@ interface Task {
 const STEP_MS = 250;
 /** Past this many results the run's memory of settle times is halved (`learn` in `scripts.ts`). */
 const RESULTS_KEPT = 2_000;
-/** Looks grow rarer as the run grows older, by this share of its age: each may make a new plan. */
+/** Checks grow rarer as the run grows older, by this share of its age: each may make a new plan. */
 const LOOK_SHARE = 0.02;
 
 /** A whole run on virtual time, with the pipeline's own rule of when to poll. */

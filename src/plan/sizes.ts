@@ -4,11 +4,11 @@ import type { RunPolicy } from '../runs/record.js';
 /** Bytes in Redis beside the line's own: of a line that waits, of a task in flight. Similar lines are packed to a quarter. */
 const WAITING = { low: 40, high: 130 };
 const IN_FLIGHT = { low: 60, high: 200 };
-/** Of a line that has ended, in bits. */
+/** The bits of a line that has ended. */
 const ENDED_BITS = 2;
 /** The record, counters and history of a run. */
 const FIXED = 300_000;
-/** What a result adds to its line: ids, label, times. */
+/** The bytes that a result adds to its line: ids, label, times. */
 const RESULT_BYTES = 350;
 
 export interface Sizes {
@@ -16,7 +16,7 @@ export interface Sizes {
   tasks: number;
   /** Mean bytes of a line. */
   lineBytes: number;
-  /** Of the whole run; null when unknown. */
+  /** The bytes of the whole run; null when unknown. */
   seconds: Range | null;
   /** Most tasks in flight at a time, where that is known. */
   inFlight: number | null;

@@ -8,13 +8,13 @@ import { createLineCheck, type IsKnown } from './line-check.js';
 export interface RejectedExample {
   /** From 1; null where a sample did not count the lines before it. */
   line: number | null;
-  /** Of its first byte, where the line is null. */
+  /** The offset of its first byte, where the line is null. */
   offset: number | null;
   source: string | null;
   message: string;
 }
 
-/** What was found in the lines that were read. */
+/** The findings in the lines that were read. */
 export interface Tally {
   /** Without the blank ones. */
   lines: number;
@@ -28,7 +28,7 @@ export interface Tally {
   unchanged: number;
   /** With newlines, blank lines included. */
   bytes: number;
-  /** Of valid lines alone. */
+  /** From valid lines alone. */
   validBytes: number;
   longest: number;
   /** Valid lines by what they ask. */
@@ -45,7 +45,7 @@ export interface TallyOptions {
   sources: number;
   /** Slots of the table that duplicates are found with, a power of two. Default 2^24, which takes 128 MiB. */
   slots?: number;
-  /** Of `--since`. */
+  /** For `--since`. */
   isKnown?: IsKnown | undefined;
 }
 

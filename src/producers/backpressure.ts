@@ -7,7 +7,7 @@ import type { RunPolicy } from '../runs/record.js';
 const MAX_QUEUED_BYTES = 64 << 20;
 const LOOK_AGAIN_MS = 100;
 
-/** How a run stands, for who adds to it. */
+/** The load of a run, for a producer that adds to it. */
 export interface Depth {
   /** Lines that wait for submission. */
   queued: number;
@@ -20,13 +20,13 @@ export interface Depth {
 export interface Backpressure {
   /** Resolves to how many lines there is room for, at least 1; to 0 when the signal ended the wait. */
   wait(): Promise<number>;
-  /** Lines are in; `depth` is how the run stands with them. */
+  /** Lines are in; `depth` is the load of the run with them. */
   added(lines: number, bytes: number, depth: Depth): void;
 }
 
 export function createBackpressure(
   readDepth: () => Promise<Depth>,
-  /** Looked at each time: it may change. */
+  /** Read each time: it may change. */
   policy: Pick<RunPolicy, 'maxQueued' | 'partSizeBytes'>,
   signal: AbortSignal,
 ): Backpressure {
@@ -45,7 +45,7 @@ export function createBackpressure(
     return bytes;
   };
 
-  /** A run that stands still for its sink would fill Redis with rows. */
+  /** A run that cannot write to its sink would fill Redis with rows. */
   const isFull = () =>
     depth.queued >= policy.maxQueued ||
     queuedBytes() >= MAX_QUEUED_BYTES ||

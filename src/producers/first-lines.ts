@@ -19,7 +19,7 @@ const MOST_LINES = 100;
 const HEAD_BYTES = 256 * 1024;
 const LONGEST_LINE = 1024 * 1024;
 
-/** What the Gateway is documented to know. */
+/** The types that the Gateway is documented to know. */
 const TASK_TYPES: readonly string[] = [
   'image_classification',
   'text_classification',
@@ -28,7 +28,7 @@ const TASK_TYPES: readonly string[] = [
 ];
 
 export interface FirstLines {
-  /** How many lines were looked at, blank ones left out. */
+  /** How many lines were checked, without blank ones. */
   looked: number;
   /** How many of them would fail, and what is wrong with the first. */
   rejected: number;
@@ -38,9 +38,8 @@ export interface FirstLines {
 const NOT_LOOKED: FirstLines = { looked: 0, rejected: 0, example: null };
 
 /**
- * Looks at the lines that a manifest begins with, before anything is sent: what is wrong with all of them is wrong with
- * the manifest, or with how it is read, and would fail every line. Of standard input only what its first line brings
- * along is looked at.
+ * Checks the first lines of a manifest before anything is sent. A fault of all of them is a fault of the manifest, or
+ * of the reading, and would fail every line. Standard input gives only the lines that come with its first line.
  *
  * @throws IngestError `manifest` when none of them is a line of a manifest, `usage` when nothing is asked
  */
@@ -101,7 +100,7 @@ function refuseWhatIsNone(source: Source, raws: readonly RawLine[], parsed: read
   const name = displayName(source);
   const objects = parsed.map(({ input }) => JSON.parse(input) as unknown).filter(isRecord);
   if (objects.length === 0) {
-    // A line too long to be looked at is no proof of anything.
+    // A line too long to check proves nothing.
     if (parsed.some(({ problem }) => problem.code === 'line_too_long') && !/^\s*\[/.test(raws[0]?.text ?? ''))
       return;
     const texts = raws.map(({ text }) => text ?? '');

@@ -10,8 +10,8 @@ import type { RunRecord } from '../runs/record.js';
 type Place = Cursor['at'];
 
 /**
- * Where in a manifest its gold lines are mixed in. It follows from the run alone, so a place of the cursor says which of
- * them have been queued: no cursor of their own is needed, and a step that a crash cut off queues the same ones again.
+ * The places of gold lines in a manifest. They follow from the run alone, so the cursor says which are queued: a step
+ * that a crash cut off queues the same ones again.
  */
 export interface Mixing {
   /** The gold lines' source. */
@@ -20,15 +20,15 @@ export interface Mixing {
   upTo(at: Place): readonly RawLine[];
   /** Those that come between two places. */
   between(from: Place, to: Place): readonly RawLine[];
-  /** So many of these lines of a source come before the next gold line that follows `from`, the one it comes after included. */
+  /** How many of these lines of a source come before the next gold line after `from`, with the line it follows. */
   linesBefore(from: Place, source: number, lines: readonly RawLine[]): number;
   /** The place behind the last line of the manifest, and of the gold file. */
   end: Place;
 }
 
-/** Packed JSON lines become about so many times as long. */
+/** Packed JSON lines become about this many times as long. */
 const UNPACKED = 6;
-/** Of a source whose length nobody knows: a gold line after about every 20 lines. */
+/** For a source of unknown length: a gold line after about every 20 lines. */
 const BYTES_APART = 4_096;
 
 /** Null for a run without gold lines. */

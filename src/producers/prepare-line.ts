@@ -6,7 +6,7 @@ import type { TaskOptions } from '../runs/record.js';
 export interface PreparedLine {
   kind: 'queued';
   line: QueuedLine;
-  /** What decides the line's label. */
+  /** The options that decide the line's label. */
   asks: TaskContent;
 }
 
@@ -18,7 +18,7 @@ export interface RejectedLine {
   idempotency_key?: string;
 }
 
-/** What of a valid line goes into the queue: its own text, and its key unless that follows from its place. */
+/** The part of a valid line that goes into the queue: its own text, and its key unless that follows from its place. */
 export function prepareLine(
   task: TaskOptions,
   raw: Pick<RawLine, 'line'>,

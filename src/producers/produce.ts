@@ -33,7 +33,7 @@ export interface Producer {
   objectStores: ObjectStores;
   /** How many lines a job is to carry now. */
   linesPerChunk(): Promise<number>;
-  /** Of a run with `--since`. */
+  /** For a run with `--since`. */
   earlier?: Earlier | undefined;
   log: Logger;
 }
@@ -128,7 +128,7 @@ export async function produce(
   return (await moveCursor(producer, keys, lease, end, true)) === null ? 'stopped' : 'all';
 }
 
-/** Lines of a source, and the gold lines that come behind them. Of the gold lines the books of reading know nothing but that they are lines. */
+/** Lines of a source, and the gold lines behind them. To the reader, gold lines are lines like others. */
 async function enqueueStep(
   producer: Producer,
   record: RunRecord,

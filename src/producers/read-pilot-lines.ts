@@ -11,12 +11,12 @@ import {
 import { sourceChanged } from '../manifest/sources/store.js';
 import type { Place } from '../runs/pilot-lines.js';
 
-/** So many lines are handed on together. */
+/** This many lines are handed on together. */
 const BATCH = 50;
-/** What lies between two lines is read over up to so many bytes; past that the source is opened anew. */
+/** A gap between two lines is read over up to this many bytes; past that the source is opened again. */
 const FAR = 1 << 20;
 
-/** The chosen lines of a source after `from`. Of a source that can be reopened in the middle only their surroundings are read. */
+/** The chosen lines of a source after `from`. A source that can be reopened in the middle is read only around them. */
 export async function* readChosen(
   listed: Source,
   places: readonly Place[],

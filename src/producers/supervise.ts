@@ -14,7 +14,7 @@ import { type Producer, produce } from './produce.js';
 import { sweep } from './sweep.js';
 
 const LOOK_MS = 500;
-/** Looks in a row that must find the queues empty and the counts not right: jobs on their way are not lost jobs. */
+/** Checks in a row that must find the queues empty and the counts wrong: jobs on their way are not lost jobs. */
 const LOOKS_BEFORE_SWEEP = 4;
 
 export interface SuperviseOptions {
@@ -42,7 +42,7 @@ export async function superviseProducer(
     const reading = await readRun(producer.redis, producer.prefix, record.id);
     if (reading === null || reading.summedUp) return true;
     const { produced } = reading.status;
-    // What a cancelled run has not read is read no more.
+    // Lines that a cancelled run has not read stay unread.
     if (until === 'produced' && (produced || reading.record.state === 'cancelled')) return true;
     emptyLooks = countsAreWrong(reading) ? emptyLooks + 1 : 0;
     const now = { ...reading.record, manifest: record.manifest };
@@ -104,7 +104,7 @@ export async function superviseProducer(
     try {
       if (await look()) return;
     } catch (error) {
-      // What was under way is done again from the checkpoint.
+      // Unfinished work is done again from the checkpoint.
       if (!isTemporaryError(error)) throw error;
       producer.log.warn({ run: record.id, err: error }, 'Redis refuses, and is waited for');
     }
@@ -122,7 +122,7 @@ function countsAreWrong({ record, status, jobs }: RunReading): boolean {
   return record.state === 'running' && status.produced && status.lines !== endedLines(status);
 }
 
-/** Keeps the record's policy as it stands. Aborts when the run ends, is cancelled, or has too many failures: the lines that are read next may be more of them. */
+/** Keeps the record's policy current. Aborts when the run ends, is cancelled, or has too many failures. */
 function watchState(producer: Producer, record: RunRecord): { signal: AbortSignal; end(): void } {
   const over = new AbortController();
   const timer = setInterval(async () => {

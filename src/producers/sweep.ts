@@ -25,7 +25,7 @@ export interface Swept {
 
 /**
  * Reads the manifest again up to the run's cursor, and enqueues the lines that have not ended. For a run whose queues
- * are empty and which still misses lines: jobs can be lost, by a failover or by BullMQ. Of a cancelled run, only the
+ * are empty and which still misses lines: jobs can be lost, by a failover or by BullMQ. A cancelled run gets only the
  * lines that may have been bought.
  */
 export async function sweep(

@@ -11,7 +11,7 @@ const ONE_AT_A_TIME_MS = 10_000;
 /** How long tasks of an age sleep by now. */
 export interface SleepTimes {
   nextPollDelayMs(ageMs: number): number;
-  /** Of those that a delivery will tell of. */
+  /** The same for jobs that a delivery will report. */
   webhookFallbackDelayMs(ageMs: number): number;
   /** Whether such a delivery should have come by now. */
   isOverdue(ageMs: number): boolean;

@@ -10,7 +10,7 @@ const WORTH_DEFLATING = 300;
 
 export interface Backoff {
   calls: number;
-  /** What was waited for in all before the wait that began at `at` (epoch ms) and was to be `ms` long. */
+  /** The wait in all before the one that began at `at` (epoch ms) and was to last `ms`. */
   waitedMs: number;
   at: number;
   ms: number;
@@ -18,7 +18,7 @@ export interface Backoff {
   heldMs: number;
 }
 
-/** A line that waits to be submitted. What all lines of a run share is in the run's record. */
+/** A line that waits to be submitted. The options that all lines share are in the run's record. */
 export interface QueuedLine {
   /** Its number in its source, from 1. */
   line: number;
@@ -43,11 +43,11 @@ export interface PolledLine extends QueuedLine {
   boughtElsewhere?: true;
   /** The task was unknown to the Gateway once, and was submitted again. */
   resubmitted?: true;
-  /** What it was answered at first: it is to be asked again, or (`escalated`) has been. */
+  /** Its first answer: it is to be asked again, or (`escalated`) has been. */
   first?: FirstAnswer;
   /** `task` is its second one. */
   escalated?: true;
-  /** A webhook delivery will tell when the task has settled; the run's index of tasks holds this line's job. */
+  /** A webhook delivery will report when the task has settled; the run's index of tasks holds this line's job. */
   awaitsDelivery?: true;
 }
 
@@ -57,9 +57,9 @@ export interface ChunkData {
   s: number;
   /** How many lines. */
   n: number;
-  /** Of lines that are polled: when the first of them was submitted (epoch ms). */
+  /** For polled lines: when the first of them was submitted (epoch ms). */
   at?: number;
-  /** Deliveries tell of them. */
+  /** Deliveries report them. */
   w?: true;
   /** When they are to be polled (epoch ms): a delivery may wake the job before. */
   due?: number;
@@ -137,7 +137,7 @@ export function decodeChunk<L extends QueuedLine>(data: ChunkData): Chunk<L> {
   return { source: data.s, lines: rows.map(unpacked) as L[] };
 }
 
-/** Cuts lines into chunks: at most so many lines, and no more characters than one should have. */
+/** Cuts lines into chunks: at most `CHUNK_LINES` lines, and no more characters than one should have. */
 export function* intoChunks<L extends QueuedLine>(lines: readonly L[], most: number): Generator<L[]> {
   let chunk: L[] = [];
   let characters = 0;

@@ -13,8 +13,8 @@ export interface Limits {
 }
 
 /**
- * Closes a worker or a queue: BullMQ's `close()` has no deadline of its own, does not return while Redis is away, and a
- * second one with force only waits for it.
+ * Closes a worker or a queue. BullMQ's `close()` has no deadline and does not return while Redis is away; a second,
+ * forced one only waits for it.
  */
 export async function closeWithin(bull: Queue | Worker, limits: Limits = QUEUE): Promise<void> {
   const over = new AbortController();

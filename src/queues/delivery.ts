@@ -59,14 +59,14 @@ function epochMs(timestamp: string | number): number {
   return timestamp < 1e11 ? timestamp * 1000 : timestamp;
 }
 
-/** What is kept of a delivery: nothing when the Gateway is to be asked, or when it names no label. */
+/** The stored part of a delivery: nothing when the Gateway is to be asked, or when it names no label. */
 export function hintFrom(delivery: Delivery, trust: boolean): Hint {
   const { consensus_label, confidence = null, bsv_txid = null, settled_at = null } = delivery;
   if (!trust || consensus_label == null) return '';
   return JSON.stringify({ consensus_label, confidence, bsv_txid, settled_at });
 }
 
-/** The result that a trusted delivery is taken for; what it does not tell is missing. */
+/** The result that a trusted delivery gives; fields it lacks are missing. */
 export function resultFrom(task: string, hint: Hint): SettledResult {
   const fields = JSON.parse(hint) as Required<Omit<Delivery, 'task_id'>>;
   const { bsv_txid, settled_at } = fields as { bsv_txid: string | null; settled_at: string | number | null };

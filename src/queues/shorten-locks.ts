@@ -4,9 +4,9 @@ import { queueKey } from './queues.js';
 import { LOCK_MS, STALLED_CHECK_MS } from './worker.js';
 
 /**
- * Redis keeps the time at which a lock ends. Where its clock was set back, the jobs of a process that died would be locked
- * for as long as that as well, and nobody would look for them: no lock is to last longer than one that is new. A process
- * that lives renews its own.
+ * Redis keeps the time at which a lock ends. After a clock was set back, the jobs of a dead process would stay locked
+ * for as long, and no process would take them. So no lock may last longer than a new one. A living process renews its
+ * own.
  */
 export async function shortenLocks(redis: RedisClient, keys: RunKeys): Promise<void> {
   for (const queue of ['submit', 'poll', 'flush'] as const) {

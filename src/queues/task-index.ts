@@ -10,7 +10,7 @@ const indexScript = runScript('index-tasks');
 const forgetScript = runScript('forget-tasks');
 const hintScript = runScript('hint-task');
 
-/** What a delivery said: the result's fields as JSON when deliveries are trusted, else nothing. */
+/** The delivery's content: the result's fields as JSON when deliveries are trusted, else nothing. */
 export type Hint = string;
 
 /** FNV-1a, 32 bits: spreads task ids evenly. */
@@ -32,7 +32,7 @@ export async function forgetTasks(redis: RedisClient, keys: RunKeys, job: string
     await forgetScript.run(redis, [keys.hints, ...bucketsOf(keys, tasks)], [job, ...tasks]);
 }
 
-/** What deliveries said of these tasks, of each that one spoke of. */
+/** The deliveries' contents for these tasks, where there is one. */
 export async function hintsOf(
   redis: RedisClient,
   keys: RunKeys,
@@ -66,7 +66,7 @@ export async function hintTask(
 /** BullMQ's code of a job that is not asleep: it is being worked on, waits its turn, or has ended. */
 const NOT_DELAYED = -3;
 
-/** Wakes a job; resolves all the same when it is not asleep. */
+/** Wakes a job; resolves also when it is not asleep. */
 export async function promoteIfDelayed(promote: () => Promise<void>): Promise<void> {
   await promote().catch((error: Error & { code?: unknown }) => {
     if (error.code !== NOT_DELAYED) throw error;

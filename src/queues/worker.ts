@@ -23,7 +23,7 @@ export interface RunWorkerOptions<T> {
   concurrency: number;
   /** Lines in hand from which no further job is taken; null: jobs carry no lines. */
   mostLines: number | null;
-  /** Does a job's work; tells with `release` how many of its lines are out of its hands. */
+  /** Does a job's work; calls `release` with the number of lines that it no longer holds. */
   process(job: Job<T, void>, token: string | undefined, release: (lines: number) => void): Promise<void>;
   /** How many lines a job carries. */
   linesOf?(data: T): number;
@@ -50,7 +50,7 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
     lockDuration: LOCK_MS,
     stalledInterval: STALLED_CHECK_MS,
     maxStalledCount: MAX_STALLED,
-    // A worker that was held while it waited for a job may miss one wake-up: it looks again after this (s).
+    // A worker paused while it waited for a job may miss one wake-up: it checks again after this (s).
     drainDelay: 1,
     removeOnComplete: { count: 0 },
     skipVersionCheck: true,
@@ -105,9 +105,9 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
 }
 
 /**
- * No job is lost to an error that nobody expected, such as one of Redis': it goes back for a while (invariant 3). Where
- * that fails too, BullMQ is told that it went back all the same. Nobody renews the job's lock then, and the stalled check
- * gives it to a process within seconds. Left to itself, BullMQ would put it among the failed jobs, which nobody reads.
+ * No job is lost to an unexpected error, such as one of Redis': it goes back for a while (invariant 3). If that fails
+ * too, BullMQ is given the same answer. No process renews the job's lock then, and the stalled check gives it to a
+ * process within seconds. Left to itself, BullMQ would put it among the failed jobs, which nobody reads.
  */
 function withRedelivery<T>({ name, process, log }: RunWorkerOptions<T>, hand: Hand<T>): Processor<T, void> {
   return async (job: Job<T, void>, token?: string) => {
@@ -179,9 +179,9 @@ function createHand<T>(
 }
 
 /**
- * A worker with all its jobs in hand looks for more only when one of them ends, however far its `concurrency` has been
- * raised meanwhile. An empty entry in the queue of what it waits for makes it look. (BullMQ has no public way; without
- * this, one slow line would keep the place of the whole chunk that it came with.)
+ * A worker with all its jobs in hand checks for more only when one of them ends, even if its `concurrency` has been
+ * raised meanwhile. An empty entry in the queue of its waits makes it check. (BullMQ has no public way; without this,
+ * one slow line would keep the place of the whole chunk that it came with.)
  */
 function lookAgain(worker: Worker): void {
   const { mainLoopQueue } = worker as unknown as {

@@ -42,7 +42,7 @@ export function withOneHost(text: string): string {
 }
 
 /**
- * Where the Redis is that a target names.
+ * The place of the Redis that a target names.
  *
  * @throws IngestError `usage` for a URL that cannot be used. It never repeats the URL, which may hold a password.
  */
@@ -78,7 +78,7 @@ function serverAddress(parsed: URL | undefined): RedisOptions {
   }
 }
 
-/** The node of the URL, and those of its `addr` parameters (as go-redis has them); each tells of all the others. */
+/** The node of the URL, and those of its `addr` parameters (as go-redis has them); each names all the others. */
 function nodesOf(url: URL, defaultPort: number): RedisNode[] {
   const more = url.searchParams.getAll('addr').map((addr) => `redis://${addr}`);
   return [`redis://${url.host}`, ...more].map((text) => {

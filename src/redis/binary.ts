@@ -21,7 +21,7 @@ export interface RedisServer {
 }
 
 export interface FindOptions {
-  /** Where `ASG_REDIS_SERVER`, `PATH` and `XDG_CACHE_HOME` are read. Default: `process.env`. */
+  /** The environment of `ASG_REDIS_SERVER`, `PATH` and `XDG_CACHE_HOME`. Default: `process.env`. */
   env?: NodeJS.ProcessEnv;
   log?: Logger;
 }
@@ -141,7 +141,7 @@ async function wrapper(root: string): Promise<string> {
   return `${[...lines, 'exec "$here/root/usr/bin/redis-server" "$@"'].join('\n')}\n`;
 }
 
-/** Two processes may unpack at once: whoever comes second finds a working copy and drops its own. */
+/** Two processes may unpack at once: the second one finds a working copy and drops its own. */
 async function publish(work: string, home: string): Promise<void> {
   try {
     await rename(work, home);

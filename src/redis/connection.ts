@@ -9,8 +9,8 @@ export type { RedisTarget } from './address.js';
 export type RedisClient = Redis | Cluster;
 
 /**
- * A connection that owes an answer for so long is dead, though nobody has closed it (a NAT that forgot it, a machine
- * that is gone), and another one is opened. No command blocks for longer: BullMQ's waits are 10 s at most.
+ * A connection without an answer for this time is dead, even if it is still open (a NAT that forgot it, a lost
+ * machine). Another one is opened. No command blocks for longer: BullMQ's waits are 10 s at most.
  */
 export const SILENT_MS = 15_000;
 const MAX_RETRY_DELAY_MS = 2000;
@@ -21,8 +21,8 @@ const FAILOVER_RETRIES = 200;
 const retryDelay = (attempt: number) => Math.min(attempt * 200, MAX_RETRY_DELAY_MS);
 
 /**
- * Connection options of a server that outlive a restart or a failover of Redis: commands wait for the connection to
- * come back (BullMQ asks for that), and a node that has become a replica (READONLY) is left and the command sent again.
+ * Connection options of a server that outlive a restart or a failover of Redis. Commands wait for the connection to
+ * come back (BullMQ asks for that). A node that has become a replica (READONLY) is left, and the command is sent again.
  *
  * @throws IngestError `usage` for a URL that cannot be used
  */
@@ -37,7 +37,7 @@ const serverOptions = ({ server }: RedisAddress): RedisOptions => ({
   socketTimeout: SILENT_MS,
 });
 
-/** The same for a cluster: a master that is lost or has moved is waited for, and its slots are looked up again. */
+/** The same for a cluster: a master that is lost or has moved is awaited, and its slots are looked up again. */
 function clusterOptions(address: RedisAddress): ClusterOptions {
   const { retryStrategy: _perNode, ...redisOptions } = serverOptions(address);
   return {
@@ -52,7 +52,7 @@ function clusterOptions(address: RedisAddress): ClusterOptions {
   };
 }
 
-/** A connection that reconnects for ever; its connection errors are told to `onError` and never crash the process. */
+/** A connection that reconnects for ever; `onError` gets its connection errors, which never crash the process. */
 export function connectRedis(target: RedisTarget, onError: (error: Error) => void = () => {}): RedisClient {
   const address = addressOf(target);
   const redis = address.cluster
@@ -62,12 +62,12 @@ export function connectRedis(target: RedisTarget, onError: (error: Error) => voi
   return askedNowAndThen(redis);
 }
 
-/** States of a cluster that has lost all its nodes, and has not been told to. */
+/** States of a cluster that has lost all its nodes, and was not closed. */
 const OPENED_AGAIN = new Set(['close', 'reconnecting', 'connecting', 'connect']);
 
 /**
- * ioredis sends a cluster's command again when one node's connection closes, but fails it when those of all nodes have:
- * then it waits for them to be opened again, as with one server. One that was closed on purpose still fails its commands.
+ * ioredis sends a cluster's command again when one node's connection closes, but fails it when those of all nodes
+ * have. Then this waits for them to open again, as with one server. A cluster closed on purpose still fails commands.
  */
 function patient(cluster: Cluster): Cluster {
   const { handleError } = cluster;
@@ -89,7 +89,7 @@ function askedNowAndThen<T extends RedisClient>(redis: T): T {
 }
 
 /**
- * What BullMQ connects by: options for a server, for which it opens its own connections; a client for a cluster, which
+ * BullMQ's connection: options for a server, for which it opens its own connections; a client for a cluster, which
  * its queues and workers share, and which `close` closes.
  */
 export function bullConnection(target: RedisTarget): { connection: ConnectionOptions; close(): void } {

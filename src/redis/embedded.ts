@@ -15,8 +15,8 @@ export interface EmbeddedRedis {
 
 /**
  * A real redis-server on a Unix socket, with its data in `<dataDir>/redis`, shared by all commands on the same data
- * directory. It lives exactly as long as any of them does (`openSharedProcess` says how), it is brought back on the
- * same socket when it is killed, and the next start continues with its data (AOF, fsynced every second).
+ * directory. It lives exactly as long as any of them does (`openSharedProcess` says how). It is brought back on the
+ * same socket when it is killed. The next start continues with its data (AOF, fsynced every second).
  *
  * @param onStarted called when the server runs, and may still be reading its data
  * @throws IngestError `redis` when there is no redis-server, or when it does not start.

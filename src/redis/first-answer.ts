@@ -1,7 +1,7 @@
 import { type IngestError, usageError } from '../lib/errors.js';
 import type { RedisClient } from './connection.js';
 
-/** What another try does not change, by what the error's code or message begins with, and what to do about it. */
+/** Errors that another try does not change, by the start of the code or message, with the remedy. */
 const FINAL: readonly { is: RegExp; hint: string }[] = [
   {
     is: /^(WRONGPASS|NOAUTH|ERR invalid password|ERR AUTH|ERR Client sent AUTH|ERR wrong number of arguments for 'auth')/,

@@ -2,9 +2,9 @@ import { type ChainableCommander, Cluster } from 'ioredis';
 import type { RedisClient } from './connection.js';
 
 /**
- * Reads several groups of keys at once and resolves to each group's answers: in one pipeline; on a Redis Cluster, where
- * a pipeline goes to one node, in one for each group. The keys of a group must share a hash tag, and all its commands
- * read keys: only such a pipeline is sent again by the client when a failover meets it half-way.
+ * Reads several groups of keys at once and resolves to each group's answers: in one pipeline, or on a Redis Cluster,
+ * where a pipeline goes to one node, in one for each group. The keys of a group must share a hash tag, and all its
+ * commands read keys: only such a pipeline is sent again by the client after a failover half-way.
  *
  * @throws the first error that Redis answered
  */

@@ -18,8 +18,8 @@ export interface RedisScript {
 }
 
 /**
- * Reads a script that lies beside its module: `defineScript(new URL('./settle.lua', import.meta.url))`. A line
- * `--- @include "parts/counts.lua"` (relative to the file that has it) stands for that file; a file is taken in once.
+ * Reads a script that lies beside its module: `defineScript(new URL('./settle.lua', import.meta.url))`. A line `---
+ * @include "parts/counts.lua"` (relative to the file that has it) includes that file, once.
  *
  * ioredis sends a command again when the connection broke before the answer came: a script must be harmless when it
  * runs twice with the same arguments.

@@ -4,8 +4,8 @@ import { duplicateOf, type RedisClient, SILENT_MS } from './connection.js';
 const LOOK_MS = 5_000;
 
 /**
- * Hears what is published on a channel, over a connection of its own, which is opened again whenever it is lost: what
- * was said meanwhile has to be learned in another way.
+ * Subscribes to a channel over a connection of its own, which is opened again whenever it is lost. Messages sent
+ * meanwhile have to be learned in another way.
  *
  * @returns ends it
  */

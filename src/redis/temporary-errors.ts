@@ -14,7 +14,7 @@ export const isTemporaryError = (error: unknown): error is Error =>
 export interface RetryOptions {
   /** Ends the wait: then the error is thrown. */
   signal?: AbortSignal | undefined;
-  /** Told of each refusal. */
+  /** Called for each refusal. */
   onWait?: (error: Error) => void;
 }
 

@@ -7,7 +7,7 @@ import { FEED, MARKER, ownerOf, parsePartName, SUMMARY } from '../lib/result-fil
 import { type Marker, markerFor } from '../runs/sink-marker.js';
 import type { Sink } from './sink-interface.js';
 
-/** What a file is called until it is whole. */
+/** The name of a file until it is whole. */
 const besideName = (name: string) => `.${name}.${randomUUID()}.tmp`;
 const BESIDE =
   /^\.(results-.+|failures-.+|summary\.json|_parts\.jsonl|\.asg-ingest\.json)\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/;
@@ -78,7 +78,7 @@ export function createDirSink(dir: string): Sink {
     },
     writePart: writeWhole,
     async writeSummary(json) {
-      // Whatever is still beside now was left by a writer that died: the run has ended.
+      // Files still beside now are from a writer that died: the run has ended.
       for (const name of await readdir(dir)) if (BESIDE.test(name)) await rm(at(name), { force: true });
       await writeWhole(SUMMARY, [Buffer.from(json)]);
     },
@@ -86,7 +86,7 @@ export function createDirSink(dir: string): Sink {
     readSummary: () => readIfThere(SUMMARY),
     removeSummary: () => rm(at(SUMMARY), { force: true }),
     async listParts(runId) {
-      // Only a place that is not there holds no parts; one that cannot be looked into may hold some.
+      // Only a missing place holds no parts; one that cannot be read may hold some.
       const names = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
         if (error.code === 'ENOENT') return [];
         throw error;
@@ -103,7 +103,7 @@ export function createDirSink(dir: string): Sink {
   };
 }
 
-/** What mounts answer that know no fsync of directories (CIFS, vboxsf, FUSE), or give none to read. */
+/** The errors of mounts that have no fsync of directories (CIFS, vboxsf, FUSE), or none to read. */
 const NO_DIRECTORY_SYNC = new Set([
   'EINVAL',
   'ENOTSUP',
@@ -130,8 +130,8 @@ async function syncDir(dir: string): Promise<void> {
 }
 
 /**
- * Makes a directory and those above it, one at a time: Node's own way tries for ever where a parent is there and no child
- * can be made, as in `/proc`.
+ * Makes a directory and those above it, one at a time. Node's own way tries for ever where a parent is there and no
+ * child can be made, as in `/proc`.
  */
 async function makeDir(dir: string): Promise<void> {
   const found = await stat(dir).catch((error: NodeJS.ErrnoException) => {

@@ -39,7 +39,7 @@ const goldOf = (record: RunRecord, source: number, text: string): { gold?: strin
 export const idempotencyKey = (record: RunRecord, source: number, { key, line }: QueuedLine): string =>
   key ?? lineKey(record, source, line);
 
-/** Of a line that met `--escalate`: what became of it, and the first of two answers. */
+/** For a line that met `--escalate`: its outcome, and the first of two answers. */
 interface Escalated {
   outcome: EscalationOutcome;
   first: FirstAnswer | null;

@@ -32,7 +32,7 @@ const COLUMNS: readonly Column[] = [
   { name: 'asked', type: 'STRING' },
 ];
 
-/** Of runs with `--gold`, and with `--escalate`. The first answer is its JSON text. */
+/** For runs with `--gold`, and with `--escalate`. The first answer is its JSON text. */
 const GOLD: readonly Column[] = [{ name: 'gold', type: 'STRING' }];
 const ESCALATED: readonly Column[] = [
   { name: 'escalation', type: 'STRING' },
@@ -97,7 +97,7 @@ async function* parquet(rows: AsyncIterable<string>, columns: readonly Column[])
     return taken();
   }
 
-  /** What the writer holds, which it then forgets; its offset goes on. */
+  /** Takes the bytes that the writer holds, which it then forgets; its offset goes on. */
   function taken(): Uint8Array {
     const bytes = Uint8Array.from(writer.getBytes());
     writer.index = 0;
@@ -124,7 +124,7 @@ function cellsOf(text: string): Cells {
 
 const [BEFORE, AFTER] = [',"metadata":', ',"idempotency_key":'];
 
-/** The metadata as it stands in the row: numbers keep their digits. Within a string of JSON, no quote stands alone. */
+/** The metadata as in the row: numbers keep their digits. Within a string of JSON, no quote is unescaped. */
 function metadataText(text: string, row: ResultRow): string {
   const [start, end] = [text.indexOf(BEFORE), text.lastIndexOf(AFTER)];
   return start !== -1 && end > start ? text.slice(start + BEFORE.length, end) : JSON.stringify(row.metadata);

@@ -19,12 +19,12 @@ const [publish, commitPlan, dropPlan] = [
 
 /** Entries of the stream that are read at a time: each may have a MiB of rows, and more. */
 const READ_COUNT = 16;
-/** Rows go to the sink about so many characters at a time. */
+/** Rows go to the sink in pieces of about this many characters. */
 const CHUNK_CHARACTERS = 1 << 20;
 
 /**
- * What one flush takes out of the results stream, published in Redis before a byte is written. Whoever finds a plan
- * carries it out: the same entries under the same names give the same bytes, so it may be carried out twice.
+ * The entries of one flush, published in Redis before a byte is written. Any process that finds a plan carries it
+ * out. The same entries under the same names give the same bytes, so it may be carried out twice.
  */
 interface Plan {
   first: string;
@@ -62,7 +62,7 @@ export async function flushOnce(flusher: Flusher, record: RunRecord): Promise<Pa
   }
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);
   if (rows !== plan.count) {
-    // Another flusher has committed this plan meanwhile, and its parts are these; or nobody can carry it out any more.
+    // Another flusher has committed this plan with these parts; or the plan can no longer be carried out.
     await dropPlan.run(flusher.redis, [keys.plan, keys.results], [published, plan.first]);
     return [];
   }
@@ -74,7 +74,7 @@ export async function flushOnce(flusher: Flusher, record: RunRecord): Promise<Pa
     [published, behind, plan.bytes, plan.count, ...records],
   );
   if (ours !== 1) return [];
-  // The parts are durable whatever becomes of the feed; the next one is written whole.
+  // The parts are durable even if the feed fails; the next feed is written whole.
   await writePartsFeed(flusher, record).catch(() => undefined);
   return parts;
 }
@@ -90,7 +90,7 @@ const LEAVE_AFTER_MS = 20_000;
 
 /**
  * The same for a run that stops before its end, for a while: a sink that is broken or slow must not keep the process.
- * What is not written then waits in Redis, as it would have.
+ * Unwritten rows wait in Redis, as they would have.
  */
 export async function flushOnLeaving(
   flusher: Flusher,
@@ -173,7 +173,7 @@ async function writePart(
       [lines, characters] = [[], 0];
     }
     if (lines.length > 0) yield Buffer.from(`${lines.join('\n')}\n`);
-    // Named as a part of a plan that another flusher has committed, with less in it than the name stands for.
+    // Another flusher has committed this plan and trimmed the stream, so this part would be incomplete.
     if (part.rows !== plan[kind]) throw new StalePlanError();
   }
   async function* counted(source: AsyncIterable<Buffer>) {
@@ -216,7 +216,7 @@ interface Entry {
   text: string;
 }
 
-/** What a part of the stream holds, both ends included. */
+/** The entries of a part of the stream, both ends included. */
 export async function* entries(
   redis: RedisClient,
   stream: string,

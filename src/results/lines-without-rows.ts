@@ -16,12 +16,12 @@ const clearEnded = runScript('clear-ended');
 const LINES_AT_ONCE = 1_000;
 
 /**
- * Opens the lines again whose bit says that they have ended, and of which no row tells. For a run whose queues are empty
- * and whose rows are fewer than its lines. Resolves to how many lines were opened; the next sweep queues them, under
+ * Opens lines again whose bit says that they have ended, and which have no row. For a run whose queues are empty and
+ * whose rows are fewer than its lines. Resolves to how many lines were opened; the next sweep queues them, under
  * their keys.
  *
- * The bits are read first, then the stream, then the parts: a row is written with its bit, and goes from the stream into
- * a part, so that none is missed which is on its way.
+ * The bits are read first, then the stream, then the parts. A row is written with its bit, and goes from the stream
+ * into a part, so no row on its way is missed.
  */
 export async function openLinesWithoutRows(
   { redis, prefix, objectStores }: { redis: RedisClient; prefix: string; objectStores: ObjectStores },

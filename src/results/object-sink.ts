@@ -14,7 +14,7 @@ import { FEED, MARKER, ownerOf, parsePartName, SUMMARY } from '../lib/result-fil
 import { type Marker, markerFor } from '../runs/sink-marker.js';
 import type { Sink } from './sink-interface.js';
 
-/** How long a process trusts its last look at the marker; consumers ask every second. */
+/** How long a process trusts its last check of the marker; consumers ask every second. */
 const SEEN_MS = 30_000;
 const NOT_SEEN_MS = 5_000;
 const MARK_TRIES = 10;
@@ -38,7 +38,7 @@ export function createObjectSink(out: string, stores: ObjectStores): Sink {
     return text === null ? null : (JSON.parse(text) as Marker);
   };
 
-  /** `create` is how the first of two runs that want the same place wins it, where the store can tell. */
+  /** With `create` the first of two runs that want the same place wins, where the store supports it. */
   async function mark(store: ObjectStore, run: Marker): Promise<Marker | null> {
     const text = JSON.stringify(run);
     for (let tries = 1; ; tries += 1) {
@@ -128,7 +128,7 @@ export function createObjectSink(out: string, stores: ObjectStores): Sink {
   };
 }
 
-/** What is found out about a place before a run begins is a matter of `--out`. */
+/** A fault of the place that is found before a run begins is a fault of `--out`. */
 async function nothingSent<T>(look: () => Promise<T>): Promise<T> {
   try {
     return await look();

@@ -10,7 +10,7 @@ export interface OrderBatch {
   clear(): void;
 }
 
-/** In memory of its own that is used again: as strings the rows outlive the garbage collector's first looks, and pile up. */
+/** In memory of its own that is used again: as strings the rows outlive the first garbage collections, and pile up. */
 export function createOrderBatch(bytes: number): OrderBatch {
   const most = Math.max(1, Math.floor(bytes / LEAST_ROW_BYTES));
   const [sources, lines] = [new Uint32Array(most), new Float64Array(most)];

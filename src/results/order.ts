@@ -27,7 +27,7 @@ export interface OrderOptions {
   fanIn?: number;
 }
 
-/** The result rows of a run as they stand in its parts. */
+/** The result rows of a run, in the order of its parts. */
 export async function* resultRows(sink: Sink, runId: string): AsyncIterable<string> {
   for (const name of await sink.listParts(runId))
     if (parsePartName(name)?.kind === 'results') yield* readRows(sink, name);
@@ -97,7 +97,7 @@ interface Head {
   row: Keyed;
 }
 
-/** Sorted inputs as one sorted sequence; there are few enough of them to look at each one's head. */
+/** Sorted inputs as one sorted sequence; there are few enough of them to compare each one's head. */
 async function* merge(inputs: Head['input'][]): AsyncGenerator<Keyed> {
   const heads = new Set<Head>();
   try {

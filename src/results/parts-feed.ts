@@ -18,8 +18,7 @@ export const feedRow = ({ name, rows, bytes, sha256 }: PartRecord): string =>
   JSON.stringify({ name, rows, bytes, sha256 });
 
 /**
- * Writes `_parts.jsonl` anew, whole: the list in Redis is what counts, so that a crash or another process' older list is
- * mended by the next one.
+ * Writes `_parts.jsonl` again, whole: the list in Redis counts, so the next writer corrects a crash or an older list.
  */
 export async function writePartsFeed(
   { redis, prefix, sink }: { redis: RedisClient; prefix: string; sink: Sink },

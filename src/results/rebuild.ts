@@ -25,9 +25,9 @@ const BITS_AT_ONCE = 256 << 10;
 
 /**
  * Gives a run that Redis has lost its memory back from the parts that it left: bits, counts and part numbers. Only
- * for a run that has just been put on record and has produced nothing. Resolves to how many lines had ended; to null when
- * the lease was lost on the way: whoever has it now does it. What is counted is written once for each part, and a bit map
- * in blocks: the cost in Redis does not follow the rows.
+ * for a run that has just been put on record and has produced nothing. Resolves to how many lines had ended; to null
+ * when the lease was lost: its new holder does the work. The counts are written once for each part, and a bit map in
+ * blocks: the cost in Redis does not follow the rows.
  */
 export async function rebuildFromParts(
   redis: RedisClient,
@@ -41,8 +41,8 @@ export async function rebuildFromParts(
   const sourceIndex = new Map(record.manifest.sources.map((name, index) => [name, index]));
   const bits = record.manifest.sources.map(() => createBits());
   const carriedBits = record.manifest.sources.map(() => createBits());
-  /** Tasks that several lines may share: what each costs is counted once. */
-  const shared = new Set<string>();
+  /** Tasks that several lines may share: what each costs is counted once, with the first row that tells it. */
+  const [priced, unpriced] = [new Set<string>(), new Set<string>()];
   const failed = new Map<string, number>();
   let lines = 0;
   let [dearest, mostLabelers] = [0, 0];
@@ -66,7 +66,7 @@ export async function rebuildFromParts(
         );
       part.rows += 1;
       bits[source]?.set(row.line - 1);
-      // What has a task was bought, as far as --budget can still know: tasks in flight when Redis was lost are not here.
+      // A line with a task was bought, as far as we know: tasks in flight when Redis was lost are not here.
       const carried = isResults && ((row as ResultRow).bought_by ?? null) !== null;
       if (row.task_id !== undefined && !carried) tally.add(keys.counts, 'bought');
       if (carried) countCarried(row as ResultRow, source);
@@ -79,8 +79,9 @@ export async function rebuildFromParts(
 
     function countResult(row: ResultRow, source: number): void {
       const ownKey = row.idempotency_key === lineKey(record, source, row.line);
-      const counted = shared.has(row.task_id);
-      if (!ownKey) shared.add(row.task_id);
+      const counted = priced.has(row.task_id);
+      const missed = unpriced.delete(row.task_id);
+      if (!ownKey) (row.cost_sats === null && !counted ? unpriced : priced).add(row.task_id);
       tally.add(keys.counts, 'settled');
       if (row.gold != null) tally.add(keys.counts, goldField(goldOutcome(row.gold, row.consensus_label)));
       const own = counted ? 0 : Math.round(row.cost_sats ?? 0);
@@ -91,7 +92,8 @@ export async function rebuildFromParts(
           tally.add(keys.counts, field, n);
       tally.add(keys.counts, 'cost_sats', cost);
       tally.add(keys.counts, costDayField(settledMs(row)), cost);
-      if (row.cost_sats === null && !counted) tally.add(keys.counts, 'unpriced');
+      if (row.cost_sats === null && !counted && !missed) tally.add(keys.counts, 'unpriced');
+      if (row.cost_sats !== null && missed) tally.add(keys.counts, 'unpriced', -1);
       const { labelers } = labelersOf(row);
       dearest = Math.max(dearest, labelers?.sats ?? 0);
       mostLabelers = Math.max(mostLabelers, labelers?.count ?? 0);
@@ -148,7 +150,7 @@ export async function rebuildFromParts(
   }
 }
 
-/** When a row's task was paid; now, where that cannot be told. */
+/** When a row's task was paid; now, where that is unknown. */
 function settledMs({ settled_at: at }: ResultRow): number {
   const ms = epochMs(at);
   return Number.isFinite(ms) ? ms : Date.now();

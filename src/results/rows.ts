@@ -50,7 +50,7 @@ export interface FailureRow {
 
 export type Row = ResultRow | FailureRow;
 
-/** What a row says of its line; `metadata` as the manifest has it, character by character. */
+/** The line's fields in a row; `metadata` as the manifest has it, character by character. */
 export interface RowLine {
   line: number;
   source: string | null;
@@ -61,7 +61,7 @@ export interface RowLine {
   bought_by?: string;
 }
 
-/** What of a result goes into its row. */
+/** The fields of a result that go into its row. */
 export type RowResult = Pick<
   SettledResult,
   'task_id' | 'status' | 'consensus_label' | 'confidence' | 'worker_count'
@@ -100,7 +100,7 @@ export function resultRowText(
 export const failureRowText = (row: Omit<FailureRow, 'input'>, input: string): string =>
   `${JSON.stringify(row).slice(0, -1)},"input":${input}}`;
 
-/** What a carried row takes from the row that was bought. */
+/** The fields that a carried row takes from the bought row. */
 export type BoughtRow = Omit<ResultRow, 'line' | 'source' | 'data_url' | 'metadata' | 'asked'> & {
   bought_by: string;
 };

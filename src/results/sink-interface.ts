@@ -1,19 +1,19 @@
 import type { RunRecord } from '../runs/record.js';
 import type { MadeOf, Marker } from '../runs/sink-marker.js';
 
-/** Where a run's parts and its summary go. Every method may be repeated after a crash with the same effect. */
+/** The place of a run's parts and its summary. Every method may be repeated after a crash with the same effect. */
 export interface Sink {
   /** `custom` for those that are not this package's. */
   readonly kind: 'dir' | 's3' | 'gs' | 'custom';
   /** Proves that the place can be written, and marks it as this run's; refuses one that holds another run's parts. */
   claim(run: Pick<RunRecord, 'id' | 'sinkId'>, made?: MadeOf): Promise<void>;
-  /** Whose the place is, as its marker says; null when it has none. A sink without it cannot tell. */
+  /** The place's marker; null when it has none. A sink without this method cannot say. */
   readMarker?(): Promise<Marker | null>;
   /** Whether this process sees the place that was claimed for the run. */
   sees(run: Pick<RunRecord, 'id' | 'sinkId'>): Promise<boolean>;
   /**
-   * Writes a whole part, durably, under its name: it is there with all its bytes or not at all. `stands` is asked last,
-   * before the part appears; what it throws leaves nothing behind.
+   * Writes a whole part, durably, under its name: it is there with all its bytes or not at all. `stands` is called
+   * last, before the part appears; if it throws, nothing is left behind.
    */
   writePart(name: string, bytes: AsyncIterable<Buffer>, stands?: () => Promise<void>): Promise<void>;
   writeSummary(json: string): Promise<void>;

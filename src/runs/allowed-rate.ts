@@ -3,7 +3,7 @@ import type { RedisClient } from '../redis/connection.js';
 import { budgetKey } from './keys.js';
 import type { RunRecord } from './record.js';
 
-/** How the budget of a run's key stands; nothing is asked of it. */
+/** The state of the budget of a run's key; this takes no slot. */
 export async function readBudget(
   redis: RedisClient,
   prefix: string,

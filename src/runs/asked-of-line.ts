@@ -3,10 +3,10 @@ import type { LineItem } from '../manifest/index.js';
 import { canonical, type TaskContent } from './idempotency-key.js';
 import type { TaskOptions } from './record.js';
 
-/** What a line may ask otherwise than its run does; null stands for absent. */
+/** The fields that a line may set apart from its run; null counts as absent. */
 type Overrides = { [K in 'type' | 'label_spec' | 'consensus_threshold']?: LineItem[K] | null };
 
-/** Digest of what is asked, whatever it is asked of: the content of `--key content` without its address. */
+/** Digest of the question alone: the content of `--key content` without its address. */
 export const askedDigest = ({ data_url: _of, ...asked }: TaskContent): string =>
   createHash('sha256').update(canonical(asked)).digest('hex').slice(0, 16);
 

@@ -1,7 +1,7 @@
 import type { RedisClient } from '../redis/connection.js';
 import type { RunKeys } from './keys.js';
 
-/** Lines further apart are looked up one by one, bytes. */
+/** Lines further apart than this are looked up one by one, bytes. */
 const LONGEST_READ = 4_096;
 
 /** The bits of some lines of a source; of lines that lie together, in one read of the bytes that span them. */

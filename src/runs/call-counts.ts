@@ -21,7 +21,7 @@ export interface CallCounter {
   backoff(ms: number): void;
   /** How long the key's budget has held calls back in all, ms. */
   held(ms: number): void;
-  /** Calls per second of this process over the last few looks. */
+  /** Calls per second of this process over the last few checks. */
   pace(): number;
   flush(): Promise<void>;
 }
@@ -62,7 +62,7 @@ export function createCallCounter(
         [pending, events] = [new Map(), new Map()];
       }
       if (unsent === null) return;
-      // What could not be sent keeps its number: it may have arrived all the same.
+      // Counts that could not be sent keep their number: they may have arrived.
       const { number, args } = unsent;
       await addCalls.run(redis, [keys.seen, keys.calls, keys.history], [messages.sender, number, ...args]);
       unsent = null;
@@ -70,7 +70,7 @@ export function createCallCounter(
   };
 }
 
-/** What a total grows by per second, over the looks of the last few seconds. */
+/** A total's growth per second, over the checks of the last few seconds. */
 function createPace(): (total: number) => number {
   const seen: [time: number, total: number][] = [];
   return (total) => {

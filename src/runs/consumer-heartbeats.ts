@@ -6,17 +6,17 @@ import { runScript } from './run-script.js';
 const heartbeatScript = runScript('heartbeat');
 const allCountsFlushedScript = runScript('all-counts-flushed');
 
-/** A consumer that has not been heard of for so long is taken for dead: nobody waits for its counts. */
+/** A consumer silent for this long counts as dead: no process waits for its counts. */
 const ABSENT_MS = 4_000;
 
 /**
- * The consumers of a run, so that its summary holds the calls of all of them: the run is summed up when each has
- * said, after every line ended, that its counts are on record.
+ * The consumers of a run, so that its summary holds the calls of all of them. The run is summed up when each has
+ * reported, after every line ended, that its counts are on record.
  */
 export interface ConsumerHeartbeats {
   /** Says that this consumer is there; `told`: every line has ended and its counts are on record. */
   beat(told: boolean, doing?: { callsPerSecond: number; submitting: number }): Promise<void>;
-  /** Whether all consumers that are there have told. */
+  /** Whether all present consumers have reported that. */
   allCountsFlushed(): Promise<boolean>;
   leave(): Promise<void>;
 }
@@ -39,7 +39,7 @@ export function createConsumerHeartbeats(redis: RedisClient, keys: RunKeys): Con
   };
 }
 
-/** The consumers that have been heard of lately, and what all of them do. */
+/** The consumers that were active lately, and the work of all of them. */
 export interface LiveConsumers {
   consumers: number;
   callsPerSecond: number;

@@ -10,7 +10,7 @@ export interface Cursor {
   at: { source: number; line: number; offset: number };
   /** All of it has been read. */
   produced: boolean;
-  /** Of a stream, what was read of it, lines that are queued but not counted yet included; null when nothing was. */
+  /** Standard input only: the bytes read, including queued lines that are not counted yet; null when none were read. */
   content: ContentSeen | null;
 }
 
@@ -41,7 +41,7 @@ export interface Checkpoint {
 
 const placeOf = ({ source, line, offset }: Cursor['at']) => `${source}:${line}:${offset}`;
 
-/** Moves the cursor, and tells how the run stands. `moved` is false when the lease of this token is lost. */
+/** Moves the cursor, and resolves to the state of the run. `moved` is false when the lease of this token is lost. */
 export async function checkpoint(redis: RedisClient, keys: RunKeys, token: string, step: Checkpoint) {
   const { from, to, lines, blank, bytes, produced } = step;
   const [moved, queued, unflushedBytes, state] = (await checkpointScript.run(
@@ -56,11 +56,11 @@ export async function checkpoint(redis: RedisClient, keys: RunKeys, token: strin
 export const noteContent = (redis: RedisClient, keys: RunKeys, offset: number, digest: string) =>
   redis.hset(keys.cursor, 'content', `${offset} ${digest}`);
 
-/** What this process has found to be the same, so that it is read once. */
+/** Sources that this process has found unchanged, so that each is read once. */
 const checked = new WeakMap<Source, string>();
 
 /**
- * Reads standard input as far as the run had read it; other sources are told by their version.
+ * Reads standard input as far as the run had read it; other sources are compared by their version.
  *
  * @throws IngestError `source_changed` when it is not what the run had read.
  */

@@ -2,7 +2,7 @@ import type { RunPolicy } from './record.js';
 
 const DAY_MS = 86_400_000;
 const DEFAULT_LABELERS = 3;
-/** Failures whose task may be paid for all the same; `labels-left.lua` has them too. */
+/** Failures whose task may be paid for; `labels-left.lua` has them too. */
 const MAY_COST = ['result_timeout', 'retries_exhausted', 'task_not_found', 'key_conflict'];
 
 /** The field of the counts that holds what was paid on a day. */
@@ -11,7 +11,7 @@ export const costDayField = (ms: number): string => `cost_day:${Math.floor(ms / 
 /** Midnight, UTC. */
 export const nextDay = (ms: number): number => (Math.floor(ms / DAY_MS) + 1) * DAY_MS;
 
-/** How a run stands to `--spend` and `--spend-per-day`. The rule itself is in `labels-left.lua`. */
+/** A run's figures against `--spend` and `--spend-per-day`. The rule itself is in `labels-left.lua`. */
 export interface Envelope {
   /** Sats of labels that have been paid for; today (UTC). */
   paid: number;

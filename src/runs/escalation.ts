@@ -12,9 +12,9 @@ export interface FirstAnswer {
 }
 
 /**
- * What became of a line that met the condition. `changed`, `same`: asked again, and the second answer is the label.
- * `failed`: asked again, and no answer came, so the first stands. `budget`, `spend`, `day`: a limit allowed no second task.
- * `cancelled`: the run was. `highest`: no task may ask more labelers.
+ * The outcome of a line that met the condition. `changed`, `same`: asked again, and the second answer is the label.
+ * `failed`: asked again, and no answer came, so the first is kept. `budget`, `spend`, `day`: a limit allowed no
+ * second task. `cancelled`: the run was. `highest`: no task may ask more labelers.
  */
 export type EscalationOutcome =
   | 'changed'
@@ -26,7 +26,7 @@ export type EscalationOutcome =
   | 'cancelled'
   | 'highest';
 
-/** What a row keeps of the first answer. Field names are public. */
+/** The fields that a row keeps of the first answer. Field names are public. */
 export interface EscalatedFrom {
   task_id: string;
   consensus_threshold: number;
@@ -61,18 +61,18 @@ export function escalatedKey(key: string, threshold: number): string {
     : `escalated-${threshold}-${createHash('sha256').update(key).digest('hex')}`;
 }
 
-/** How the lines stand that met the condition. Field names are public. */
+/** Counts of the lines that met the condition. Field names are public. */
 export interface EscalationStatus {
   condition: string;
   /** Asked again. */
   lines: number;
   /** With another label than at first. */
   changed: number;
-  /** Without a second answer: the first stands. */
+  /** Without a second answer: the first is kept. */
   failed: number;
   /** Met the condition and were not asked again: a limit, a cancel, or no higher threshold. */
   not_asked: number;
-  /** Of the second tasks. */
+  /** Cost of the second tasks. */
   cost_sats: number;
 }
 
@@ -84,7 +84,7 @@ const FIELDS = {
   cost_sats: 'escalated_cost',
 } as const;
 
-/** What a line that met the condition adds to the run's counts. `costSats`: of its second task. */
+/** The share of a line that met the condition in the run's counts. `costSats`: of its second task. */
 export function escalationCounts(outcome: EscalationOutcome, costSats: number): Record<string, number> {
   if (outcome === 'changed') return { [FIELDS.lines]: 1, [FIELDS.changed]: 1, [FIELDS.cost_sats]: costSats };
   if (outcome === 'same') return { [FIELDS.lines]: 1, [FIELDS.cost_sats]: costSats };

@@ -1,14 +1,14 @@
 import type { Range } from '../lib/range.js';
 
-/** How a run will end, counted from its beginning. Null: nothing tells yet. */
+/** The expected end of a run, counted from its beginning. Null: not known yet. */
 export interface Forecast {
   cost_sats: Range | null;
   calls: Range | null;
-  /** Of the whole run. */
+  /** For the whole run. */
   seconds: Range | null;
 }
 
-/** What a run was to come to, as `plan` or a pilot foretold it, or the run itself once it had seen enough. */
+/** The planned figures of a run, by `plan` or a pilot, or by the run itself once it had seen enough. */
 export interface Planned {
   by: 'plan' | 'pilot' | 'run';
   /** ISO 8601. */
@@ -21,7 +21,7 @@ export interface Planned {
 /** How a run is expected to end, or has ended against what was foretold. Field names are public. */
 export interface RunForecast {
   planned: Planned | null;
-  /** As things stand; null once the run has ended. */
+  /** The present forecast; null once the run has ended. */
   expected: Expected | null;
   /** Null before the end. */
   actual: { cost_sats: number; calls: number; seconds: number } | null;
@@ -29,7 +29,7 @@ export interface RunForecast {
   off: Record<'cost_sats' | 'calls' | 'seconds', number | null> | null;
   /** Why the end is not foretold yet. */
   unknown: string | null;
-  /** Of `--finish-by`. */
+  /** From `--finish-by`. */
   finish_by: FinishBy | null;
 }
 
@@ -46,10 +46,10 @@ export interface Expected extends Forecast {
 export interface FinishBy {
   /** ISO 8601. */
   time: string;
-  /** Null: nothing tells yet. */
+  /** Null: not known yet. */
   kept: boolean | null;
   /** By how much it is expected to be late. */
   late_seconds: number | null;
-  /** Where it is not kept: what would make it, in a sentence. */
+  /** Where it is not kept: the remedy, in a sentence. */
   message: string | null;
 }

@@ -3,7 +3,7 @@ import { formatHours, inNamedZone, type Settings } from '../config/index.js';
 import type { Gold } from './gold.js';
 import type { RunPolicy, TaskOptions } from './record.js';
 
-/** What a command's settings ask of a run. */
+/** The options of a run, from a command's settings. */
 
 export const taskOptions = (settings: Settings, gold: Gold | null = null): TaskOptions => ({
   taskType: settings.taskType,

@@ -7,7 +7,7 @@ export const GOLD_SOURCE = 'gold';
 
 /** The lines of a `--gold` file: what is asked, and the label that is known to be right. */
 export interface Gold {
-  /** Of the lines' text: part of the run's identity. */
+  /** Digest of the lines' text: part of the run's identity. */
   digest: string;
   /** Number in the file, from 1, and text. Blank lines are left out. */
   lines: GoldLine[];
@@ -15,13 +15,13 @@ export interface Gold {
 
 export type GoldLine = readonly [line: number, text: string];
 
-/** Of a run with gold lines: their place behind the manifest's sources, and how many there are. */
+/** For a run with gold lines: their place behind the manifest's sources, and their number. */
 export interface GoldRecord {
   source: number;
   lines: number;
 }
 
-/** How the gold lines stand. Field names are public. */
+/** The counts of the gold lines. Field names are public. */
 export interface GoldStatus {
   /** Lines of the gold file; of a cancelled run, those that ended. */
   lines: number;

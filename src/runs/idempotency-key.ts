@@ -5,7 +5,7 @@ import { rawPath } from '../manifest/raw-fields.js';
 /** The Gateway's limit is not documented; longer values of a field are hashed. */
 const MAX_LENGTH = 128;
 
-/** What a task is, as far as the Gateway labels it. */
+/** A task's content, as far as the Gateway labels it. */
 export interface TaskContent {
   type: string;
   data_url: string;
@@ -22,7 +22,7 @@ export function lineKey(
   source: number,
   line: number,
 ): string {
-  // What a pilot buys is bought for the run that it is a pilot of.
+  // A pilot buys for the run that it is a pilot of.
   const run = pilot?.of ?? id;
   return `${scope === '' || scope === run ? run : `${run}.${scope}`}-${source}-${line}`;
 }
@@ -32,13 +32,13 @@ export function contentKey(content: TaskContent): string {
   return `content-${sha256(canonical(content)).slice(0, 40)}`;
 }
 
-/** Tells apart what lines ask. */
+/** Distinguishes the questions of lines. */
 export const contentDigest = (content: TaskContent): string => sha256(canonical(content)).slice(0, 12);
 
 /**
- * `--key <field>`: the value at a path of the line's object, as it is written, so that `1` and `"1"` differ and no digit
- * of a long number is lost; and a digest of what is asked, so that another question is another task. Undefined when the
- * line lacks the field.
+ * `--key <field>`: the value at a path of the line's object, as it is written, so that `1` and `"1"` differ and no
+ * digit of a long number is lost. With a digest of the question, so that another question is another task. Undefined
+ * when the line lacks the field.
  */
 export function fieldKey(
   path: string,

@@ -24,7 +24,7 @@ export interface RunKeys {
   parts: string;
   /** Hash of what was seen of settle times, by bin. */
   settleTimes: string;
-  /** There while one process looks for tasks that sleep too long. */
+  /** There while one process checks for tasks that sleep too long. */
   bringingForward: string;
   /** Hash: consumer → whether its counts are on record, when it was last there (ms of Redis' clock), calls per second. */
   consumers: string;
@@ -58,7 +58,7 @@ export interface RunKeys {
   boughtAgain(source: number): string;
   /** Bit n: a second task is reserved for line n + 1, which is asked again. */
   escalated(source: number): string;
-  /** Hash: task → its poll jobs, for the tasks whose settling a webhook delivery tells of; tasks are spread over many. */
+  /** Hash: task → its poll jobs, for tasks that a webhook delivery will report; tasks are spread over many. */
   tasks(bucket: number): string;
   /** Hash: idempotency key → the line it belongs to, for keys that lines may share; keys are spread over many. */
   sharedKeys(bucket: number): string;
@@ -145,7 +145,7 @@ export const runsIndexKey = (prefix: string) => `${prefix}:runs`;
 /** Hash: a manifest's identity without its version → the run that was made of it, and the version it had. */
 export const manifestsKey = (prefix: string) => `${prefix}:manifests`;
 
-/** What a delivery said of a task, for a submission that records that task only later. */
+/** A delivery's content for a task, for a submission that records that task only later. */
 export const deliveryKey = (prefix: string, keyFingerprint: string, task: string) =>
   `${prefix}:delivery:${keyFingerprint}:${task}`;
 

@@ -15,7 +15,7 @@ const hoursOf = ({ hours }: Pick<RunPolicy, 'hours'>): Hours | null => parseHour
 
 export const iso = (ms: number): string => new Date(ms).toISOString().replace('.000Z', 'Z');
 
-/** What a run that has lines to buy waits for now; `nowMs` by Redis' clock. */
+/** The current wait of a run that has lines to buy; `nowMs` by Redis' clock. */
 export function ownWait(
   policy: Pick<RunPolicy, 'hours' | 'spendPerDay'>,
   envelope: Envelope,

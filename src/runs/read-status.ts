@@ -22,10 +22,10 @@ export interface RunReading {
   planned: boolean;
   /** `summary.json` is written. */
   summedUp: boolean;
-  /** Jobs of the queues, all states that will still be worked on. Each carries some lines: for looks at what is there. */
+  /** Jobs of the queues, in all states that will still be worked on. Each carries some lines. */
   jobs: {
     submit: number;
-    /** Of those to submit, the ones that a process has in hand. */
+    /** The jobs to submit that a process has in hand. */
     submitting: number;
     poll: number;
   };
@@ -34,7 +34,7 @@ export interface RunReading {
   /** Tasks that count against `--budget`: bought, or reserved by a call that is out. */
   bought: number;
   envelope: Envelope;
-  /** What of the user's own limits keeps it from buying now. */
+  /** The user's own limits that keep it from buying now. */
   ownWait: OwnWait | null;
   /** Whether BullMQ's pause is on. */
   queuesPaused: { submit: boolean; poll: boolean };
@@ -47,7 +47,11 @@ export interface RunReading {
 const LISTS = ['wait', 'active', 'paused'] as const;
 const SETS = ['delayed', 'prioritized'] as const;
 
-/** @param withParts also the list of parts, which grows with the run; without it the list is empty */
+/**
+ * Reads a run in one round trip; null when there is no such run.
+ *
+ * @param withParts also the list of parts, which grows with the run; without it the list is empty
+ */
 export async function readRun(
   redis: RedisClient,
   prefix: string,
@@ -60,7 +64,7 @@ export async function readRun(
   return parseRunReads(answers, nowMs);
 }
 
-/** Adds the commands whose answers `readingOf` takes. */
+/** Adds the commands whose answers `parseRunReads` takes. */
 export function queueRunReads(pipeline: ChainableCommander, keys: RunKeys, withParts = false): void {
   for (const key of [keys.record, keys.counts, keys.failures, keys.labels, keys.calls, keys.cursor])
     pipeline.hgetall(key);
@@ -144,7 +148,7 @@ export function parseRunReads(answers: unknown[], nowMs: number): RunReading | n
     queued,
     in_flight: inFlight,
     rate: null,
-    // The rest is told by a forecast (`src/plan/forecast`).
+    // A forecast gives the rest (`src/plan/forecast`).
     eta_seconds: record.state === 'completed' ? 0 : null,
     reason: record.reason,
     message: waits === null ? record.message : waits.why,

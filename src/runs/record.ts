@@ -11,7 +11,7 @@ import type { BlockReason, RunState } from './status.js';
 const updateScript = runScript('update');
 const createScript = runScript('create');
 
-/** What every line of a run shares; part of the run's identity. */
+/** The options that every line of a run shares; part of the run's identity. */
 export interface TaskOptions {
   taskType: string;
   labelSpec: LabelSpec | null;
@@ -63,7 +63,7 @@ export interface RunPolicy {
 
 export interface ManifestHead {
   uri: string;
-  /** What tells it apart where the URI does not show all of it. */
+  /** Its identity where the URI does not show all of it. */
   identity?: string;
   version: string;
   /** Digest of all sources' names and versions; of a stream, whose version is new each time, of its name. */
@@ -78,7 +78,7 @@ export interface ManifestHead {
 export interface ManifestRecord extends ManifestHead {
   /** Source names, in the order of their numbers. */
   sources: string[];
-  /** Of a pilot: the lines that it takes. */
+  /** For a pilot: the lines that it takes. */
   chosen?: Chosen;
 }
 
@@ -89,7 +89,7 @@ export interface PilotRecord {
   lines: number;
 }
 
-/** A run's record without what may be long: what is looked at several times a second. */
+/** A run's record without parts that may be long: it is read several times a second. */
 export interface RunHead {
   id: string;
   manifest: ManifestHead;
@@ -99,13 +99,13 @@ export interface RunHead {
   gateway: string;
   keyFingerprint: string;
   out: string;
-  /** Tells this run's sink apart from one of the same path on another host. */
+  /** Distinguishes this run's sink from one of the same path on another host. */
   sinkId: string;
   /** The host that claimed the sink. */
   sinkHost: string;
   /** Digest of what is asked of every line. */
   specDigest: string;
-  /** What the run is made of; part of its lines' idempotency keys, see `lineKey`. */
+  /** The run's identity as a digest; part of its lines' idempotency keys, see `lineKey`. */
   scope: string;
   state: RunState;
   reason: BlockReason | null;
@@ -195,7 +195,7 @@ export async function listRuns(redis: RedisClient, prefix: string): Promise<RunH
   return heads.filter((head) => head !== null);
 }
 
-/** Puts a new run on record; when another process was first, that one's record stands. */
+/** Puts a new run on record; if another process was first, that process' record counts. */
 export async function createRun(
   redis: RedisClient,
   prefix: string,
@@ -203,7 +203,7 @@ export async function createRun(
   gold: Gold | null = null,
 ): Promise<{ record: RunRecord; created: boolean }> {
   const keys = runKeys(prefix, record.id);
-  // Before the record: whoever finds that finds these. The same run has the same lines.
+  // Before the record: a reader of the record finds the lines too. The same run has the same lines.
   if (record.manifest.chosen !== undefined)
     await redis.set(keys.chosen, JSON.stringify(record.manifest.chosen));
   if (gold !== null) await keepGold(redis, keys, gold.lines);
@@ -234,7 +234,7 @@ export const updateKey = (redis: RedisClient, prefix: string, id: string, finger
 const digest = (value: unknown, length: number) =>
   createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, length);
 
-/** A run's identity without the manifest's version: the same manifest and options, whatever has been written to it since. */
+/** A run's identity without the manifest's version: the same manifest and options, even after later writes to it. */
 export function manifestIdentity(
   identity: string,
   task: TaskOptions,
@@ -251,7 +251,7 @@ export function manifestIdentity(
   return digest([identity, taskType, labelSpec, consensusThreshold, key, origin, ...more], 32);
 }
 
-/** What decides a line's label, beside the line itself. */
+/** The options that decide a line's label, beside the line itself. */
 export const specDigestOf = (task: TaskOptions): string =>
   digest([task.taskType, task.labelSpec, task.consensusThreshold], 16);
 
@@ -271,7 +271,7 @@ export function defaultRunId(
   return digest([manifestIdentity(identity, task, origin, since), version], 12);
 }
 
-/** Tells keys apart without holding them (invariant 6). */
+/** Distinguishes keys without holding them (invariant 6). */
 export function keyFingerprint(apiKey: string): string {
   return createHash('sha256').update(apiKey).digest('hex').slice(0, 12);
 }

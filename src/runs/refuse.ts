@@ -46,7 +46,7 @@ export async function hasBoughtNothing(redis: RedisClient, keys: RunKeys): Promi
   return accepted === null && Number(settled ?? 0) === 0 && Number(inFlight ?? 0) === 0;
 }
 
-/** What lies in a place was made of another manifest, or asks something else: rows would be mixed. */
+/** The parts in a place were made of another manifest, or another question: rows would be mixed. */
 export function refuseOtherPlace(marker: Marker | null, wanted: RunRecord, out: string): void {
   if (marker === null || marker.run_id !== wanted.id || marker.manifest === undefined) return;
   const differs =

@@ -7,9 +7,9 @@ import { placeOfKey } from './shared-keys.js';
 import { EXAMPLES, type FailureExample } from './timeline.js';
 
 /**
- * A run's scripts, one `.lua` file each: whatever must happen in one step. Their heads name keys, arguments and answers.
- * The client sends a script again when the connection broke before its answer came, so each is safe to repeat: a bit, a
- * comparison or a message's number tells what has been done already.
+ * A run's scripts, one `.lua` file each, for changes in one step. Their heads name keys, arguments and answers. The
+ * client sends a script again when the connection broke before its answer came. So each is safe to repeat: a bit, a
+ * comparison or a message's number shows what has been done already.
  */
 
 const scripts = {
@@ -27,7 +27,7 @@ const scripts = {
 /** Whether a line of a chunk may be submitted. */
 export type Verdict = 'fresh' | 'again' | 'ended' | 'full' | Envelope | 'held' | 'cancelled';
 
-/** What of the user's own limits allows no more: `--budget`, `--spend`, `--spend-per-day`. */
+/** The user's own limit that allows no more: `--budget`, `--spend`, `--spend-per-day`. */
 export type Envelope = 'budget' | 'spend' | 'day';
 
 export const isEnvelope = (verdict: Verdict | 'gone'): verdict is Envelope =>
@@ -121,7 +121,7 @@ export async function unreserveAgain(redis: RedisClient, keys: RunKeys, source: 
   await scripts.unreserveAgain.run(redis, [keys.boughtAgain(source), keys.counts], [bitOf(line)]);
 }
 
-/** Reserves the second task of a line that is asked again, of so many labelers. */
+/** Reserves the second task of a line that is asked again, with this many labelers. */
 export async function reserveEscalation(
   redis: RedisClient,
   keys: RunKeys,
@@ -150,19 +150,19 @@ export async function holdEscalation(redis: RedisClient, keys: RunKeys, source: 
 export type Ending = {
   row: string;
   history: readonly string[];
-  /** Of a gold line. */
+  /** For a gold line. */
   gold?: GoldOutcome;
-  /** What else it adds to the run's counts. */
+  /** Its other shares in the run's counts. */
   also?: Record<string, number>;
 } & (
   | {
       kind: 'settled';
       label: string;
-      /** Null: the result does not tell. */
+      /** Null: the result has no cost. */
       costSats: number | null;
       /** The task, where several lines may have it: the first that ends counts its cost. */
       sharedTask?: { key: string; id: string };
-      /** What each labeler that agreed was paid, and how many labelers the task had. */
+      /** The payment of each labeler that agreed, and how many labelers the task had. */
       labelers?: { sats: number; count: number };
       settledBy: 'poll' | 'webhook';
       /** From submission to now, ms. */
@@ -186,7 +186,7 @@ export interface EndedLine {
 /** More satoshis than there are: an answer that says so is not believed. */
 const ALL_SATOSHIS = 2_100_000_000_000_000;
 
-/** What stands at a key once the task's cost is counted. */
+/** The value of a key once the task's cost is counted. */
 const costMark = (task: string) => createHash('sha256').update(task).digest('base64url').slice(0, 6);
 
 const costOf = (sats: number) => (sats >= 0 && sats <= ALL_SATOSHIS ? Math.round(sats) : 0);
@@ -243,7 +243,7 @@ export async function endLines(
   return [...digits].map((digit) => digit === '1');
 }
 
-/** What a refusal says while the Gateway has accepted no line: the line's fault, the endpoint's, or try again in a round. */
+/** The verdict on a refusal before any acceptance: the line's fault, the endpoint's, or try again in a round. */
 export async function judgeRefusal(
   redis: RedisClient,
   keys: RunKeys,

@@ -11,9 +11,9 @@ const binOf = (ms: number): number => Math.max(0, Math.round(Math.log(Math.max(1
 const timeOf = (bin: number): number => GROWTH ** bin;
 
 /**
- * What was seen of settle times, by bin: `w<bin>` tasks that were watched through that stretch of their lives, `s<bin>`
- * those among them that settled in it. Tasks that are still in progress count as well: the first to settle are the
- * quick ones, and alone they would tell of a Gateway that is quicker than it is.
+ * The observed settle times, by bin: `w<bin>` tasks that were watched through that stretch of their lives, `s<bin>`
+ * those among them that settled in it. Tasks that are still in progress count as well. The first to settle are the
+ * quick ones; alone they would make the Gateway seem quicker than it is.
  */
 export type SettleObservations = Map<string, number>;
 
@@ -41,7 +41,7 @@ const add = (sightings: SettleObservations, field: string) =>
 export const settledIn = (sightings: ReadonlyMap<string, number>): number =>
   [...sightings].reduce((sum, [field, count]) => sum + (field.startsWith('s') ? count : 0), 0);
 
-/** What share of the tasks takes so long; ascending, with the sum of all. */
+/** The shares of the tasks by settle time; ascending, with the sum of all. */
 export interface SettleTimes {
   times: readonly { ms: number; count: number }[];
   total: number;
@@ -51,7 +51,7 @@ export interface SettleTimes {
 
 /** Fewer tasks than this watched at an age, and what they did there is chance. */
 const FEW = 3;
-/** Of those that nobody knows when they settle, half do with each doubling of their age, so many times. */
+/** Beyond the observed range, half of the tasks settle with each doubling of their age, this many times. */
 const DOUBLINGS = 3;
 
 /** The product-limit estimate (Kaplan and Meier, 1958): of those that were watched at an age, how many settled at it. */
@@ -85,8 +85,8 @@ export function quantile({ times, total }: SettleTimes, share: number): number {
 }
 
 /**
- * How long a task took: by the Gateway's own clock where its answer tells and that can be, else some time between the
- * poll that found it in progress and this one.
+ * A task's settle time by the Gateway's own clock, if its answer has a possible one. Else some time between the poll
+ * that found it in progress and this one.
  */
 export function settleTimeMs(result: SettledResult, fromMs: number, ageMs: number): number {
   const told = gatewayTimeMs(result, ageMs);
@@ -94,7 +94,7 @@ export function settleTimeMs(result: SettledResult, fromMs: number, ageMs: numbe
   return fromMs + Math.random() * (ageMs - fromMs);
 }
 
-/** How long the Gateway itself took, by its own clock; null where its answer does not tell, or tells what cannot be. */
+/** The Gateway's own time for a task, by its clock; null where its answer has none, or an impossible one. */
 export function gatewayTimeMs(
   result: Pick<SettledResult, 'settled_at' | 'created_at'>,
   ageMs: number,

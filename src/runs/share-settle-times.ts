@@ -16,7 +16,7 @@ export type ShareSettleTimes = (
 
 export function createShareSettleTimes(redis: RedisClient, keys: RunKeys): ShareSettleTimes {
   const messages = createMessages();
-  // What could not be sent keeps its number: it may have arrived all the same.
+  // Messages that could not be sent keep their number: they may have arrived.
   const unsent: { number: number; args: (string | number)[] }[] = [];
   return async (sightings, settled) => {
     unsent.push({ number: messages.next(), args: [RESULTS_KEPT, settled, ...[...sightings].flat()] });

@@ -4,7 +4,7 @@ import { KEY_BUCKETS, type RunKeys } from './keys.js';
 import { runScript } from './run-script.js';
 
 const [claimScript, boughtScript] = [runScript('claim-keys'), runScript('note-bought')];
-/** Stands behind a key's owner; see `note-bought.lua`. */
+/** Follows a key's owner; see `note-bought.lua`. */
 const BOUGHT = '+';
 
 /** A line whose key other lines may have as well. */
@@ -45,7 +45,7 @@ export async function ownersOfKeys(
   });
 }
 
-/** Where a run keeps what it knows of a key. */
+/** The place of a run's facts about a key. */
 export function placeOfKey(keys: RunKeys, key: string): { bucket: string; field: string } {
   const digest = createHash('sha256').update(key).digest();
   return {

@@ -1,4 +1,4 @@
-/** What `--since` and `--carry` ask of a run: part of what it is. */
+/** The options `--since` and `--carry` of a run: part of its identity. */
 export interface Since {
   /** The earlier run. */
   run: string;
@@ -16,11 +16,11 @@ export interface EarlierResults {
 }
 
 export interface SinceRecord extends Since {
-  /** Of the earlier run, and of those that it had left lines out for. The newest first. */
+  /** Ids of the earlier run, and of those whose lines it had left out. The newest first. */
   earlier: EarlierResults[];
 }
 
-/** What a summary says of it; `out` is where the earlier run's results were. */
+/** The summary's part about it; `out` is the place of the earlier run's results. */
 export interface SinceSummary extends Since {
   out: string;
 }

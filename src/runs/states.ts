@@ -6,8 +6,8 @@ export type RunCommand = 'pause' | 'resume' | 'cancel' | 'retry' | 'produce' | '
 export type Effect = RunState | 'stays' | 'refused' | 'forgotten';
 
 /**
- * What each command does at once to a run in each state. What follows, such as that a run that goes on is completed, is
- * not its doing. `test/scenarios/run-states.test.ts` tries every pair.
+ * The immediate effect of each command on a run in each state. Later changes, such as the completion of a resumed
+ * run, do not belong to it. `test/scenarios/run-states.test.ts` tries every pair.
  */
 export const COMMANDS: Record<RunCommand, Record<RunState, Effect>> = {
   pause: {

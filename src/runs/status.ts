@@ -16,7 +16,7 @@ export type BlockReason =
   | 'wrong_endpoint'
   | 'unreachable';
 
-/** What a running run may wait for. `day` and `hours` are limits of the user's own. */
+/** The possible waits of a running run. `day` and `hours` are limits of the user's own. */
 export type WaitingFor = 'rate' | 'day' | 'hours' | 'redis' | 'sink' | 'gateway' | 'source';
 
 export type RunState = 'running' | 'paused' | 'blocked' | 'completed' | 'cancelled';
@@ -35,13 +35,13 @@ export interface EnvelopeStatus {
   spent: number;
   /** Since midnight, UTC. */
   spent_today: number;
-  /** What the tasks that are out may cost at most. */
+  /** The most that the tasks in flight may cost. */
   reserved: number;
-  /** What one more label may cost at most. */
+  /** The most that one more label may cost. */
   label_sats: number | null;
 }
 
-/** What `tune` has changed of a run that was on. */
+/** The changes that `tune` has made to a live run. */
 export interface Change {
   /** The option's name. */
   what: string;
@@ -65,7 +65,7 @@ export interface RunSummary {
   failed: number;
   /** Lines that the run of `since` has settled, and that have no row here. */
   unchanged: number;
-  /** Of the settled lines, those whose row was copied from it (`--carry`). */
+  /** The settled lines whose row was copied from it (`--carry`). */
   carried: number;
   /** The earlier run that this one builds on; null without `--since`. */
   since: SinceSummary | null;
@@ -94,11 +94,11 @@ export interface RunSummary {
   parts: PartRecord[];
   /** By `tune`, the earliest first. */
   changes: Change[];
-  /** As planned, against what is expected or was. Null: not looked at. */
+  /** The plan against the expected or real figures. Null: not computed. */
   forecast: RunForecast | null;
 }
 
-/** What `status` and the progress display show: the summary so far, and the present moment. */
+/** The content of `status` and the progress display: the summary so far, and the present moment. */
 export interface RunStatus extends RunSummary {
   /** Lines waiting in Redis for submission. */
   queued: number;
@@ -108,13 +108,13 @@ export interface RunStatus extends RunSummary {
   rate: number | null;
   eta_seconds: number | null;
   reason: BlockReason | null;
-  /** What blocked the run, and the next step, in a sentence; or what it waits for. */
+  /** The cause of the block, and the next step, in a sentence; or the run's wait. */
   message: string | null;
-  /** What a run that is running waits for; null when it goes on. */
+  /** The current wait of a running run; null when it proceeds. */
   waiting_for: WaitingFor | null;
   /** When it goes on, as far as that is known: ISO 8601. */
   waiting_until: string | null;
-  /** What limits the cost, where something does. */
+  /** The limit of the cost, if there is one. */
   envelope: EnvelopeStatus | null;
   /** True once every line of the manifest has been read. */
   produced: boolean;

@@ -1,8 +1,8 @@
 import type { RunRecord } from './record.js';
 
 /**
- * What a run was like, beyond its counts: events over its time, confidences, settle times. All of it is counters in one
- * hash, and their number does not depend on the lines: it grows with the logarithm of the run's duration.
+ * The course of a run, beyond its counts: events over its time, confidences, settle times. All of it is counters in
+ * one hash. Their number does not depend on the lines: it grows with the logarithm of the run's duration.
  */
 
 /** Events of a column of time: tasks submitted, lines settled and failed, 429s. */
@@ -80,7 +80,7 @@ export interface History {
   withoutConfidence: number;
   /** By bin; those up to the last that counted anything. */
   settleTimes: number[];
-  /** The same of the Gateway's own times, where its answers tell them. */
+  /** The same for the Gateway's own times, where its answers have them. */
   gatewayTimes: number[];
 }
 
@@ -139,7 +139,7 @@ const emptyColumn = (from: number, width: number): Column => ({
   limited: 0,
 });
 
-/** So many of each code are kept as examples: the first ones. */
+/** This many of each code are kept as examples: the first ones. */
 export const EXAMPLES = 3;
 const EXAMPLE_CHARACTERS = 300;
 

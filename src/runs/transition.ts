@@ -45,7 +45,7 @@ export async function transition(
 export const reopen = async (redis: RedisClient, keys: RunKeys): Promise<boolean> =>
   (await reopenScript.run(redis, [keys.record, keys.cursor])) === 1;
 
-/** Which queues stand still in a state: in-flight lines go on settling unless polls could do no good. */
+/** The paused queues of a state: lines in flight go on settling unless polls could do no good. */
 export function pausedQueues(
   state: RunState,
   reason: BlockReason | null,

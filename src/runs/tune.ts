@@ -8,7 +8,7 @@ import type { Change } from './status.js';
 
 const setPolicyScript = runScript('set-policy');
 
-/** What of a policy may be changed while the run goes on. */
+/** The fields of a policy that may change during the run. */
 export const TUNABLE = [
   'spend',
   'spendPerDay',
@@ -22,17 +22,17 @@ export const TUNABLE = [
 type Tunable = (typeof TUNABLE)[number];
 export type TunedPolicy = Partial<Pick<RunPolicy, Tunable>>;
 
-/** Of each field that `tune` has set: what the command had asked for, and what was set. */
+/** For each field that `tune` has set: the command's value before, and the value set. */
 type Tuned = Partial<Record<Tunable, { asked: unknown; to: unknown }>>;
 
-/** What a call makes of the policy that stands. */
+/** The change that a call makes to the current policy. */
 interface Next {
   policy: RunPolicy;
   tuned: Tuned;
   changes: Change[];
 }
 
-/** Resolves to the policy that stands then; null when the run is gone. */
+/** Resolves to the policy in force then; null when the run is gone. */
 async function setPolicy(
   redis: RedisClient,
   keys: RunKeys,
@@ -51,9 +51,9 @@ async function setPolicy(
 }
 
 /**
- * Puts the policy that a command asks for on record. What `tune` has set meanwhile stands, as long as the command asks for
- * what it asked before: a command that is started again after a crash takes nothing back. Resolves to the policy that
- * stands; null when the run is gone.
+ * Puts the policy of a command on record. Values set by `tune` meanwhile are kept, as long as the command asks for
+ * the same as before. So a command that is started again after a crash takes nothing back. Resolves to the policy in
+ * force; null when the run is gone.
  */
 export async function askPolicy(
   redis: RedisClient,
@@ -72,8 +72,8 @@ export async function askPolicy(
 }
 
 /**
- * Changes a run's policy while it goes on, and notes what was changed. Every process takes it at its next look, within
- * 2 s. Resolves to what was changed; null when the run is gone.
+ * Changes a live run's policy, and records the changes. Every process applies it at its next check, within 2 s.
+ * Resolves to the changes; null when the run is gone.
  *
  * @param others changes of other things to note with it
  */

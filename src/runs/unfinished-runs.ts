@@ -2,7 +2,7 @@ import type { RedisClient } from '../redis/connection.js';
 import { runKeys } from './keys.js';
 import { listRuns, type RunHead } from './record.js';
 
-/** Whose runs: those of one key at one Gateway. */
+/** The owner of the runs: one key at one Gateway. */
 export interface RunOwner {
   redis: RedisClient;
   prefix: string;

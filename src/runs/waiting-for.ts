@@ -10,7 +10,7 @@ const SHOWN_LATENESS_MS = 30_000;
 
 const DAY_MS = 86_400_000;
 
-/** What keeps a run from going on that is neither paused nor blocked; limits of the user's own are in the status already. */
+/** The wait of a run that is neither paused nor blocked; limits of the user's own are in the status already. */
 export function waitingForOf(
   { record, status, unflushed, nowMs }: RunReading,
   { circuitOpen, pausedForMs, quota }: BudgetSnapshot,

@@ -5,15 +5,15 @@ import type { SandboxOptions } from './options.js';
 export interface Callers {
   /** Why a caller is not answered at all; null when it is. */
   refusal(request: IncomingMessage): string | null;
-  /** The same for what looks into the Gateway and turns it. */
+  /** The same for callers of the Gateway's control. */
   controlRefusal(request: IncomingMessage): string | null;
 }
 
 const NAME = 'not a name of this server: use localhost or its address';
 
 /**
- * Who may call: programs, never a page in somebody's browser. A page is known by where it says that it comes from, and
- * by a name that was made to lead here. Only what listens to other machines may be called by other names.
+ * The allowed callers: programs, never a page in a browser. A page is known by its origin, and by a name that leads
+ * here. Only a Gateway that listens to other machines may be called by other names.
  */
 export function createCallers({ host, control }: Pick<SandboxOptions, 'host' | 'control'>): Callers {
   const alone = isLoopback(host);

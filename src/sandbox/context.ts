@@ -5,7 +5,7 @@ import { DEFAULT_QUOTA, type SandboxOptions } from './options.js';
 import type { Customer, Store } from './store.js';
 import type { Deliveries } from './webhooks.js';
 
-/** What the endpoints work on. */
+/** The parts that the endpoints work on. */
 export interface SandboxContext {
   options: SandboxOptions;
   store: Store;
@@ -19,7 +19,7 @@ export interface Call {
   customer: Customer;
   /** Parsed; undefined where the method has none. */
   body: unknown;
-  /** What follows `?`. */
+  /** The text after `?`. */
   search: string;
   /** The part of the path that names a resource. */
   id: string;

@@ -17,7 +17,7 @@ export const CONTROL_PREFIX = '/__sandbox/';
 /** Answered without control too: it says only that there is one who answers. */
 export const HEALTH = `${CONTROL_PREFIX}health`;
 
-/** What tests and people look at and turn while it runs; needs no key and no limit holds for it. */
+/** The control for tests and people during a run; it needs no key, and no limit applies to it. */
 export function control(
   { store, stats, set }: Controls,
   asked: { method: string; path: string; text: string | null },

@@ -2,7 +2,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readSync, truncateSync, wri
 import path from 'node:path';
 import { IngestError } from '../lib/errors.js';
 
-/** One JSON value a line. What was appended is in the file before `whenWritten` runs what waits for it. */
+/** One JSON value a line. An appended value is in the file before `whenWritten` runs its waiters. */
 export interface Journal {
   append(line: string): void;
   /** Runs at once when nothing is waiting to be written. */
@@ -60,8 +60,8 @@ export function openJournal(file: string): Journal {
 }
 
 /**
- * Hands the lines of an earlier process to `apply`, and cuts off a last one without its newline: it was torn by that
- * process' death, so what it records was never answered for.
+ * Hands the lines of an earlier process to `apply`, and cuts off a last one without its newline. That process' death
+ * tore it, so its record was never answered for.
  *
  * @throws IngestError `sandbox` for any other line that cannot be read: nothing is thrown away in silence.
  */

@@ -5,7 +5,7 @@ export interface Question {
   spec: { question: string; options: string[]; threshold: number };
 }
 
-/** What the labelers agreed on. */
+/** The labelers' common answer. */
 export interface Consensus {
   label: string;
   confidence: number;

@@ -6,7 +6,7 @@ export interface Limiter {
   take(now: number): number;
   /** Calls that would be allowed at once. */
   remaining(now: number): number;
-  /** The policy: so many calls in so many seconds. */
+  /** The policy: the calls allowed in a window of seconds. */
   readonly policy: { calls: number; seconds: number };
 }
 

@@ -13,7 +13,7 @@ const lognormal = z
 export const DEFAULT_QUOTA = 10_000_000;
 const HOUR = 3_600_000;
 
-/** What can be changed while it runs. */
+/** The options that can be changed while it runs. */
 const live = {
   /** Calls per second of each key; null for no limit. */
   rateLimit: z.number().positive().nullable().default(null),
@@ -43,7 +43,7 @@ const live = {
   latency: evenly.default({ minMs: 0, maxMs: 0 }),
   /** Passes between the act and its answer, evenly spread: a delivery may come before the submission's answer. */
   latencyAfter: evenly.default({ minMs: 0, maxMs: 0 }),
-  /** Where a result tells of its payment: beside the label, under `settlement`, or in both. */
+  /** The place of a result's payment: beside the label, under `settlement`, or in both. */
   settlementShape: z.enum(['flat', 'nested', 'both']).default('both'),
   /** Whether the answer to a batch lists its `task_ids`, which the documentation does not promise. */
   batchTaskIds: z.boolean().default(false),
@@ -72,9 +72,9 @@ const schema = z.strictObject({
   allowInternalAddresses: z.boolean().default(false),
   /** Labels follow from this and the task alone. */
   seed: z.union([z.number(), z.string()]).default(1),
-  /** Where the journal is kept; null keeps nothing. */
+  /** The journal's file; null keeps nothing. */
   dir: z.string().nullable().default(null),
-  /** Where manifest jobs find S3 and Google Cloud Storage; null: as the environment says. */
+  /** The endpoints of S3 and Google Cloud Storage for manifest jobs; null: those of the environment. */
   s3Endpoint: z.string().nullable().default(null),
   gcsEndpoint: z.string().nullable().default(null),
 });

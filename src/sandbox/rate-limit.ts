@@ -7,7 +7,7 @@ import type { Customer } from './store.js';
 export interface RateLimit {
   /** Takes one call: 0 when it is allowed, else the wait in ms. */
   take(customer: Customer): number;
-  /** What an answer tells of the limit; `waitMs` of a refused call. */
+  /** An answer's facts about the limit; `waitMs` for a refused call. */
   headers(customer: Customer, waitMs: number): Reply['headers'];
   /** Forgets all counts, for new options. */
   reset(): void;

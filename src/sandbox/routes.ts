@@ -14,7 +14,7 @@ export interface Route {
 
 type Methods = Partial<Record<string, Route>>;
 
-/** Every documented path that needs a key; `*` stands for an id. */
+/** Every documented path that needs a key; `*` matches an id. */
 const PATHS: Record<string, Methods> = {
   '/v1/tasks': { POST: { operation: 'submit', endpoint: submitTask } },
   '/v1/tasks/batch': { POST: { operation: 'batch', endpoint: submitBatch } },

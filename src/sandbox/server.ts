@@ -33,7 +33,7 @@ export interface Sandbox {
 }
 
 /**
- * Starts the local Gateway: every documented endpoint, and with `control` `/__sandbox/…` to look into it and to turn it.
+ * Starts the local Gateway: every documented endpoint, and with `control` `/__sandbox/…` to inspect and change it.
  *
  * @param encryptionKey encrypts the credentials of manifest jobs and the secrets of webhooks: 32 bytes in hex, by
  * default `ASG_ENCRYPTION_KEY`. Without one the credentials are lost with the process, and the secrets are sealed with a
@@ -102,7 +102,7 @@ export async function startSandbox(
     await deliveries.close();
     throw error;
   }
-  // What settled before this start has been delivered, or is lost.
+  // Results from before this start have been delivered, or are lost.
   const now = Date.now();
   for (const task of store.tasks) if (task.settles > now) deliveries.schedule(task);
 

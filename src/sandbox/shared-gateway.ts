@@ -16,7 +16,7 @@ const ENV = [
   ...['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy'],
   ...['AWS_REGION', 'AWS_ENDPOINT_URL_S3', 'STORAGE_EMULATOR_HOST'],
 ];
-/** Where the SDKs find this process's own credentials. */
+/** The variables in which the SDKs find this process's own credentials. */
 const CLOUD_ENV = ['AWS_*', 'GOOGLE_*', 'GCLOUD_*', 'CLOUDSDK_*', 'KUBERNETES_*'];
 
 /** The local Gateway accepts this key; it opens nothing else. */
@@ -31,9 +31,9 @@ export interface LocalGateway {
 
 /**
  * The local Gateway in a process of its own, with its journal in `<dataDir>/sandbox`, shared like the embedded Redis
- * (`openSharedProcess` says how): a resumed run finds the tasks that it has paid for. Its port is chosen once per data
- * directory and kept, so that clients of a Gateway that was killed find the next one. `url` is read again at each use,
- * for the case that another program has taken the port meanwhile.
+ * (`openSharedProcess` says how). A resumed run finds the tasks that it has paid for. Its port is chosen once per
+ * data directory and kept, so that clients of a killed Gateway find the next one. `url` is read again at each use,
+ * since another program may have taken the port meanwhile.
  *
  * The options (those of `startSandbox`, as JSON) are the first user's; later ones join what runs.
  *
@@ -52,7 +52,7 @@ export async function openLocalGateway<Options extends object>(
       name: 'sandbox',
       code: 'sandbox',
       dir,
-      mark: JSON.stringify(dir), // as it stands among the options
+      mark: JSON.stringify(dir), // as it is among the options
       command: async () => {
         port = await choosePort(addressFile);
         return entryCommand({ ...options, host: HOST, port, dir });

@@ -1,7 +1,7 @@
 import { quotaLeft, type SandboxContext } from './context.js';
 import type { Store } from './store.js';
 
-/** What happened since the start; tasks, keys and quota also from the journal. */
+/** The events since the start; tasks, keys and quota also from the journal. */
 export interface SandboxStats {
   /** Tasks created. */
   tasks: number;

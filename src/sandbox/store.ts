@@ -4,7 +4,7 @@ import type { Job, JobEnd, JobProfile } from './jobs/job.js';
 import type { Sealer } from './jobs/seal.js';
 import { type Journal, noJournal, openJournal, replay } from './journal.js';
 
-/** What tasks have in common; kept once for all of them. */
+/** The fields that tasks have in common; kept once for all of them. */
 export interface Spec {
   index: number;
   type: string;
@@ -39,7 +39,7 @@ export interface Profile {
   name: string;
   email: string;
   tier: string;
-  /** Of its API key, which is never kept. */
+  /** The digest of its API key, which is never kept. */
   keyHash: string;
   keyHint: string;
   created: number;

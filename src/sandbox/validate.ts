@@ -8,7 +8,7 @@ export interface WireTask {
   idempotency_key?: string | null;
 }
 
-/** What the documentation asks of a task; the reason of a 400, or null. */
+/** The documentation's demands on a task; the reason of a 400, or null. */
 export function taskProblem(task: unknown, isRegistered: (callbackUrl: string) => boolean): string | null {
   if (!isObject(task)) return 'a task must be an object';
   const { type, data_url, label_spec, consensus_threshold, callback_url, idempotency_key } = task;

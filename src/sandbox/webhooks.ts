@@ -14,8 +14,8 @@ const EVENT = 'task.settled';
 
 /**
  * Sends `task.settled` to a task's callback URL when it settles, signed with its webhook's secret: one attempt, and
- * one more after each of `webhookWaitsMs`, then none. What settles while the process is down stays undelivered, as
- * the documentation allows.
+ * one more after each of `webhookWaitsMs`, then none. Results while the process is down stay undelivered, as the
+ * documentation allows.
  */
 export interface Deliveries {
   /** Attempts since the start. */
@@ -37,7 +37,7 @@ export function createDeliveries(
     | 'allowInternalAddresses'
   >,
 ): Deliveries {
-  // Who can call a Gateway that listens on loopback alone is on this machine, and may be delivered to there.
+  // A caller of a Gateway that listens only on loopback is on this machine, and may be delivered to there.
   const local = isLoopback(options.host);
   const connect = guardedConnect(
     (kind) => options.allowInternalAddresses || kind === 'public' || (local && kind === 'loopback'),

@@ -20,9 +20,9 @@ export interface AccessOptions {
 }
 
 export interface Access {
-  /** Who calls; `host`: by a name that is not this server's; `token`: without a token that holds. */
+  /** The caller's role; `host`: by a name that is not this server's; `token`: without a valid token. */
   judge(request: Pick<IncomingMessage, 'headers' | 'socket'>): Caller | 'host' | 'token';
-  /** A session for whoever has a token; null for any other text. */
+  /** A session for a valid token; null for any other text. */
   session(token: string): { role: Role; cookie: string } | null;
 }
 

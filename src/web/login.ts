@@ -6,7 +6,7 @@ import type { HttpPart } from './server.js';
 
 const MOST_BODY_BYTES = 4 << 10;
 
-/** `POST /login`: a session's cookie for whoever has a token, for browsers. */
+/** `POST /login`: a session's cookie for the holder of a token, for browsers. */
 export const login =
   (access: Access, audit: Audit): HttpPart =>
   (app) => {

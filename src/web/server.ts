@@ -25,7 +25,7 @@ export interface HttpOptions {
   port: number;
   /** The option that names the port, for the message when it cannot be had. Default `--metrics-port`. */
   option?: '--metrics-port' | '--webhook-port';
-  /** Who is answered; null: everyone, whatever name they call the server by. */
+  /** The callers that get an answer; null: everyone, by any name of the server. */
   access: Access | null;
   log: Logger;
   parts: readonly HttpPart[];

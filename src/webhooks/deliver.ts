@@ -7,8 +7,8 @@ import type { RunHead } from '../runs/record.js';
 import { unfinishedRuns } from '../runs/unfinished-runs.js';
 
 /**
- * How long a delivery is remembered for a submission that records its task only later: after a lost answer or a crash
- * the line is submitted again well within it. Also how long a repeated delivery is known for one.
+ * How long a delivery is remembered for a submission that records its task only later. After a lost answer or a crash
+ * the line is submitted again well within it. A repeated delivery is known for one as long.
  */
 const REMEMBERED_SECONDS = 120;
 const RUNS_ARE_FRESH_MS = 1_000;
@@ -22,7 +22,7 @@ export interface Deliverer {
 }
 
 /**
- * Brings a delivery to the lines that wait for it, in whatever live run of this Gateway and key they are.
+ * Brings a delivery to the lines that wait for it, in any live run of this Gateway and key.
  *
  * A submission may be recording the task at the same moment: it writes its index entry and then looks for a remembered
  * delivery; here the delivery is remembered first and the index read afterwards. One of the two sees the other.
@@ -90,7 +90,7 @@ export function createDeliverer(pipeline: Pipeline, trust: boolean): Deliverer {
   };
 }
 
-/** The live runs, read at most once a second, or anew by all together who need them as they are now. */
+/** The live runs, read at most once a second, or again for callers that need the present state. */
 function createRunList(pipeline: Pipeline) {
   let known: { at: number; runs: RunHead[] } = { at: 0, runs: [] };
   let next: Promise<RunHead[]> | undefined;

@@ -12,7 +12,7 @@ export type WebhookSettings = Pick<
 >;
 
 export interface Webhooks {
-  /** Where deliveries are taken on this host; the public URL leads here. */
+  /** The address that receives deliveries on this host; the public URL leads here. */
   readonly url: string;
   /** Takes no more deliveries. Idempotent. */
   close(): Promise<void>;

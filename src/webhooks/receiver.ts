@@ -39,7 +39,7 @@ export const receiver =
       ),
     );
 
-    // What was being taken when the process began to stop is in Redis before Redis is left.
+    // Deliveries taken when the process began to stop are in Redis before Redis is left.
     const taking = new Set<Promise<unknown>>();
     app.addHook('onClose', async () => void (await Promise.allSettled([...taking])));
     app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {

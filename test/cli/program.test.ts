@@ -145,6 +145,15 @@ test.each<[IngestErrorCode, number]>([
   expect(stderr).toBe('asg-ingest: it broke\n  → mend it\n');
 });
 
+test('what the machine lacks is said with what to do', async () => {
+  const error = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  const { status, stderr } = await callMain(['run', 'x'], throwing(error));
+  expect(status).toBe(1);
+  expect(stderr).toMatch(
+    /^asg-ingest: ENOSPC: no space left on device, write\n {2}→ make room where the results/,
+  );
+});
+
 test('other errors exit 1, with the stack and its causes under --debug only', async () => {
   const error = new Error('it broke', { cause: new TypeError('the reason') });
   const plain = await callMain(['run', 'x'], throwing(error));

@@ -113,7 +113,10 @@ function checkCounts(summary: Summary, rows: SeenRow[], withoutRow: number, repo
       [gold?.lines, gold?.agreed, gold?.disagreed, gold?.failed],
       [golden.length, agreed, golden.length - agreed - goldFailed, goldFailed],
     );
-  const costs = new Map(own.map(({ fields }) => [fields.task_id, Number(fields.cost_sats)]));
+  // A delivery does not tell the price; another line of the same task may have learned it.
+  const costs = new Map<unknown, number>();
+  for (const { fields } of own)
+    costs.set(fields.task_id, Math.max(costs.get(fields.task_id) ?? 0, Number(fields.cost_sats)));
   for (const { fields } of own) {
     const first = fields.escalated_from as { task_id: string; cost_sats: number } | null | undefined;
     if (first) costs.set(first.task_id, first.cost_sats);

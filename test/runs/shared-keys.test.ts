@@ -11,8 +11,8 @@ async function run() {
   const { redis, prefix } = await pipelineTo('http://127.0.0.1:1');
   const keys = runKeys(prefix, 'r');
   const cost = async () => Number((await redis.hget(keys.counts, 'cost_sats')) ?? 0);
-  const settle = (line: number, task = TASK) =>
-    endLine(redis, keys, line, settledRow({ line }, { costSats: 975, sharedTask: task }));
+  const settle = (line: number, task = TASK, costSats: number | null = 975) =>
+    endLine(redis, keys, line, settledRow({ line }, { costSats, sharedTask: task }));
   return { redis, keys, cost, settle };
 }
 
@@ -32,6 +32,19 @@ test('the cost of a task is counted with the first line that settles, whichever 
   await settle(3, { key: KEY, id: 'tsk_2' });
   expect(await cost()).toBe(1950);
   expect(await ownersOfKeys(redis, keys, 0, claims)).toEqual([null, { source: 0, line: 1, asks: 'a' }]);
+});
+
+test('a line whose result tells no cost does not hide that of another line with its task', async () => {
+  const { redis, keys, cost, settle } = await run();
+  const unpriced = async () => Number((await redis.hget(keys.counts, 'unpriced')) ?? 0);
+  for (const line of [1, 2, 3]) await redis.setbit(keys.admitted(0), line - 1, 1);
+  await settle(1, TASK, null);
+  await settle(2, TASK, null);
+  expect([await cost(), await unpriced()]).toEqual([0, 1]);
+  await settle(3);
+  await settle(4);
+  await settle(5, TASK, null);
+  expect([await cost(), await unpriced()]).toEqual([975, 0]);
 });
 
 test('a task that this run has bought is told from one that an earlier run had', async () => {

@@ -1,4 +1,4 @@
--- The circuit: failures alone for so long, whoever met them, and calls go out one at a time until one is answered.
+-- The circuit: after only failures for a while, in any process, calls go out one at a time until one is answered.
 if (ask.good or 0) > 0 then S.failed = 0 end
 if (ask.failed or 0) > 0 and S.canary == 'none' and now >= S.pausedUntil then
   if S.failed == 0 then S.failedSince = now end

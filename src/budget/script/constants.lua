@@ -6,9 +6,9 @@ local P = {
   joiningFor = 1000,      --   for a second they would come on top of each other
   settling = 5000,        -- and its cold code goes on for a while: 429s of that time say nothing of the jitter to come
   guardStep = .012,       -- a 429 within a known limit means more jitter than `pace` leaves room for: this much more room,
-  guardMax = .06,         --   up to here; past it the limit is not what we were told, and is searched for below it
+  guardMax = .06,         --   up to here; past it the given limit is wrong, and the search begins below it
   guardHalf = 300000,     --   half of the room is given up again after 5 minutes
-  flagLease = 10000,      -- of two processes' flags the lower holds, for as long as its process is heard of
+  flagLease = 10000,      -- of two processes' flags the lower holds, while its process is active
 
   -- How slots are given out.
   ahead = 20,             -- how far ahead, ms: what a process that stalls can lose of them
@@ -18,35 +18,35 @@ local P = {
   catchUpSearched = 25, lateSearched = 25, -- the same while the limit is searched for: a busy machine stalls for so long
   lateShare = .25,        -- or for this part of the time between two slots, where that is more
   freeBlock = 250,        -- with no limit in sight, slots are given out in blocks: at most what the ceiling allows in this time
-  comeBack = 5000,        -- nobody waits longer than this before asking again, whatever the clocks say
+  comeBack = 5000,        -- no process waits longer than this before asking again, at any setting of the clocks
 
   -- Pauses.
   pauseMin = 60,          -- after a stop, one call tries whether calls are let through again; the first after a round trip or so
   pauseMax = 8000,        -- tries come rarer and rarer, and at least this often
   canaryLease = 2000,     -- a process that died with the trying call holds the fleet no longer than this
   retryAfterMax = 86400000, -- a day: more is a mistake of the server's
-  obeyFrom = 1001,        -- Retry-After counts whole seconds: one of 1 s may mean a millisecond, and stops nobody by itself
+  obeyFrom = 1001,        -- Retry-After counts whole seconds: one of 1 s may mean a millisecond, and stops no process by itself
   exhaustedSlack = 1000,  -- the same of resets: a pause is prolonged only by more than the rounding
 
   -- The circuit.
-  circuitFailures = 20, circuitAfter = 5000, -- failures alone, so many and for so long, open it: a hiccup does not
+  circuitFailures = 20, circuitAfter = 5000, -- this many failures in a row, over this time, open it: a hiccup does not
   circuitMin = 1000, circuitMax = 30000,     -- between probes
   probeLease = 40000,     -- longer than any call's timeout
 
   -- The search: finding the limit.
   start = 20,             -- a modest guess: the smallest limit that a bulk job is likely to meet
   rampRound = 100,        -- it doubles in each round of so long, once half of the round's calls have come back let through;
-  rampWanted = .4,        --   while at least so much of it is used
+  rampWanted = .4,        --   while at least this share of it is used
   noLimit = 20000,        -- past this a limit does not matter to one Redis
-  rampHalt = 2,           -- so many refusals end the ramp: one may be a stray
+  rampHalt = 2,           -- this many refusals end the ramp: one may be a stray
   leastGuess = 1,         -- most limits let a call a second through: less is believed after a stop of seconds only,
   minRate = .05,          -- three calls a minute; slower limits come with headers
   span = 1000,            -- most limits count by the second, or refill within one
   -- The search: keeping to it.
   margin = .98,           -- of the highest rate known to be good: as with a known limit
-  wanted = .8,            -- a round says something about the limit if so much of its slots was wanted
+  wanted = .8,            -- a round says something about the limit if this share of its slots was wanted
   behind = 4, leastAsks = 3, -- slots that were asked for and not given count as wanted, up to 4 times of what is let through
-  made = .75,             -- and, for a higher rate, if so many of its calls came back let through
+  made = .75,             -- and, for a higher rate, if this share of its calls was accepted
   regainRound = 300, regain = 1.12, -- after a stop the rate climbs by 12% every 0.3 s: doubled within 2 s
   back = .97,             -- of what was let through in the last second, where that climb met a refusal
   cut = .98, cutUnsure = .96,       -- what one refusal within the known good rate takes off it
@@ -57,7 +57,7 @@ local P = {
   stepBucket = .3,        --   and up to 30% while what is let through may come from a bucket's store
   beyond = 1.3,           -- a bucket is empty for certain when 1.3 times what it gave the last time is used up
   atOnce = 150, gapMax = 160, -- refused again within 150 ms: up to 160 ms of no calls
-  trialFrom = 400, trial = 1500,           -- so long after a climb a second refusal tells a bucket from a window
+  trialFrom = 400, trial = 1500,           -- within this time after a climb a second refusal tells a bucket from a window
   holdMin = 2500, holdMax = 10000, -- between a refused try and the next: bounded, so that a wrong belief heals in seconds
   purseFill = .005,       -- each call let through pays for half a percent of a refusal; tries wait until the purse is not empty
   tuition = 30000,        -- the first 30 s cost what they cost,

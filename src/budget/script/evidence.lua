@@ -1,5 +1,5 @@
--- What the server did in the last second, in steps of 50 ms: how many calls it let through and how many it refused.
--- What was let through is evidence: no rate below it can have been too much.
+-- The server's answers of the last second, in steps of 50 ms: calls accepted and calls refused. Accepted calls are
+-- evidence: no rate below theirs can have been too high.
 local function note(ok, refused)
   local kept, last = {}, S.recent[#S.recent]
   if last and now - last[1] < 50 then

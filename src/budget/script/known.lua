@@ -1,4 +1,4 @@
--- What limit is known, by priority, and how close to it calls may go.
+-- The known limit, by priority, and how close to it calls may go.
 if ask.command then S.command = ask.command end
 if ask.policy then S.policy = ask.policy end
 if ask.flag and (now >= S.flagUntil or ask.flag <= S.flag) then

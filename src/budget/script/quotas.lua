@@ -1,6 +1,6 @@
--- Windows longer than a minute: so many calls in any stretch of an hour or a day, made whenever they are wanted. What was
--- given out of one is kept in parts of a 48th of it; a part counts until all of it is older than the window. So no stretch
--- has more calls than allowed, whether the server counts by the clock or backwards from each call.
+-- Windows longer than a minute: at most n calls in any stretch of an hour or a day, made at any time. The slots given
+-- out are counted in parts of a 48th of the window; a part counts until all of it is older than the window. So no
+-- stretch has more calls than allowed, whether the server counts by the clock or backwards from each call.
 local PARTS = 48
 
 local function quotaOf(ms)

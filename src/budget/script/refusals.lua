@@ -1,4 +1,4 @@
--- What calls met: 429s, the answer to a trying call, headers.
+-- The results of calls: 429s, the answer to a trying call, headers.
 local function pauseFor(ms, retryAfter)
   S.pausedUntil = max(S.pausedUntil, now + max(ms, min(retryAfter, P.retryAfterMax)))
   opened, news = S.pausedUntil - now, true

@@ -1,4 +1,4 @@
--- Finds a limit that nobody told, and keeps to it.
+-- Finds a limit that is not given, and keeps to it.
 --
 --   free     no limit in sight (or the known one is used in full)
 --   ramp     the start: the rate doubles until the server refuses
@@ -6,8 +6,8 @@
 --   cruise   just below `good`, the highest rate known to be let through
 --   climb    a try above `good`; as long as nothing is refused the steps grow, and `good` follows
 --
--- A refusal that comes alone is a `nudge`: a little less, at once, and nobody waits. Many within a second are a `halt`: all
--- calls stop, one call at a time tries when they may go on, and `regain` follows.
+-- A single refusal is a `nudge`: a little less, at once, and no call waits. Many within a second are a `halt`: all
+-- calls stop, one call at a time tests when they may go on, and `regain` follows.
 
 -- No guess goes below this. A limit of less than a call a second shows by stops that last for seconds.
 local function least() return S.long > 0 and P.minRate or P.leastGuess end
@@ -56,7 +56,7 @@ function turn.ramp(used)
   if S.rate > P.noLimit then S.mode = 'free' end
 end
 
--- What is used comes near to what was ever let through: pace it again. (Slots are given out in stock here: answers count.)
+-- The rate comes near to the highest accepted rate: pace it again. (Slots are in stock here: answers count.)
 function turn.free()
   if S.rate <= P.noLimit and S.roundOk >= P.wanted * S.room then S.mode = 'ramp' end
 end
@@ -103,7 +103,7 @@ local function tick()
   if now < S.roundEnd then return end
   local mode, seconds = S.mode, S.room / max(S.rate, P.minRate)
   local used = S.grants / max(S.room, .001)
-  -- A machine too busy to come for its slots in time wants them all the same, as long as it makes a part of the calls.
+  -- A busy machine that comes late for its slots still wants them all, if it makes a part of the calls.
   if S.rate <= P.behind * letThrough() then used = max(used, S.unmet / max(P.leastAsks, S.asks)) end
   turn[mode](used, seconds)
   if S.roundEnd <= now then startRound() end
@@ -116,7 +116,7 @@ local function accepted(n)
   S.purse = min(.5 + .005 * S.rate, S.purse + P.purseFill * n)
 end
 
--- What was let through since the refusal before, per second: exact for every kind of limit that was full both times.
+-- Calls accepted since the refusal before, per second: exact for every kind of limit that was full both times.
 local function betweenRefusals()
   local ms = now - S.nudgedAt
   if ms < 100 or ms > 3000 or S.sinceNudge < 4 then return S.rate end
@@ -128,10 +128,10 @@ local function nudge()
   S.epoch = S.epoch + 1
   local unsure = now < S.unsureUntil
   local since = now - S.nudgedAt
-  -- Refused again at once: a fixed window is full until it turns. Whatever the rate, a longer gap is what helps.
+  -- Refused again at once: a fixed window is full until it turns. At any rate, only a longer gap helps.
   S.gap = since < P.atOnce and min(P.gapMax, S.gap * 2) or P.nudgeGap
   if now - S.resumed < P.span or since < P.atOnce or now < S.trialFrom then
-    -- What was refused so soon says something of the burst before, and nothing of the present rate.
+    -- A refusal this soon says something about the burst before, and nothing about the present rate.
   elseif S.mode == 'climb' and not S.proven then
     S.burst = max(S.area, .7 * S.burst)
     cruise()
@@ -175,7 +175,7 @@ local function lower()
     S.rate = P.margin * S.good
     return
   elseif now - S.resumed < P.span and S.ofBurst then
-    -- What was refused so soon says something of the burst before the stop, and nothing of the present rate.
+    -- A refusal this soon says something about the burst before the stop, and nothing about the present rate.
     S.rate, S.ofBurst = S.good, false
     return
   elseif now - S.resumed < P.span then

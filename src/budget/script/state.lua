@@ -1,5 +1,5 @@
--- The key's state, and time as the budget sees it: Redis' clock, but never backwards. When the clock is set back (by hand, or
--- a replica of another host takes over), `skew` grows by as much, and every wait on record keeps its length.
+-- The key's state, and time as the budget sees it: Redis' clock, but never backwards. The clock may be set back, by
+-- hand or by a replica on another host. Then `skew` grows by as much, and every wait on record keeps its length.
 local min, max = math.min, math.max
 local ask = cjson.decode(ARGV[1])
 local raw = redis.call('GET', KEYS[1])
@@ -29,7 +29,7 @@ for name, value in pairs(fresh) do
   if S[name] == nil then S[name] = value end
 end
 
--- A client sends an ask again when its connection broke before the answer came. What it tells must not count twice.
+-- A client sends an ask again when its connection broke before the answer came. Its reports must not count twice.
 local repeated = false
 if ask.from then
   local before = S.heard[ask.from]

@@ -8,7 +8,7 @@ import { storeOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
 import { findRun, withStore } from '../session.js';
 
-/** What a run that is not to be moved allows. */
+/** The commands that a run allows when it is not to be moved. */
 const INSTEAD: Record<RunState | 'gone', (run: string) => string> = {
   running: (run) => `\`asg-ingest status ${run}\` shows how it stands`,
   paused: (run) => `\`asg-ingest resume ${run}\` goes on`,

@@ -47,8 +47,8 @@ export const plan: CommandDefinition = {
 };
 
 /**
- * With a key, what a run of it would open. Without one there is only the Redis to look into, where there is one: to plan
- * starts none.
+ * With a key, this opens all that a run would open. Without a key it only reads a Redis that is there: a plan starts
+ * none.
  */
 async function withParts(
   { settings, log }: CommandContext,

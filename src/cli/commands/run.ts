@@ -124,7 +124,7 @@ function report(
 const exitStatusOfRun = ({ summary, blocked }: RunOutcome): number =>
   blocked ? 4 : summary.failed > 0 ? 3 : 0;
 
-/** The first failures of each code; none where Redis does not say: the summary stands without them. */
+/** The first failures of each code; none where Redis has none: the summary does not need them. */
 async function readExamples({ redis, prefix }: Pipeline, { run_id, failed }: RunSummary) {
   if (failed === 0) return {};
   return examplesOf(await redis.hgetall(runKeys(prefix, run_id).examples).catch(() => ({})));

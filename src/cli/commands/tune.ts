@@ -59,7 +59,7 @@ export const tune: CommandDefinition = {
   },
 };
 
-/** The values of the flags that were given. What the environment or a file says is for new runs. */
+/** The values of the given flags. The environment and settings files are for new runs. */
 function wantedOf(settings: Settings, flags: Record<string, unknown>): TunedPolicy {
   const given = TUNABLE.filter((field) => flags[field] !== undefined);
   return Object.fromEntries(given.map((field) => [field, settings[field]]));

@@ -1,12 +1,12 @@
 import type { Releasers } from '../../lib/releasers.js';
 import type { CommandContext } from '../program.js';
 
-/** One thing that was looked at. */
+/** One checked thing. */
 export interface Finding {
   what: string;
   ok: boolean;
   found: string;
-  /** What to do about it. */
+  /** The remedy. */
   hint?: string;
 }
 
@@ -17,7 +17,7 @@ export const failed = (what: string, error: unknown): Finding => {
   return { what, ok: false, found: message, ...(hint ? { hint } : {}) };
 };
 
-/** What this user may not look at is no fault: the rest may be well. */
+/** A place that this user may not read is no fault: the rest may be good. */
 export const unreadable = (what: string, error: unknown): Finding => ({
   what,
   ok: true,

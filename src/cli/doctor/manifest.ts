@@ -8,7 +8,7 @@ import type { CommandContext } from '../program.js';
 import { type Finding, failed } from './finding.js';
 import { wayTo } from './gateway.js';
 
-/** What may be asked is a matter of `run`: here only the lines are looked at. */
+/** The question is a matter of `run`: only the lines are checked here. */
 const SOMETHING_ASKED = { question: '-', options: [] };
 
 export async function checkManifest(
@@ -48,7 +48,7 @@ export async function checkManifest(
   return findings;
 }
 
-/** Where a place is asked over HTTP; null for a file. */
+/** The address that is asked over HTTP; null for a file. */
 export function addressOf(
   place: string,
   { s3Endpoint, gcsEndpoint }: { s3Endpoint: string | null; gcsEndpoint: string | null },

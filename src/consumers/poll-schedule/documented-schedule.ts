@@ -4,9 +4,9 @@ export interface PollSchedule {
 }
 
 /**
- * How long to wait until the next poll of a task of this age (ms): gaps start at `delayMs` and double up to
- * `maxDelayMs`, as the Gateway's documentation advises. A function of the age alone, so that no job has to remember
- * how often it was polled, and a retry or a crash does not stretch the schedule.
+ * Time until the next poll of a task of this age (ms). Gaps start at `delayMs` and double up to `maxDelayMs`, as the
+ * Gateway's documentation advises. It depends on the age alone. So no job has to count its polls, and a retry or a
+ * crash does not stretch the schedule.
  */
 export function nextPollMs(ageMs: number, { delayMs, maxDelayMs }: PollSchedule): number {
   let gap = delayMs;

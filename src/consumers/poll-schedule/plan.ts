@@ -14,7 +14,7 @@ export interface Gaps {
   unknownFromMs?: number;
 }
 
-/** So many tasks may be in flight, in a run that makes so many calls per second. */
+/** The most tasks in flight, in a run that makes this many calls per second. */
 export interface InFlightWindow {
   tasks: number;
   callsPerSecond: number;
@@ -31,8 +31,8 @@ export interface PlanCost {
 }
 
 /**
- * What a poll is worth. `scarce`: it takes the place of a submission, so there should be few. `spare`: nothing else
- * wants its place, so results should be collected soon.
+ * The price of a poll. `scarce`: it takes the place of a submission, so there should be few. `spare`: no other call
+ * needs its place, so results should be collected soon.
  */
 export type Price = 'scarce' | 'spare';
 
@@ -55,7 +55,7 @@ export function gapMs({ firstMs, factor }: PollPlan, ageMs: number, gaps: Gaps):
   return Math.min(Math.max(gap, leastMs), greatestMs);
 }
 
-/** What a plan costs for tasks that settle like this. */
+/** The cost of a plan for tasks that settle like this. */
 export function costOf(plan: PollPlan, { times, total }: SettleTimes, gaps: Gaps): PlanCost {
   const shares: { share: number; count: number }[] = [];
   let [polls, inFlight, lateness, sent, at] = [0, 0, 0, 1, gapMs(plan, 0, gaps)];
@@ -116,7 +116,7 @@ function costed(seen: SettleTimes, latestMs: number, gaps: Gaps): CostedPlan[] {
   );
 }
 
-/** Little's law: as many calls as are made give so many labels, and each is in flight for so long. */
+/** Little's law: labels per second times the time in flight is the number in flight. */
 const fits = ({ inFlightMs, pollsPerLabel }: PlanCost, { tasks, callsPerSecond }: InFlightWindow) =>
   (inFlightMs / 1000) * (callsPerSecond / (1 + pollsPerLabel)) <= tasks;
 

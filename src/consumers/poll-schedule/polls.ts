@@ -13,26 +13,32 @@ import {
 import { nextPollMs } from './documented-schedule.js';
 import { choosePlan, type Gaps, gapMs, type InFlightWindow, type PollPlan, type Price } from './plan.js';
 
-/** So many results, and the run's own settle times outrank the documentation's advice. */
+/** From this many results on, the run's own settle times outrank the documentation's advice. */
 const MIN_RESULTS_TO_PLAN = 100;
-/** All of a source's first lines are learned from; then one more of so many for each so many calls per second. */
+/** All of a source's first lines are sampled; then one in n, where n grows by one for each `CALLS_PER_SECOND`. */
 const FIRST_LINES = 2_000;
 const ONE_IN = 7;
 const CALLS_PER_SECOND = 150;
-/** A task that a webhook delivery tells of is polled only in case the delivery was lost: so much more rarely, */
+/** A task that gets a webhook delivery is polled only in case the delivery was lost: this many times more rarely, */
 const SAFETY_NET = 24;
-/** and not before so many times the age by which 99 of 100 tasks had settled. */
-const SURELY_SETTLED = 1.5;
+/**
+ * and not before this many times the age by which this share of the tasks had settled; the sooner of the two. Some ages are
+ * not the tasks' own: a delivery waited for a process that stood still, or for a Gateway that was away.
+ */
+const SURELY_SETTLED = [
+  { share: 0.99, times: 1.5 },
+  { share: 0.9, times: 4 },
+];
 const PLAN_AGAIN_MS = 5_000;
 /** A task that wakes is polled if it is nearly as old as the plan's first poll is now, else it sleeps on. */
 const NEARLY_DUE_SHARE = 0.9;
-/** With so much of the in-flight window taken, submissions wait for results: then they are what is wanted. */
+/** With this share of the in-flight window used, submissions wait for results: then results are wanted. */
 const TIGHT_WINDOW_SHARE = 0.8;
-/** What the end of a run may be stretched by: the longer of the two. */
+/** The most that a poll may stretch the end of a run: the longer of the two. */
 const STRETCH_MS = 30_000;
 const STRETCH_SHARE = 0.1;
 
-/** What the pipeline keeps of a task that is polled. */
+/** The pipeline's data of a task that is polled. */
 export interface PolledTask {
   /** Its age (ms) when a poll last found it in progress, 0 at first; absent where it is not learned from. */
   seen?: number;
@@ -47,16 +53,16 @@ export interface Polls {
   isSampled(line: number): boolean;
   /** Until the (next) poll of a task of this age, ms; never past its `--result-timeout`. */
   nextPollDelayMs(ageMs: number): number;
-  /** For a task that has just woken: how long it sleeps on unpolled (ms), where the plan has become a later one. */
+  /** How long a woken task sleeps on unpolled (ms), if the plan has become a later one; else null. */
   extraSleepMs(ageMs: number): number | null;
-  /** The same for a task that a webhook delivery will tell of. */
+  /** The same for a task that will get a webhook delivery. */
   webhookFallbackDelayMs(ageMs: number): number;
   /** Whether a task of this age that still awaits its delivery is polled now: nearly all others had settled by then. */
   isOverdue(ageMs: number): boolean;
   observeSettled(task: PolledTask, result: SettledResult, ageMs: number): void;
-  /** Tells of a poll that found the task in progress; true when the task is to keep this age as `seen`. */
+  /** Records a poll that found the task in progress; true when the task must keep this age as `seen`. */
   observePending(task: PolledTask, ageMs: number): boolean;
-  /** Once a second. Where the plan is old, shares what was learned here, takes what others learned, and plans anew. */
+  /** Once a second. If the plan is old, it shares what was learned here, takes others' results, and plans again. */
   look(reading: RunReading): Promise<void>;
   /** Shares what was learned here last: forecasts of other runs are made of it. */
   end(): Promise<void>;
@@ -115,7 +121,7 @@ export function createPolls({
     const seen = settleTimes(sightings);
     // Polls beyond what is known find it out, for the tasks behind them. The last ones have none behind them.
     if (submitted) gaps.unknownFromMs = seen.seenToMs;
-    settledMs = quantile(seen, 0.99) * SURELY_SETTLED;
+    settledMs = Math.min(...SURELY_SETTLED.map(({ share, times }) => quantile(seen, share) * times));
     planned = { price, at: now() };
     plan = choosePlan(seen, price, gaps, room);
   }

@@ -16,9 +16,9 @@ export interface GuardFiles {
   fifo: string;
   /** The guard's pid and the server's, written by the guard. */
   pids: string;
-  /** What the server prints. */
+  /** The server's output. */
   log: string;
-  /** What a server that is killed leaves behind, such as its socket. */
+  /** Leftovers of a killed server, such as its socket. */
   leftover?: string;
   /** A part of the server's command line by which it is known. */
   mark: string;
@@ -31,7 +31,7 @@ export interface Command {
   env?: readonly string[];
 }
 
-/** What any program may need. The rest of this process's environment holds secrets that are none of the server's. */
+/** Variables any program may need. The rest of this process's environment holds secrets. */
 const COMMON_ENV = ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'LC_*', 'LD_LIBRARY_PATH'];
 
 const envOf = ({ env = [] }: Command) => {
@@ -44,7 +44,7 @@ const envOf = ({ env = [] }: Command) => {
 /**
  * `read` is the shell's own, so that the read end dies with the guard and with nothing else. It returns false when the
  * last writer is gone. A server that ends by itself sets the trap; the users' heartbeats turn the loop for shells in
- * which a trap waits for `read`. Standard input is closed before the server is told to stop: from then on no one joins.
+ * which a trap waits for `read`. Standard input is closed before the server gets SIGTERM: from then on no one joins.
  */
 const SCRIPT = `
 pids=$1; leftover=$2; shift 2
@@ -74,7 +74,7 @@ export function joinGuard(files: GuardFiles): number | undefined {
   }
 }
 
-/** Tells the guard that this user lives, and the user whether the guard does. */
+/** Shows the guard that this user lives, and the user whether the guard does. */
 export function heartbeat(writer: number): boolean {
   try {
     writeSync(writer, '\n');
@@ -129,8 +129,8 @@ export async function startGuard(files: GuardFiles, command: Command): Promise<n
 }
 
 /**
- * Waits until a guard on its way out and a server that outlived its guard have ended (the latter is told to), and
- * removes what they left. Both must be gone: a late guard would remove the files of its successor.
+ * Waits until a guard on its way out and a server that outlived its guard have ended (the latter gets a signal), and
+ * removes their leftovers. Both must be gone: a late guard would remove the files of its successor.
  *
  * @returns the pid of the one that has not ended within 30 s, if any.
  */

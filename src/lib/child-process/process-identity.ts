@@ -6,8 +6,8 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 /**
- * Whether `pid` is alive and has `marker` on its command line: a pid file may outlive its process, and the number may
- * be someone else's by now. A zombie has no command line and counts as gone.
+ * Whether `pid` is alive and has `marker` on its command line. A pid file may outlive its process, and the number may
+ * belong to another one by now. A zombie has no command line and counts as gone.
  */
 export async function isOurs(pid: number, marker: string): Promise<boolean> {
   return (await commandLine(pid)).includes(marker);

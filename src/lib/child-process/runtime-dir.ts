@@ -27,8 +27,8 @@ export async function prepareDataDir(dataDir: string, code: IngestErrorCode): Pr
 }
 
 /**
- * Makes a directory that only this user may write to. One that somebody else has made, or may write to, is refused:
- * whoever joins what it holds would hand over all runs.
+ * Makes a directory that only this user may write to. A directory that somebody else has made, or may write to, is
+ * refused: a user of its contents would hand over all runs.
  */
 export async function privateDir(dir: string, code: IngestErrorCode): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o700 });

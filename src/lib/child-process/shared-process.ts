@@ -14,15 +14,15 @@ const ATTEMPTS = 3;
 const MAX_RESTART_DELAY_MS = 10_000;
 
 export interface SharedProcessSpec {
-  /** What messages call it: `redis-server`. */
+  /** Its name in messages: `redis-server`. */
   name: string;
   /** The code of the errors that it causes. */
   code: IngestErrorCode;
   /** A folder of its own, for the FIFO, the pid file, the lock and the log. */
   dir: string;
-  /** A part of the server's command line by which it is told from a process that was given its pid. */
+  /** A part of the server's command line that distinguishes it from a process with the same pid. */
   mark: string;
-  /** What a killed server leaves behind, such as its socket. */
+  /** Leftovers of a killed server, such as its socket. */
   leftover?: string;
   /** Called only when a server must be started, and by one process at a time. */
   command(): Promise<Command>;
@@ -160,7 +160,7 @@ async function lock(spec: SharedProcessSpec, log: Logger): Promise<() => Promise
     .catch((cause: unknown) => {
       throw new IngestError(spec.code, `the start lock of the local ${spec.name} cannot be taken`, { cause });
     });
-  return () => release().catch(() => {}); // A lost lock was told of already.
+  return () => release().catch(() => {}); // A lost lock has been reported already.
 }
 
 async function failure(spec: SharedProcessSpec, files: GuardFiles): Promise<IngestError> {

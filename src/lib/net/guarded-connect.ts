@@ -4,7 +4,7 @@ import ipaddr from 'ipaddr.js';
 import { buildConnector } from 'undici';
 import { IngestError } from '../errors.js';
 
-/** Where an address lies. `internal`: anything that is neither public nor this machine, metadata services among it. */
+/** The place of an address. `internal`: neither public nor this machine, e.g. metadata services. */
 export type AddressKind = 'public' | 'loopback' | 'internal';
 
 /** Which addresses may be connected to. */
@@ -14,7 +14,7 @@ export const publicOnly: AddressRule = (kind) => kind === 'public';
 
 /**
  * For an address that the user named, and what it redirects to: the first connection may go anywhere. Where that is
- * public, the others must be public, too: nobody outside leads a program to what only the inside reaches.
+ * public, the others must be public, too: no outsider leads a program to an address that only the inside reaches.
  */
 export function likeTheFirst(): AddressRule {
   let first: AddressKind | undefined;
@@ -47,15 +47,15 @@ type Resolve = (
   callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
 ) => void;
 
-/** The world, for tests: what names stand for, and where addresses lie. */
+/** The world, for tests: the addresses of names, and the places of addresses. */
 interface Seams {
   resolve?: Resolve;
   kind?: (address: string) => AddressKind;
 }
 
 /**
- * A connector for undici that asks the rule before it connects: what a name stands for is checked as it was resolved,
- * and so is every hop of a redirect to another origin. A refusal is an `IngestError` `manifest`.
+ * A connector for undici that asks the rule before it connects. The resolved address of a name is checked, at every
+ * hop of a redirect to another origin. A refusal is an `IngestError` `manifest`.
  */
 export function guardedConnect(
   rule: AddressRule,

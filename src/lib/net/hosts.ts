@@ -14,8 +14,8 @@ const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|::1)$/;
 export const isLoopback = (host: string): boolean => LOOPBACK.test(host);
 
 /**
- * Whether a request names this server by a name that is its own: a loopback name, the address that the connection came
- * in on, or one of `allowed`. A web page whose name was made to lead here (DNS rebinding) comes with its own name.
+ * Whether a request names this server by its own name: a loopback name, the address of the connection, or one of
+ * `allowed`. A web page whose name was made to lead here (DNS rebinding) comes with its own name.
  */
 export function namesThisServer(
   { headers, socket }: Pick<IncomingMessage, 'headers' | 'socket'>,

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { usageError } from '../errors.js';
 
-/** What a process needs beside its calls: Redis' connections, files, ports, what Node itself has open. */
+/** A process' needs beside its calls: Redis' connections, files, ports, Node's own handles. */
 export const RESERVED_FILES = 80;
 const LEAST_CALLS = 4;
 

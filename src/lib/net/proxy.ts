@@ -27,7 +27,7 @@ export interface ConnectionOptions {
   keepAliveTimeout?: number;
   /** Makes the connections that go by no proxy. */
   connect?: buildConnector.connector;
-  /** Never by a proxy: the server is of this process, or of nobody that one may be led to. */
+  /** Never by a proxy: the server belongs to this process, or no proxy may lead to it. */
   direct?: boolean;
 }
 
@@ -43,6 +43,6 @@ export function poolTo(
   return new ProxyAgent({ uri: proxy.href, proxyTunnel: false, ...pooling });
 }
 
-/** The same for whatever servers are asked, a redirection's included. */
+/** The same for all servers, also a redirection's. */
 export const poolToAny = (options: ConnectionOptions): Dispatcher =>
   new Agent({ factory: (origin) => poolTo(origin, options) });

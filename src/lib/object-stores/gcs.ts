@@ -56,7 +56,7 @@ export async function openGcs(
   const origin = (endpoint ?? storage.apiEndpoint).replace(/\/+$/, '');
 
   /**
-   * Stored bytes as they are, by the SDK's credentials but not by its read stream: that one waits for ever when the
+   * Stored bytes as they are, by the SDK's credentials but not its read stream. That one waits for ever when the
    * connection is reset just after the answer began.
    */
   async function* bytesOf(

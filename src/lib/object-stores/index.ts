@@ -9,7 +9,7 @@ export * from './object-store.js';
 /** The object stores of a process, each opened at its first use and closed with `close()`. */
 export interface ObjectStores {
   of(scheme: 's3' | 'gs'): Promise<ObjectStore>;
-  /** Told while a source is waited for, an http one too. */
+  /** Called while a source is waited for, an http one too. */
   readonly waits?: Waits | undefined;
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** Where an object is. */
+/** The place of an object. */
 export interface ObjectPlace {
   bucket: string;
   key: string;
@@ -15,7 +15,7 @@ export interface ObjectHead {
   head: Uint8Array;
 }
 
-/** What a list says of an object. */
+/** A list's facts about an object. */
 export interface ListedObject {
   key: string;
   /** As `head` gives it. */
@@ -46,7 +46,7 @@ export class ObjectStoreError extends Error {
   constructor(
     readonly trouble: ObjectTrouble,
     message: string,
-    /** What the user can do about it. */
+    /** The remedy for the user. */
     readonly hint: string,
     cause?: unknown,
   ) {
@@ -54,7 +54,7 @@ export class ObjectStoreError extends Error {
   }
 }
 
-/** Whoever knows the URL of a resumable upload may write to it: what follows the path is not shown. */
+/** Anyone who knows the URL of a resumable upload may write to it: the part after the path is not shown. */
 const withoutQueries = (text: string) => text.replace(/(https?:\/\/[^\s?]+)\?\S*/gi, '$1');
 
 function withoutQueriesIn(cause: unknown): unknown {
@@ -64,17 +64,17 @@ function withoutQueriesIn(cause: unknown): unknown {
 }
 
 /**
- * What manifests and results need of an object store, alike for S3 and Google Cloud Storage. All methods reject with
- * an `ObjectStoreError`.
+ * The operations that manifests and results need, alike for S3 and Google Cloud Storage. All methods reject with an
+ * `ObjectStoreError`.
  */
 export interface ObjectStore {
   readonly kind: 's3' | 'gs';
   head(place: ObjectPlace, signal?: AbortSignal): Promise<ObjectHead>;
   /** The object's bytes from `start` on, over one connection; `changed` or `gone` when it is not of `version` any more. */
   read(place: ObjectPlace, start: number, version: string, signal?: AbortSignal): AsyncIterable<Uint8Array>;
-  /** What is under a prefix, in the order of the keys' UTF-8 bytes. With `flat`, only keys without a further `/`. */
+  /** The objects under a prefix, by the UTF-8 bytes of their keys. With `flat`, only keys without a further `/`. */
   list(bucket: string, prefix: string, options?: { flat?: boolean }): AsyncIterable<ListedObject>;
-  /** Writes an object whole or not at all, whatever its size, in constant memory. */
+  /** Writes an object of any size whole or not at all, in constant memory. */
   write(place: ObjectPlace, bytes: AsyncIterable<Buffer>): Promise<void>;
   /** Writes a small object; false when there is one already. */
   create(place: ObjectPlace, text: string): Promise<boolean>;
@@ -111,7 +111,7 @@ export async function readText(store: ObjectStore, place: ObjectPlace): Promise<
 
 const NETWORK_CODES = new Set(['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH']);
 
-/** What both SDKs' errors have in common: addresses that do not answer, and whatever is left. */
+/** The parts that both SDKs' errors share: addresses that do not answer, and the rest. */
 export function networkTrouble(error: unknown, where: string, endpointHint: string): ObjectStoreError {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   const reason = String(message || code || error).split('\n')[0];

@@ -10,9 +10,9 @@ const MAX_BACKOFF_MS = 5_000;
 
 export interface TryingOptions {
   signal?: AbortSignal | undefined;
-  /** Of the error after the last try. Default `manifest`. */
+  /** The code of the error after the last try. Default `manifest`. */
   code?: IngestErrorCode;
-  /** Told while a source is tried again. */
+  /** Called while a source is tried again. */
   waits?: Waits | undefined;
 }
 
@@ -46,7 +46,7 @@ export async function* reopening(
   }
 }
 
-/** No byte for so long, while one is asked for: the connection is dead, whatever it says of itself. */
+/** No byte came for this time, while one is awaited: the connection is dead. */
 const SILENT_MS = 25_000;
 
 async function* unlessSilent(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {

@@ -253,7 +253,7 @@ function explain(error: unknown, where: string, bucket: string): ObjectStoreErro
     );
   const [what, hint] = textOf(trouble, error);
   const place = trouble === 'no_bucket' || trouble === 'region' ? `s3://${bucket}` : where;
-  // What S3 itself says of it, where it says more than the status.
+  // S3's own message, where it has more than the status.
   const said = [
     name === 'UnknownError' ? '' : name,
     message === name || message === 'UnknownError' ? '' : message,

@@ -24,7 +24,7 @@ export async function filesUnder(folder: string): Promise<string[]> {
   return found.sort(byName);
 }
 
-/** A `*` at the end stands for anything, one before it for anything but a slash. Takes time linear in the name's length. */
+/** A `*` at the end matches anything, one before it anything but a slash. Takes time linear in the name's length. */
 export async function matcherOf(pattern: string): Promise<(name: string) => boolean> {
   // Loaded only where there is a pattern.
   const { RE2JS } = await import('re2js');

@@ -85,7 +85,7 @@ async function* openRange(source: Source, start: number, { signal }: ReadOptions
   try {
     await checkVersion(handle, file, source);
     yield* chunks(handle, file, start, signal);
-    // Whoever wrote to it while it was read has to hear of it.
+    // A writer that changed it during the read must be noticed.
     await checkVersion(handle, file, source);
   } finally {
     await handle.close();

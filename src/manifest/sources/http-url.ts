@@ -6,7 +6,7 @@ export function safeUrl(uri: string): string {
   return `${url.origin}${url.pathname}${url.search === '' ? '' : '?…'}`;
 }
 
-/** What a signed URL carries that changes from day to day: by names when the signature is there, by what else it needs. */
+/** The parts of a signed URL that change from day to day: the names present with the signature, and those it needs. */
 const SIGNING: readonly { needs: readonly RegExp[]; drops: RegExp }[] = [
   { needs: [/^x-amz-signature$/i], drops: /^x-amz-/i },
   { needs: [/^x-goog-signature$/i], drops: /^x-goog-/i },
@@ -28,8 +28,8 @@ const SIGNING: readonly { needs: readonly RegExp[]; drops: RegExp }[] = [
 ];
 
 /**
- * What tells a URL apart from others: all of it but password, fragment, and what signs it. Where that is more than what
- * may be seen, the rest is in it as a digest.
+ * The identity of a URL: all of it but password, fragment, and its signature. Parts that may not be seen are in it as
+ * a digest.
  */
 export function identityOf(uri: string): string {
   const url = new URL(uri);
@@ -60,7 +60,7 @@ export function credentials(uri: string): { url: string; authorization: { author
   };
 }
 
-/** Percent-decoded; as it stands where a `%` is just a percent sign. */
+/** Percent-decoded; unchanged where a `%` is just a percent sign. */
 export function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -29,7 +29,7 @@ async function list(spec: string, _options: OpenOptions): Promise<Listing> {
   return { uri: safeUrl(spec), identity: identityOf(spec), several: false, objects: [{ uri: spec, name }] };
 }
 
-/** One GET of the first bytes tells all: HEAD is refused by many signed URLs, and promises ranges that are not kept. */
+/** One GET of the first bytes gives all facts: many signed URLs refuse HEAD, or promise ranges that are not kept. */
 async function stat(
   uri: string,
   { signal, objectStores, publicOnly: guarded }: OpenOptions,
@@ -40,7 +40,7 @@ async function stat(
       async () => {
         const answer = await get(agent, uri, `bytes=0-${HEAD_BYTES - 1}`, signal);
         const { size, version } = answer;
-        // What an empty source answers to any range.
+        // The answer of an empty source to any range.
         if (answer.status === 416) return { version, size: 0, ranges: false, head: new Uint8Array() };
         let head = Buffer.alloc(0);
         for await (const chunk of answer.body) {
@@ -133,7 +133,7 @@ async function get(
   const { url, authorization } = credentials(uri);
   const headers: Record<string, string> = { 'accept-encoding': 'identity', ...authorization };
   if (range !== undefined) headers.range = range;
-  // Only a strong ETag may stand in If-Range; with any other the answer's own version is compared.
+  // Only a strong ETag may be in If-Range; with any other the answer's own version is compared.
   const etag = version?.startsWith('etag:"') ? version.slice('etag:'.length) : undefined;
   if (range !== undefined && etag !== undefined) headers['if-range'] = etag;
   const answer = await request(url, {
@@ -191,7 +191,7 @@ function contentEncoding(headers: Headers): string | undefined {
   return text === '' || text === 'identity' ? undefined : text;
 }
 
-/** What others named is asked directly: a proxy would look its host up where no rule reaches. */
+/** A host that others named is asked directly: a proxy would resolve it where no rule applies. */
 const openAgent = (guarded = false) => {
   const connect = guardedConnect(guarded ? publicOnly : likeTheFirst());
   const agent = poolToAny({ connections: 1, connect, direct: guarded });

@@ -32,7 +32,7 @@ async function opened(uri: string, { objectStores = createObjectStores() }: Stor
   return { place, store: await objectStores.of(place.scheme) };
 }
 
-/** A prefix that ends in `/` or `*` takes everything under it; a `*` before that stands for part of one name. */
+/** A prefix that ends in `/` or `*` takes everything under it; a `*` before that matches part of one name. */
 async function list(spec: string, options: OpenOptions): Promise<Listing> {
   const { place, store } = await opened(spec, options);
   const { bucket, key } = place;
@@ -61,7 +61,7 @@ async function list(spec: string, options: OpenOptions): Promise<Listing> {
     },
     trying,
   );
-  // Where a run's results are, its own among them, is no part of a manifest: they come and go while it is read.
+  // A place of a run's results, its own included, is no part of a manifest: they change while it is read.
   const isFolder = key === '' || key.endsWith('/');
   if (!isFolder) return { uri, several: true, objects };
   const sources = objects.filter(({ name }) => !sinks.some((sink) => name.startsWith(sink)));
@@ -71,7 +71,7 @@ async function list(spec: string, options: OpenOptions): Promise<Listing> {
 const versionOf = ({ kind }: ObjectStore, version: string) =>
   `${kind === 's3' ? 'etag' : 'generation'}:${version}`;
 
-/** As on disk, names with a dot first are passed over; so are the empty objects that stand for folders. */
+/** As on disk, names with a dot first are skipped, and so are empty objects that represent folders. */
 const isHidden = (name: string) => name.endsWith('/') || name.split('/').some((part) => part.startsWith('.'));
 
 async function stat(uri: string, options: OpenOptions): Promise<ObjectStat> {

@@ -8,8 +8,8 @@ import { chunks } from './file.js';
 import { manifestError, type ObjectStat, type OpenOptions, type ReadOptions, type Store } from './store.js';
 
 /**
- * Standard input can be read once, a run reads its manifest several times: what comes in is written to a spool file
- * first, `<spool>.part` until all is there. A reading replays the spool, then goes on with the stream.
+ * Standard input can be read once, but a run reads its manifest several times. So the input is written to a spool
+ * file first, `<spool>.part` until it is complete. A reading replays the spool, then goes on with the stream.
  */
 export const stdinStore: Store = {
   list: async () => ({ uri: '-', several: false, objects: [{ uri: '-', name: '-' }] }),
@@ -18,7 +18,7 @@ export const stdinStore: Store = {
 };
 
 const SPOOL = 'stdin-';
-/** A process that lives touches its spools this often; one that nobody has touched for so long is nobody's. */
+/** A living process touches its spools this often; a spool untouched for `ORPHAN_MS` has no owner. */
 const TOUCH_MS = 60_000;
 const ORPHAN_MS = 60 * 60_000;
 
@@ -35,7 +35,7 @@ interface Live {
 
 /** The streams of this process that have not ended, by spool path. */
 const live = new Map<string, Live>();
-/** What ends the touching of this process' spools, by path. */
+/** How to stop the touching of this process' spools, by path. */
 const touching = new Map<string, NodeJS.Timeout>();
 
 async function stat(_uri: string, { stdin = process.stdin, spoolDir }: OpenOptions): Promise<ObjectStat> {
@@ -63,7 +63,7 @@ export async function removeSpools(sources: readonly Source[]): Promise<void> {
   for (const { spool } of sources) {
     if (spool === undefined) continue;
     const input = live.get(spool);
-    // Whoever writes to it would keep this process waiting.
+    // The writer would keep this process waiting.
     input?.next?.catch(() => undefined);
     input?.stream.destroy();
     live.delete(spool);
@@ -73,7 +73,7 @@ export async function removeSpools(sources: readonly Source[]): Promise<void> {
   }
 }
 
-/** Where the commands of a data directory keep standard input. */
+/** The folder where the commands of a data directory keep standard input. */
 export const spoolDirOf = (dataDir: string) => path.join(dataDir, 'spool');
 
 /** Removes what killed processes have left. No resumption needs it: all of standard input is piped in again. */
@@ -132,7 +132,7 @@ async function* replayAndGoOn(spool: string, input: Live, signal?: AbortSignal):
     );
   });
   try {
-    // Whatever the umask.
+    // At any umask.
     await handle.chmod(0o600);
     if ((await handle.stat()).size !== input.kept)
       throw manifestError(`${spool}.part does not hold what was kept of standard input`, PIPE_AGAIN);

@@ -7,13 +7,13 @@ export interface OpenOptions {
   /** Relative paths start here (default: the process's working directory). */
   cwd?: string;
   signal?: AbortSignal;
-  /** What `-` reads (default: the process's standard input). */
+  /** The stream behind `-` (default: the process's standard input). */
   stdin?: Readable;
-  /** Where standard input is kept while and after it is read (default: a new temporary directory). */
+  /** The folder that keeps standard input while and after it is read (default: a new temporary directory). */
   spoolDir?: string;
   /** For `s3://` and `gs://` (default: with the environment's endpoints and credentials). */
   objectStores?: ObjectStores;
-  /** For `http(s)://`: only public addresses are connected to, for what somebody else has named (default: false). */
+  /** For `http(s)://`: connects only to public addresses, for URLs that somebody else has named (default: false). */
   publicOnly?: boolean;
 }
 
@@ -22,14 +22,14 @@ export type ReadOptions = Pick<OpenOptions, 'signal' | 'objectStores' | 'publicO
 export interface ListedSource {
   uri: string;
   name: string;
-  /** What the list itself says, where it does: then no object is asked for before it is read. */
+  /** The list's own facts, if it has any: then no object is asked for before it is read. */
   listed?: Pick<ObjectStat, 'version' | 'size'>;
 }
 
 export interface Listing {
-  /** The spec made absolute, and free of what nobody is to see. */
+  /** The spec made absolute, without secrets. */
   uri: string;
-  /** What tells it apart from others, where that is more than `uri`. */
+  /** Its identity, where that is more than `uri`. */
   identity?: string;
   objects: ListedSource[];
   /** True for what a pattern or a directory yielded: its empty objects are passed over. */

@@ -38,7 +38,7 @@ const figures = (sats: number | undefined, seconds: number | undefined) =>
     ...(seconds === undefined ? [] : [span(seconds)]),
   ].join(' and ');
 
-/** For people. Slack takes three characters for markup. */
+/** For people. Slack treats three characters as markup. */
 function textOf(notice: Notice): string {
   const { run_id, lines, settled, failed, cost_sats } = notice;
   const counts = `${number(settled)} of ${number(lines)} lines settled, ${number(failed)} failed, ${number(cost_sats)} sats`;

@@ -5,10 +5,10 @@ import { type BlockReason, endedLines, type RunState } from '../../runs/status.j
 
 export type NoticeEvent = 'half' | 'completed' | 'cancelled' | 'blocked' | 'forecast_overrun';
 
-/** What is sent. Field names are public. */
+/** The sent message. Field names are public. */
 export interface Notice {
   event: NoticeEvent;
-  /** The same for the same happening, whoever tells of it: a receiver may see it twice. */
+  /** The same for the same event from any process: a receiver may see it twice. */
   notice_id: string;
   run_id: string;
   state: RunState;
@@ -22,7 +22,7 @@ export interface Notice {
   in_flight: number;
   cost_sats: number;
   forecast: Forecast;
-  /** Of `forecast_overrun`: what was foretold first. */
+  /** For `forecast_overrun`: the first forecast. */
   foretold: Baseline | null;
   started_at: string;
   ended_at: string | null;
@@ -40,7 +40,7 @@ export interface Baseline {
   seconds_high: number;
 }
 
-/** From so many settled lines on, a forecast is one to hold the run to. */
+/** From this many settled lines on, a forecast is one to compare the run with. */
 const TELLING = 100;
 
 /** How the run will end, or has ended. */
@@ -57,7 +57,7 @@ export const inShort = ({ expected, actual }: RunForecast): Forecast =>
         seconds: exactly(actual.seconds),
       };
 
-/** The first forecast that tells something, once the whole manifest has been read; null before. */
+/** The first usable forecast, once the whole manifest has been read; null before. */
 export function baselineOf({ status }: RunReading, { cost_sats, seconds }: Forecast): Baseline | null {
   if (!status.produced || status.settled < TELLING || cost_sats === null || seconds === null) return null;
   return {
@@ -68,7 +68,7 @@ export function baselineOf({ status }: RunReading, { cost_sats, seconds }: Forec
   };
 }
 
-/** What there is to tell of a run as it stands. `changedAt`: when its state last changed. */
+/** The notices due for a run. `changedAt`: when its state last changed. */
 export function noticesOf(
   reading: RunReading,
   changedAt: string,

@@ -9,10 +9,10 @@ import { isSlack, requestOf } from './body.js';
 import { type Baseline, baselineOf, inShort, type Notice, noticesOf } from './notice.js';
 import { sendNotice } from './send.js';
 
-/** Tells of runs, in the background: what becomes of a notice never touches a run. */
+/** Sends notices of runs in the background: the fate of a notice never affects a run. */
 export interface Notifier {
   start(): void;
-  /** Looks a last time, and waits for what is being sent, `CLOSE_MS` at most. */
+  /** Checks a last time, and waits for notices being sent, `CLOSE_MS` at most. */
   close(): Promise<void>;
 }
 
@@ -20,7 +20,7 @@ export interface NotifierOptions {
   url: string;
   /** Signs the body; Slack's addresses need none. */
   secret: string | null;
-  /** The runs to tell of, now. One that is no longer among them is looked at a last time. */
+  /** The runs to report now. A run that is no longer among them is checked a last time. */
   runs: () => Promise<string[]>;
   /** Default 2,000 ms. */
   lookMs?: number;
@@ -80,7 +80,7 @@ export function createNotifier(
     }
   }
 
-  /** The first forecast stands, whoever of the processes makes it. */
+  /** The first forecast counts, from any process. */
   async function noteBaseline(reading: RunReading, forecast: RunForecast): Promise<Baseline | null> {
     const baseline = baselineOf(reading, inShort(forecast));
     if (baseline !== null)

@@ -4,7 +4,7 @@ import type { RunReading } from '../../runs/read-status.js';
 import type { SoFar } from '../forecast.js';
 import type { Known } from './run-forecast.js';
 
-/** Forecasts differ by this from one look to the next: what is late by less is not called late. */
+/** Forecasts differ by this from one check to the next: less lateness than this is not called late. */
 const SLACK_SHARE = 0.02;
 
 export function judgeFinish(
@@ -17,7 +17,7 @@ export function judgeFinish(
   if (time === null) return null;
   const hasSeconds = (Date.parse(time) - nowMs) / 1000;
   const needsSeconds = expected.seconds_left?.expected ?? null;
-  // A time that is over cannot be kept, whatever is known of the rest.
+  // A past time cannot be kept.
   const late = needsSeconds === null ? (hasSeconds < 0 ? -hasSeconds : null) : needsSeconds - hasSeconds;
   if (late === null) return { time, kept: null, late_seconds: null, message: null };
   if (late <= SLACK_SHARE * (needsSeconds ?? 0)) return { time, kept: true, late_seconds: 0, message: null };
@@ -34,7 +34,7 @@ export function judgeFinish(
 
 /** A pace this much under the limit is not the limit's doing. */
 const UNDER_LIMIT = 0.8;
-/** With so many calls for each submission, labels are polled for. */
+/** With this many calls for each submission, labels are polled for. */
 const POLLED = 1.5;
 
 function whatWouldMakeIt(
@@ -52,7 +52,7 @@ function whatWouldMakeIt(
   const callsLeft = calls.expected - soFar.calls;
   if (status.queued === 0)
     return 'a later time: everything is submitted, and the labels take as long as they take';
-  // The last labels take their time, at whatever pace.
+  // The last labels take their time, at any pace.
   const has = hasSeconds - Math.max(0, left.expected - callsLeft / pace);
   if (has <= 0) return 'a later time: the last labels alone take longer';
   const needs = `${number(Math.ceil((callsLeft / has) * 10) / 10)} calls/s`;

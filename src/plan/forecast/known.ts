@@ -11,7 +11,7 @@ import { forecastOf, type Known } from './run-forecast.js';
 /** A plan is remembered for so long until its run begins. */
 const PLAN_KEPT_S = 30 * 86_400;
 
-/** What is known of a run beside its counts: two keys, whose size does not depend on the lines. */
+/** The known facts of a run beside its counts: two keys, whose size does not depend on the lines. */
 export async function readKnown(
   redis: RedisClient,
   keys: RunKeys,
@@ -60,7 +60,7 @@ export function tellForecast(reading: RunReading, forecast: RunForecast): void {
   if (reading.status.state !== 'completed') reading.status.eta_seconds = left === null ? null : left.expected;
 }
 
-/** What `plan` or a pilot foretells of a run that has not begun; the latest counts. */
+/** The forecast of `plan` or a pilot for a run that has not begun; the latest counts. */
 export async function rememberPlan(redis: RedisClient, keys: RunKeys, planned: Planned): Promise<void> {
   const { cost_sats, calls, seconds } = planned;
   if (cost_sats === null && calls === null && seconds === null) return;
@@ -68,6 +68,6 @@ export async function rememberPlan(redis: RedisClient, keys: RunKeys, planned: P
     await redis.set(keys.planned, JSON.stringify(planned), 'EX', PLAN_KEPT_S);
 }
 
-/** The run's own first forecast, where nobody has planned it. The first process to say so is heard. */
+/** The run's own first forecast, if none was planned. The first process to say so wins. */
 export const rememberFirst = (redis: RedisClient, keys: RunKeys, planned: Planned) =>
   redis.set(keys.planned, JSON.stringify(planned), 'NX');

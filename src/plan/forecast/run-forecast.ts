@@ -9,7 +9,7 @@ import { callsOf } from '../outlook.js';
 import { steadyPolls } from '../polling-forecast.js';
 import { judgeFinish } from './finish-by.js';
 
-/** What is known of a run beside its counts. */
+/** The known facts of a run beside its counts. */
 export interface Known {
   planned: Planned | null;
   settle: SettleTimes | null;
@@ -17,7 +17,7 @@ export interface Known {
   rate: number | null;
   /** The longer window of `--rate` that is next to be used up. */
   quota: { calls: number; perMs: number } | null;
-  /** Who set the limit. */
+  /** The setter of the limit. */
   limitedBy: 'user' | 'gateway' | null;
 }
 
@@ -27,9 +27,9 @@ export const NOTHING_KNOWN: Known = { planned: null, settle: null, rate: null, q
 const REJECTIONS = [...LINE_PROBLEMS, 'key_conflict'];
 /** How far off the mean length of the lines to come may be. */
 const LENGTH_ERROR = 0.1;
-/** A pace is the run's mean, unless what is made now differs by so much of it. */
+/** A pace is the run's mean, unless the present pace differs from it by this share. */
 const SAME_PACE = 1 / 3;
-/** What a process says of its pace in its first seconds is not its pace. */
+/** The pace that a process reports in its first seconds is not its pace. */
 const FIRST_SECONDS = 5;
 
 /** Pure. Costs no Redis: everything comes from the run's counts and what is known beside. */
@@ -112,7 +112,7 @@ export function linesOf({ record, status, read }: RunReading): Range | null {
   if (status.produced) return exactly(read.lines);
   if (record.pilot !== undefined) return exactly(record.pilot.lines);
   const { bytes } = record.manifest;
-  // Where more was read than there is, it came packed.
+  // If more was read than there is, the source came packed.
   if (bytes === undefined || bytes === null || read.bytes > bytes || read.lines < TELLING) return null;
   const more = Math.max(0, bytes - read.bytes) / (read.bytes / read.lines);
   const { expected, low, high } = within(more, more * LENGTH_ERROR);
@@ -153,7 +153,7 @@ function outlookOf(reading: RunReading, soFar: SoFar, { settle, rate, quota }: K
   };
 }
 
-/** Of a run that has lines to submit, what it makes; of one that only waits, what it may make. */
+/** For a run that has lines to submit, its present calls; for one that only waits, the allowed calls. */
 function paceOf(
   { status, present }: RunReading,
   { calls, elapsedSeconds: elapsed }: SoFar,

@@ -6,9 +6,9 @@ import { runKeys } from '../../runs/keys.js';
 import type { RunReading } from '../../runs/read-status.js';
 import { readForecast, rememberFirst, tellForecast } from './known.js';
 
-/** A forecast that was made so long ago is made anew, ms. */
+/** A forecast older than this is made again, ms. */
 const ANEW_MS = 2_000;
-/** From so many settled lines on, or half of them, a run is held to its own forecast. */
+/** From this many settled lines on, or half of them, a run is compared with its own forecast. */
 const TELLING = 100;
 
 /** Forecasts one run while it goes on, holds it to the first of them, and logs once that it will be late. */

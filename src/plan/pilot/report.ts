@@ -16,7 +16,7 @@ import type { Plan } from '../plan.js';
 import { costOfLabels } from '../price.js';
 import { createTelling, type PilotFigures } from './tell.js';
 
-/** What a pilot tells of the rest of its manifest. Field names are public. */
+/** A pilot's forecast for the rest of its manifest. Field names are public. */
 export interface PilotReport extends PilotFigures {
   /** The run that goes on with the rest. */
   of: string;
@@ -27,14 +27,14 @@ export interface PilotReport extends PilotFigures {
   remarks: string[];
 }
 
-/** Of the lines that the pilot did not take. `calls` and `seconds` have the pilot's lines asked for once more, which is free. */
+/** The lines that the pilot left. `calls` and `seconds` include the pilot's lines once more, which is free. */
 export interface PilotForecast
   extends Pick<Plan, 'cost_sats' | 'rate' | 'polls_per_label' | 'calls' | 'seconds'> {
   lines: number;
   tasks: Range;
 }
 
-/** Where the pilot's record and its parts are. */
+/** The place of the pilot's record and its parts. */
 export interface PilotPlace {
   redis: RedisClient;
   prefix: string;

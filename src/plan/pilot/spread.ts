@@ -8,9 +8,9 @@ interface Spread {
 }
 
 /**
- * Chooses lines that lie evenly over the sources, in one pass and without knowing how many there are. Of each stretch of
- * `step` lines one is kept, by chance; when too many are kept, two neighbours become one and stretches twice as long. So
- * never more than twice the wanted lines are held, and one of each source.
+ * Chooses lines that lie evenly over the sources, in one pass and without knowing how many there are. One line of
+ * each stretch of `step` lines is kept, by chance; when too many are kept, two neighbours become one and stretches
+ * twice as long. So never more than twice the wanted lines are held, and one of each source.
  *
  * @param random gives numbers from 0 up to 1; the same numbers choose the same lines
  */
@@ -34,7 +34,7 @@ export function createSpread(wanted: number, sources: number, random: () => numb
       }
       const odd = picks.length % 2 === 1 ? picks.at(-1) : undefined;
       if (odd !== undefined) {
-        // What is left over begins a stretch of the new length, with what had begun behind it.
+        // The rest begins a stretch of the new length, followed by the lines that had begun.
         const lines = step / 2 + spread.begun.lines;
         const stays = spread.begun.pick === null || random() * lines < step / 2;
         spread.begun = { pick: stays ? odd : spread.begun.pick, lines };
@@ -105,7 +105,7 @@ function shareOut(wanted: number, weights: readonly number[], limits: readonly n
   return given;
 }
 
-/** So many of them, one at random from each of as many equal stretches. */
+/** That many of them, one at random from each of as many equal stretches. */
 function thin(picks: readonly Place[], count: number, random: () => number): Place[] {
   if (count >= picks.length) return [...picks];
   const begin = (n: number) => Math.floor((n * picks.length) / count);

@@ -3,7 +3,7 @@ import type { Range } from '../../lib/range.js';
 import type { ResultRow } from '../../results/rows.js';
 import type { Price } from '../price.js';
 
-/** What a pilot's results say. Shares from 0 to 1, times in seconds; null where the Gateway does not tell. */
+/** The results of a pilot. Shares from 0 to 1, times in seconds; null where the Gateway has no figure. */
 export interface PilotFigures {
   /** Share of the workers that agreed with the label, mean. */
   agreement: number | null;
@@ -28,7 +28,7 @@ export interface Told {
   price: Price | null;
 }
 
-/** Takes in the rows of a pilot's results. Of some thousand lines, all that is told of them is held. */
+/** Takes in the rows of a pilot's results. For some thousand lines, all of their figures are held. */
 export function createTelling() {
   const [agreements, confidences, settles]: [number[], number[], number[]] = [[], [], []];
   const costs = new Map<string | null, { n: number; sum: number; squares: number }>();

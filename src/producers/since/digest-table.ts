@@ -3,7 +3,7 @@ export const DIGEST_WORDS = 3;
 export const DIGEST_BYTES = 4 * DIGEST_WORDS;
 const SLOT_WORDS = DIGEST_WORDS + 1;
 
-/** Digests, each with a number from 1 on. The first one of a digest stands. */
+/** Digests, each with a number from 1 on. The first one of a digest counts. */
 export interface DigestTable {
   /** False when the digest is there already, or there is no room for it. */
   add(digest: Buffer, value: number): boolean;
@@ -24,7 +24,7 @@ export function createDigestTable(mostSlots = MOST_SLOTS): DigestTable {
   let words = new Uint32Array(SLOT_WORDS * slots);
   let taken = 0;
 
-  /** Where the digest is, or belongs. */
+  /** The slot of the digest, or its place. */
   function find(a: number, b: number, c: number): number {
     for (let at = a & (slots - 1); ; at = (at + 1) & (slots - 1)) {
       const word = SLOT_WORDS * at;

@@ -4,15 +4,15 @@ import { openSink, type Sink } from '../../results/sink.js';
 import type { RunRecord } from '../../runs/record.js';
 import { type KnownRows, readEarlier } from './known-rows.js';
 
-/** What earlier runs have settled, read when it is first asked for. */
+/** The lines that earlier runs have settled, read at the first request. */
 export interface Earlier {
   /** Null when the signal ended the reading. */
   load(signal?: AbortSignal): Promise<KnownRows | null>;
-  /** Frees memory and disk; what is asked for later is read anew. */
+  /** Frees memory and disk; a later request reads again. */
   forget(): Promise<void>;
 }
 
-/** Where earlier results are read from. */
+/** The source of earlier results. */
 export interface ResultPlaces {
   objectStores: ObjectStores;
   openSink?: (out: string) => Sink;

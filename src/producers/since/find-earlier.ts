@@ -10,7 +10,7 @@ import { headFrom } from '../../runs/record.js';
 import type { EarlierResults, Since } from '../../runs/since.js';
 import type { RunSummary } from '../../runs/status.js';
 
-/** Where to look for an earlier run. */
+/** The places to search for an earlier run. */
 export interface EarlierPlaces {
   /** Null: there is none yet. */
   redis: RedisClient | null;
@@ -22,12 +22,12 @@ export interface EarlierPlaces {
 }
 
 export interface AskedSince extends Since {
-  /** Looked for when a new run begins; one that goes on has found them already. */
+  /** Searched when a new run begins; a resumed run has found them already. */
   find(): Promise<EarlierResults[]>;
 }
 
 /**
- * What `--since` names: a run, or the place of its results, which is told by a slash in it.
+ * The target of `--since`: a run, or the place of its results, marked by a slash in it.
  *
  * @throws IngestError `usage` when the place holds no results of a run that has ended
  */

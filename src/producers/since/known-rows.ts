@@ -28,8 +28,8 @@ export interface ReadEarlierOptions {
 }
 
 /**
- * Reads the results of earlier runs. In memory 21 to 43 B are kept of each row; with `carry` its fields are copied into
- * a temporary file, about 400 B each: rows of packed parts, or of a bucket, cannot be looked up where they are. Null
+ * Reads the results of earlier runs. 21 to 43 B of each row are kept in memory. With `carry` its fields are copied
+ * into a temporary file, about 400 B each: rows of packed parts, or of a bucket, cannot be looked up in place. Null
  * when the signal ended it.
  */
 export async function readEarlier(

@@ -17,8 +17,8 @@ const markScript = runScript('mark-unchanged');
 const LINES_AT_ONCE = 100;
 
 /**
- * Ends the lines whose content an earlier run has settled: no task is sent for them. Resolves to the others. What has
- * been settled when the run began does not change, so a line that is read again is decided on alike.
+ * Ends the lines whose content an earlier run has settled: no task is sent for them. Resolves to the others. The
+ * lines settled at the start of the run do not change, so a line that is read again gets the same decision.
  */
 export async function leaveOutUnchanged(
   { redis, prefix, earlier }: { redis: RedisClient; prefix: string; earlier?: Earlier | undefined },
@@ -27,7 +27,7 @@ export async function leaveOutUnchanged(
   open: readonly QueuedLine[],
   prepared: readonly PreparedLine[],
 ): Promise<readonly QueuedLine[]> {
-  // Gold lines tell how good this run's labels are: they are always asked.
+  // Gold lines show how good this run's labels are: they are always asked.
   if (record.since === undefined || open.length === 0 || record.manifest.gold?.source === source) return open;
   const known = await earlier?.load();
   if (known == null)

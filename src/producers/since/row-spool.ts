@@ -12,7 +12,7 @@ const READ_BYTES = 1_024;
 export interface RowSpool {
   /** Resolves to the text's place, from 1 on. */
   add(text: string): Promise<number>;
-  /** Of texts that were added before the last `flush`. */
+  /** Size of the texts that were added before the last `flush`. */
   read(place: number): Promise<string>;
   flush(): Promise<void>;
   close(): Promise<void>;

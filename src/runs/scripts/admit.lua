@@ -1,4 +1,4 @@
--- Which lines of a chunk may be submitted now. The limits are those on record: a process may not have heard of a change.
+-- Which lines of a chunk may be submitted now. The limits are those on record: a process may not know of a change.
 --
 -- KEYS run record, ended bits, admitted bits, contested bits, counts, given-back bits, shared bits, failures
 -- ARGV most labelers that one of the lines asks for, 0 when none says; bit of each line …
@@ -11,12 +11,12 @@
 --   h the run stands still               c the run is cancelled, and the line was never admitted
 --
 -- A second call answers 'a' where the first answered 'f': the line's reservation stays taken, and is counted once. An
--- admission that was answered with 'a' is contested: two processes may be at the line, so nobody may take it back.
+-- admission that was answered with 'a' is contested: two processes may have the line, so none may take it back.
 --- @include "labels-left.lua"
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state then return {'gone', ''} end
 local goes = state == 'running'
--- Whatever is left over of a run that is complete has nothing to do.
+-- Leftovers of a complete run need no work.
 local waits = state == 'completed' and 'e' or 'h'
 local labelers = tonumber(ARGV[1])
 local room, left, labels, envelope = 0, 0, 0, 's'

@@ -3,8 +3,8 @@
 -- KEYS lease, cursor, counts, run record
 -- ARGV the lease's token; the place the lines begin at and the one they end at, each as 'source:line:offset';
 --   non-blank lines, blank lines, bytes; 1 when everything has been read
--- Returns whether the cursor is where the lines end, as 1 or 0; lines that wait; bytes of rows in no part yet; the run's
--- state. It is 0, and nothing is written, when the lease is another's (the fence) or the cursor stands elsewhere. A
+-- Returns whether the cursor is where the lines end, as 1 or 0; lines that wait; bytes of rows in no part yet; the
+-- run's state. It is 0, and nothing is written, when the lease is another's (the fence) or the cursor is elsewhere. A
 -- second call finds the cursor moved, and counts nothing.
 local cursor = redis.call('HMGET', KEYS[2], 'source', 'line', 'offset')
 local at = (cursor[1] or 0) .. ':' .. (cursor[2] or 0) .. ':' .. (cursor[3] or 0)

@@ -1,4 +1,4 @@
--- Removes a plan that nobody can carry out any more: entries leave the stream from its head, and its first has left.
+-- Removes a plan that cannot be carried out any more: entries leave the stream from its head, and its first has left.
 --
 -- KEYS plan, results stream
 -- ARGV the plan exactly as it was published, the stream id of its first entry

@@ -1,5 +1,5 @@
--- Ends lines as results or failures. The only place where a line ends (invariant 1): its bit decides, and only the call
--- that sets the bit adds the line's row to the results stream and counts it. A second call adds nothing.
+-- Ends lines as results or failures. This is the only place where a line ends (invariant 1). The line's bit decides:
+-- only the call that sets the bit adds the line's row to the results stream and counts it. A second call adds nothing.
 --
 -- KEYS ended bits, admitted bits, contested bits, counts, results stream, failures, labels, history, examples, shared bits,
 --   escalated bits; for each line that has a mark, the hash of its key's bucket
@@ -9,8 +9,9 @@
 --   bit; kind ('settled', 'failed', or 'unbought': failed, and certainly no task was accepted for it);
 --   label or failure code; cost in sats, or '' when its result does not tell; the row; fields of the history that count it, with spaces between;
 --   the failure's example as JSON, or '';
---   where other lines may have its task: the key's field and a mark of the task. The first line that ends with the mark
---   counts the task's cost, and '+<mark>' behind the key's owner says so. Else ''
+--   where other lines may have its task: the key's field and a mark of the task. Else ''. The first line that ends with the
+--   mark and tells a cost counts it. Behind the key's owner, '+<mark>' says that the cost is counted, '~<mark>' that a line
+--   has settled whose result did not tell it
 -- Returns one digit for each line: 1 when this call ended it.
 --
 -- SETBIT comes first: a Redis that is out of memory refuses it before anything is written.
@@ -25,11 +26,13 @@ local asking, escalated = tonumber(known[2] or 0) > 0, 0
 local more, also = ARGV[4] ~= '' and cjson.decode(ARGV[4]), {}
 local rows = {settled = {}, failed = {}}
 local labels, failures, history, examples = {}, {}, {}, {}
-local function costIsCounted(bucket, field, mark)
+-- What is known of the cost of a task that other lines may have as well.
+local function costOf(bucket, place)
+  local field, mark = string.match(place, '^(%S+) (%S+)$')
   local noted = redis.call('HGET', bucket, field) or ''
-  if string.find(noted, '+' .. mark, 1, true) then return true end
-  redis.call('HSET', bucket, field, noted .. '+' .. mark)
-  return false
+  local function note(sign) redis.call('HSET', bucket, field, noted .. sign .. mark) end
+  local function has(sign) return string.find(noted, sign .. mark, 1, true) ~= nil end
+  return {isCounted = has('+'), isMissed = has('~'), note = note}
 end
 local function count(tally, name) tally[name] = (tally[name] or 0) + 1 end
 
@@ -45,19 +48,29 @@ for i = 5, #ARGV, 8 do
     if more then for field, n in pairs(more[#ended]) do also[field] = (also[field] or 0) + n end end
     if asking and redis.call('SETBIT', KEYS[11], bit, 0) == 1 then escalated = escalated + 1 end
     bytes = bytes + #ARGV[i + 4] + 1
-    local isCounted = ARGV[i + 7] ~= '' and costIsCounted(KEYS[marked], string.match(ARGV[i + 7], '^(%S+) (%S+)$'))
+    local task = ARGV[i + 7] ~= '' and costOf(KEYS[marked], ARGV[i + 7]) or {}
+    local isPriced = ARGV[i + 3] ~= ''
+    if isPriced and task.note and not task.isCounted then
+      task.note('+')
+      if task.isMissed then unpriced = unpriced - 1 end
+    end
     if redis.call('GETBIT', KEYS[2], bit) == 1 then
       redis.call('SETBIT', KEYS[2], bit, 0)
       left = left + 1
       local isShared = sharing and redis.call('SETBIT', KEYS[10], bit, 0) == 1
-      if isShared then shared = shared + 1 elseif kind == 'settled' and ARGV[i + 3] == '' and not isCounted then unpriced = unpriced + 1 end
+      if isShared then
+        shared = shared + 1
+      elseif kind == 'settled' and not (isPriced or task.isCounted or task.isMissed) then
+        unpriced = unpriced + 1
+        if task.note then task.note('~') end
+      end
       if kind == 'unbought' and redis.call('GETBIT', KEYS[3], bit) == 0 then unbought = unbought + 1 end
     end
     for field in string.gmatch(ARGV[i + 5], '%S+') do count(history, field) end
     if kind == 'settled' then
       table.insert(rows.settled, ARGV[i + 4])
       count(labels, name)
-      cost = cost + (isCounted and 0 or tonumber(ARGV[i + 3]) or 0)
+      cost = cost + (task.isCounted and 0 or tonumber(ARGV[i + 3]) or 0)
     else
       table.insert(rows.failed, ARGV[i + 4])
       count(failures, name)
@@ -81,7 +94,7 @@ redis.call('HINCRBY', KEYS[4], 'unflushed_rows', out)
 redis.call('HINCRBY', KEYS[4], 'unflushed_bytes', bytes)
 if left > 0 then redis.call('HINCRBY', KEYS[4], 'in_flight', -left) end
 if shared > 0 then redis.call('HINCRBY', KEYS[4], 'shared', -shared) end
-if unpriced > 0 then redis.call('HINCRBY', KEYS[4], 'unpriced', unpriced) end
+if unpriced ~= 0 then redis.call('HINCRBY', KEYS[4], 'unpriced', unpriced) end
 if unbought > 0 then redis.call('HINCRBY', KEYS[4], 'bought', -unbought) end
 for field, n in pairs(also) do redis.call('HINCRBY', KEYS[4], field, string.format('%.0f', n)) end
 if escalated > 0 then redis.call('HINCRBY', KEYS[4], 'escalating', -escalated) end

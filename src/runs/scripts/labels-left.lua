@@ -1,8 +1,8 @@
 -- How many more labels --spend and --spend-per-day allow to be bought now. `src/runs/envelope.ts` shows the same figures.
 --
--- Sats are counted when a label's result tells them. A task that is out, a line's second one too, counts with the price that a label may have at
--- most: the highest one paid to a labeler of this run, times the most labelers that a task of it has. The same holds
--- for tasks that failed and may be paid for all the same. Until the run has seen a price of its own, a given price
+-- Sats are counted when a label's result has them. A task in flight, a line's second one too, counts with the most
+-- that a label may cost: the highest price paid to a labeler of this run, times the most labelers of a task of it.
+-- The same holds for tasks that failed and may be paid for. Until the run has seen a price of its own, a given price
 -- is believed for a tenth of the envelope; without one, one task is out at a time.
 --- @include "day.lua"
 local MAY_COST = {'result_timeout', 'retries_exhausted', 'task_not_found', 'key_conflict'}

@@ -1,5 +1,5 @@
 -- Notes that a line of the run has bought the task of an idempotency key: '+' behind the key's owner. A line whose
--- submission finds the task there already asks for this, to tell this run's purchases from those of earlier runs.
+-- submission finds the task there already asks for this, to separate this run's purchases from earlier runs'.
 --
 -- KEYS the hash of the key's bucket
 -- ARGV the key's field

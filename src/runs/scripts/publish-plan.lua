@@ -1,8 +1,8 @@
--- Publishes what the next flush takes out of the results stream, so that whoever finds the plan can carry it out.
+-- Publishes the entries of the next flush, so that any process that finds the plan can carry it out.
 --
 -- KEYS plan, results stream
 -- ARGV the plan as JSON, the stream id of its first entry
--- Returns the plan that stands now: another flusher's, if it was first. Nothing when the entries are gone: another
+-- Returns the plan in force now: another flusher's, if it was first. Nothing when the entries are gone: another
 -- flusher has written them meanwhile, and a plan for them could never be carried out.
 local standing = redis.call('GET', KEYS[1])
 if standing then return standing end

@@ -1,9 +1,9 @@
--- Opens an ended run again, for the lines that `retry` puts back. A run that has not ended stays in its state: a pause
--- or a cancel that came meanwhile stands.
+-- Opens an ended run again, for the lines that `retry` puts back. A run that has not ended keeps its state: a pause
+-- or a cancel that came meanwhile is kept.
 --
 -- KEYS run record, cursor
--- Returns 1 when the run was opened. What had been read of a cancelled run is its extent: lines that were never read are
--- not bought by a retry.
+-- Returns 1 when the run was opened. The lines read of a cancelled run are its extent: a retry buys no line that was
+-- never read.
 local state = redis.call('HGET', KEYS[1], 'state')
 if state ~= 'completed' and state ~= 'cancelled' then return 0 end
 if state == 'cancelled' then redis.call('HSET', KEYS[2], 'produced', 1) end

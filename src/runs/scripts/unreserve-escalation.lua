@@ -1,6 +1,6 @@
--- Ends what reserve-escalation took, when no second answer comes. Either no task was bought now, and it is given back; that
--- of a contested line stays, as another process may be buying it. Or a task may be paid for, and --spend counts it to the
--- end, as it does a label whose price nobody tells.
+-- Ends what reserve-escalation took, when no second answer comes. Either no task was bought now, and it is given
+-- back; that of a contested line stays, as another process may be buying it. Or a task may be paid for, and --spend
+-- counts it to the end, as it does a label without a price.
 --
 -- KEYS escalated bits, contested bits, counts
 -- ARGV bit, 1 when the task may be paid for

@@ -13,7 +13,7 @@ interface Sum {
   sats: number;
 }
 
-/** What the customer's settled tasks cost, by day (`YYYY-MM-DD`, UTC), in order. */
+/** The cost of the customer's settled tasks, by day (`YYYY-MM-DD`, UTC), in order. */
 function settledByDay({ store, options }: SandboxContext, { customer }: Call): [day: string, sum: Sum][] {
   const now = Date.now();
   const sums = new Map<number, Sum>();

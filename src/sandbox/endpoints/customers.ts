@@ -34,11 +34,11 @@ export const getCustomer: Endpoint = (world, { customer }) =>
     api_key_hint: customer.keyHint,
   });
 
-/** The e-mail domain of customers that nobody registered. */
+/** The e-mail domain of customers that no one registered. */
 const LOCAL = '@sandbox.invalid';
 const MOST_REMEMBERED = 10_000;
 
-/** Whose key it is that an `Authorization` header holds; a well-formed key that is new makes its customer. */
+/** The customer of the key in an `Authorization` header; a new well-formed key makes its customer. */
 export function createKeyring(world: SandboxContext): (authorization: string | undefined) => Customer | null {
   // Spares the hash for each call. An accepted key stays so unless `apiKeys` changes, hence the second field.
   const remembered = new Map<string, { customer: Customer; apiKeys: string[] | null }>();

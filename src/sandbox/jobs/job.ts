@@ -10,7 +10,7 @@ export interface JobEnd {
   error: string | null;
 }
 
-/** What is kept of a job for good. */
+/** The permanent part of a job. */
 export interface JobProfile {
   id: string;
   /** Without its query, which may be a signature. */
@@ -26,7 +26,7 @@ export interface Job extends JobProfile {
   customer: Customer;
   spec: Spec;
   end: JobEnd | null;
-  /** Of a job under way: whether its manifest is being read, when each of its tasks settles, what was no task. */
+  /** For a job under way: whether its manifest is being read, when its tasks settle, which lines were no task. */
   started: boolean;
   settles: number[];
   rejected: number;

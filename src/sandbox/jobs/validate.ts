@@ -20,7 +20,7 @@ const GCS_FIELDS = ['service_account_json'];
 
 export type Allowed = Pick<SandboxOptions, 'allowOwnCredentials' | 'allowInternalAddresses'>;
 
-/** What the documentation asks of a job, and what is not allowed; the reason of a 400, or null. Repeats nothing of the credentials. */
+/** The documentation's rules for a job; the reason of a 400, or null. Repeats nothing of the credentials. */
 export function jobProblem(
   body: unknown,
   isRegistered: (callbackUrl: string) => boolean,
@@ -45,7 +45,7 @@ export function jobProblem(
   );
 }
 
-/** Names are checked once more when they are connected to; what says by itself where it lies is told at once. */
+/** Names are checked once more when they are connected to; literal addresses are checked at once. */
 function addressProblem(field: string, url: unknown, { allowInternalAddresses }: Allowed): string | null {
   if (allowInternalAddresses || typeof url !== 'string' || !/^https?:/i.test(url)) return null;
   const kind = spokenKind(new URL(url).hostname);

@@ -53,7 +53,7 @@ export function collectGauges(pipeline: Pipeline): Promise<void> {
   const done = collect(pipeline, known, passedOver);
   const now: Collected = { at: Date.now(), done, known, passedOver };
   collected.set(pipeline, now);
-  // A scrape that failed is not kept: the next one tries anew.
+  // A scrape that failed is not kept: the next one tries again.
   done.catch(() => {
     now.at = 0;
   });

@@ -3,7 +3,7 @@ import type { Pipeline } from '../../pipeline/pipeline.js';
 import type { HttpPart } from '../server.js';
 import { collectGauges } from './collect.js';
 
-/** `/metrics`, in Prometheus' text format, or in OpenMetrics for whoever accepts it. */
+/** `/metrics`, in Prometheus' text format, or in OpenMetrics for clients that accept it. */
 export const metricsRoute =
   (pipeline: Pipeline): HttpPart =>
   (app) => {

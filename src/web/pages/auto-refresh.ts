@@ -1,6 +1,6 @@
 /**
- * The pages' script: asks for the page again every two seconds while it is looked at, and puts in what has changed.
- * What is open, focused or scrolled to stays so. A page that says that nothing will change any more is left alone.
+ * The pages' script: fetches the page again every two seconds while it is visible, and puts in the changes. Open,
+ * focused and scrolled elements stay so. A page whose run has ended is left alone.
  */
 export const LIVE_SCRIPT = `
 const EVERY_MS = 2000;

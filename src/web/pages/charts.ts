@@ -2,7 +2,7 @@ import { number } from '../../lib/format.js';
 import { type Html, html } from './html.js';
 
 export interface Bar {
-  /** What a pointer over it tells. */
+  /** The tooltip of a bar. */
   title: string;
   /** From the bottom up: the class that colours a segment, and its height. */
   segments: readonly (readonly [swatch: string, height: number])[];
@@ -11,9 +11,9 @@ export interface Bar {
 export interface Chart {
   id: string;
   title: string;
-  /** What the chart shows, in a sentence: for whoever does not see it, and above it for whoever does. */
+  /** The chart's content in a sentence: for readers who cannot see it, and above it for the others. */
   says: string;
-  /** Of equal width, side by side. */
+  /** Bars of equal width, side by side. */
   bars: readonly Bar[];
   /** A stepped line over the bars, one height for each. */
   line?: { swatch: string; heights: readonly number[] };

@@ -16,7 +16,7 @@ const POLICY = [
   "form-action 'none'",
 ];
 
-/** Of every answer with a page: nothing but the page's own style and script, nothing kept, nothing framed. */
+/** Headers of every answer with a page: only the page's own style and script, nothing kept, nothing framed. */
 export const PAGE_HEADERS = {
   'content-type': 'text/html; charset=utf-8',
   'content-security-policy': [

@@ -5,7 +5,7 @@ import { type Html, html, user } from './html.js';
 import type { ShownRun } from './read-runs.js';
 import { time } from './run-numbers.js';
 
-/** What was foretold of a run, what is expected now or was in the end. Null where nothing is to be told. */
+/** A run's planned figures, and the expected or real ones. Null where there is nothing to show. */
 export function forecastCard({ status: { forecast } }: ShownRun): Html | null {
   if (forecast === null) return null;
   const { planned, expected, actual, off } = forecast;

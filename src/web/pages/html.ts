@@ -1,4 +1,4 @@
-/** Markup that is safe to send: made by `html`, which escapes whatever else is put into it. */
+/** Markup that is safe to send: made by `html`, which escapes all other values put into it. */
 export interface Html {
   readonly markup: string;
 }
@@ -13,7 +13,7 @@ export const html = (strings: TemplateStringsArray, ...values: Child[]): Html =>
 /** Markup from this package's own constants, such as a style sheet. */
 export const raw = (markup: string): Html => ({ markup });
 
-/** Text of users' data: cut, and kept from turning the writing direction of what stands around it. */
+/** Text of users' data: cut, and kept from turning the writing direction of the text around it. */
 export const user = (text: string, most = 300): Html =>
   html`<bdi>${text.length > most ? `${text.slice(0, most)}…` : text}</bdi>`;
 

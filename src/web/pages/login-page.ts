@@ -1,7 +1,7 @@
 import { documentOf, PAGE_HEADERS } from './document.js';
 import { html } from './html.js';
 
-/** Where a login goes. */
+/** The target of a login. */
 export const LOGIN_PATH = '/login';
 
 /**

@@ -2,7 +2,7 @@ import { type Html, html, user } from './html.js';
 import type { ShownRun } from './read-runs.js';
 import { count, figure, percent } from './run-numbers.js';
 
-/** What is known of how good the labels are. Null where nothing is. */
+/** The known quality of the labels. Null where nothing is known. */
 export function qualityCard({ status: { gold, escalated } }: ShownRun): Html | null {
   if (gold == null && escalated == null) return null;
   return html`<section class="card" id="quality"><h2>Quality</h2>

@@ -27,7 +27,7 @@ export interface ShownRuns {
   total: number;
 }
 
-/** The newest runs of the prefix, whoever's they are. */
+/** The newest runs of the prefix, of all owners. */
 export async function readNewest(redis: RedisClient, prefix: string, most: number): Promise<ShownRuns> {
   const [[newest, total]] = (await readGroups(redis, [
     (pipeline: ChainableCommander) => {

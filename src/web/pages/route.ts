@@ -10,7 +10,7 @@ import { runsPage } from './runs-page.js';
 const RUNS = 20;
 const CACHE_MS = 1_000;
 
-/** For people: `/`, how the runs stand, and `/runs/<id>`, all there is to tell of one. */
+/** For people: `/`, all runs, and `/runs/<id>`, one run in full. */
 export const pagesRoute =
   ({ redis, prefix }: Pick<Pipeline, 'redis' | 'prefix'>): HttpPart =>
   (app) => {
@@ -24,7 +24,7 @@ export const pagesRoute =
     });
   };
 
-/** However many look at a page: what it shows is read once in so many ms. A reading that failed is not kept. */
+/** A page's data is read once in this time (ms), for any number of viewers. A failed reading is not kept. */
 function atMostEvery<T>(ms: number, read: () => Promise<T>): () => Promise<T> {
   let last: { at: number; value: Promise<T> } | undefined;
   return () => {

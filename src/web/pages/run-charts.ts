@@ -4,7 +4,7 @@ import { chart } from './charts.js';
 import type { Html } from './html.js';
 import { percent, sum } from './run-numbers.js';
 
-/** The charts of a run's page. What was never counted has none. */
+/** The charts of a run's page. Figures that were never counted have none. */
 
 /** @param seconds from the run's start to its end, or to now */
 export function overTime(history: History, seconds: number): Html[] {

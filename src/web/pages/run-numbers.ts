@@ -3,7 +3,7 @@ import { endedLines } from '../../runs/status.js';
 import { type Html, html, user } from './html.js';
 import type { ShownRun } from './read-runs.js';
 
-/** What both pages say of a run. */
+/** The part of a run that both pages show. */
 
 export const count = (value: number): Html => html`<data value="${value}">${number(value)}</data>`;
 
@@ -12,14 +12,14 @@ export function state({ status }: ShownRun): Html {
   return html`<span class="state ${status.state}">${words}</span>`;
 }
 
-/** Why a run stands still, and the next step. */
+/** The reason of a block, and the next step. */
 export const why = ({ status }: ShownRun): Html | null =>
   status.message === null ? null : html`<p class="why ${status.state}">${user(status.message)}</p>`;
 
 export const percent = (share: number): string =>
   share > 0 && share < 0.001 ? '<0.1%' : `${Number((share * 100).toFixed(share < 0.1 ? 1 : 0))}%`;
 
-/** What of the lines read so far has ended. Not 100% while a line is left. */
+/** The ended share of the lines read so far. Not 100% while a line is left. */
 export function ended({ status }: ShownRun): string {
   if (status.lines === 0) return '0%';
   const share = endedLines(status) / status.lines;

@@ -24,7 +24,7 @@ import {
 const LABELS = 50;
 const CODES = 20;
 
-/** `/runs/<id>`: all there is to tell of a run. `alone`: as a file, with no page beside it. */
+/** `/runs/<id>`: one run in full. `alone`: as a file, with no page beside it. */
 export function runPage(run: ShownHistory, now: string, { alone = false } = {}): Page {
   const { status, history } = run;
   const until = status.ended_at ?? now;

@@ -8,7 +8,7 @@ import { counts, figures, progress, state, time, why } from './run-numbers.js';
 const LABELS = 8;
 const CODES = 8;
 
-/** `/`: how the newest runs stand. */
+/** `/`: the newest runs and their states. */
 export function runsPage({ runs, total }: ShownRuns, now: string): Page {
   const running = runs.filter(({ status }) => status.state === 'running').length;
   return {

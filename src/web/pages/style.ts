@@ -1,4 +1,4 @@
-/** The pages' style sheet. Colours tell states apart, never alone: a word stands beside each. */
+/** The pages' style sheet. Colours mark states, never alone: a word is beside each. */
 export const STYLE = `
 :root {
   color-scheme: light dark;

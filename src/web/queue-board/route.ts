@@ -30,7 +30,7 @@ interface OpenBoard {
  *
  * @param writes whether an operator may retry, promote and remove jobs and pause queues; never change their data,
  * which is shown without signatures
- * @param audit is told of every write, and of every one that was refused
+ * @param audit is called for every write, and for every one that was refused
  */
 export const queueBoard =
   (
@@ -79,7 +79,7 @@ function refusalOf(
   writes: boolean,
 ): [status: 403 | 405, why: string] | null {
   if (!writes) return [405, 'the board only shows; start with --queue-board-writes to change something'];
-  // What changes or adds the data of jobs is not PUT.
+  // A request that changes or adds the data of jobs is not PUT.
   if (method !== 'PUT') return [405, 'jobs are not changed or added by hand'];
   if (caller?.role !== 'operator') return [403, "the operator's token is needed (ASG_OPERATOR_TOKEN)"];
   // A browser says where a write comes from; a session without that is not a browser's.

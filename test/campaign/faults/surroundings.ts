@@ -37,6 +37,7 @@ export const sinkFaults: Fault[] = [
     at: 'sink',
     lastsMs: [1_000, 5_000],
     blocks: ['sink'],
+    refuses: [/ENOSPC: no space left on device/],
     apply: (world) => world.place.fill?.(),
     heal: (world) => world.place.empty(),
   },

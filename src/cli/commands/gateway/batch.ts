@@ -7,7 +7,7 @@ import { gatewayOptions, labelOptionNames } from '../../option-groups.js';
 import type { CommandContext, CommandDefinition } from '../../program.js';
 import { formatTable } from '../../table.js';
 
-/** What became of a line. */
+/** The outcome of a line. */
 interface Row {
   line: number;
   task_id: string | null;

@@ -85,7 +85,7 @@ function progressOf({ io, settings }: CommandContext): (job: ManifestJob) => voi
   };
 }
 
-/** The status, and whatever counts the Gateway gives. */
+/** The status, and the counts that the Gateway gives. */
 function progressLine({ job_id, status, ...rest }: ManifestJob): string {
   const counts = Object.entries(rest).filter(([, value]) => typeof value === 'number');
   return plain([`${job_id} ${status}`, ...counts.map(([name, value]) => `${name} ${value}`)].join('  '));

@@ -7,7 +7,7 @@ import type { CommandContext, CommandDefinition } from '../../program.js';
 
 const ID = { name: 'task_id', describe: 'as `task submit` printed it', required: true };
 
-/** What the command is asked to label by; every task needs it. */
+/** The label options of the command; every task needs them. */
 export function requiredLabelSpec({ settings }: CommandContext): LabelSpec {
   if (settings.labelSpec !== null) return settings.labelSpec;
   throw usageError('--question', 'a task needs a question and its options', {
