@@ -40,6 +40,7 @@ const { metafile } = await build({
   format: 'esm',
   platform: 'node',
   target: 'node20',
+  mainFields: ['module', 'main'],
   minifyWhitespace: true,
   minifySyntax: true,
   lineLimit: 200,

@@ -1,4 +1,3 @@
-import { createLogUpdate } from 'log-update';
 import { plainLines, streamBeneath } from '../lib/terminal.js';
 
 type Stream = NodeJS.WritableStream;
@@ -13,7 +12,9 @@ export interface LiveFrame {
 /** The frame that is open on a stream; what else is written there has to go round it. */
 const open = new WeakMap<Stream, { clear(): void; redraw(): void }>();
 
-export function openLiveFrame(stream: Stream): LiveFrame {
+/** Its library takes 60 ms to load, which a command without a terminal does not need to wait for. */
+export async function openLiveFrame(stream: Stream): Promise<LiveFrame> {
+  const { createLogUpdate } = await import('log-update');
   const update = createLogUpdate(streamBeneath(stream));
   let last = '';
   open.set(stream, { clear: () => update.clear(), redraw: () => last && update(last) });

@@ -37,10 +37,14 @@ interface Display {
   end?(): void;
 }
 
-export function createProgress({ mode, stderr, now = () => performance.now() }: ProgressOptions): Progress {
+export async function createProgress({
+  mode,
+  stderr,
+  now = () => performance.now(),
+}: ProgressOptions): Promise<Progress> {
   if (mode === 'quiet')
     return { update: quietWaits(stderr, now), note: () => undefined, stop: () => undefined };
-  const display = DISPLAYS[mode](stderr);
+  const display = await DISPLAYS[mode](stderr);
   let [shownAt, shownAs] = [Number.NEGATIVE_INFINITY, ''];
   let pending: ProgressStatus | null = null;
   let stopped = false;
@@ -65,9 +69,11 @@ export function createProgress({ mode, stderr, now = () => performance.now() }: 
   };
 }
 
-const DISPLAYS: Record<'live' | 'lines' | 'json', (stderr: NodeJS.WritableStream) => Display> = {
-  live(stderr) {
-    const frame = openLiveFrame(stderr);
+type OpenDisplay = (stderr: NodeJS.WritableStream) => Display | Promise<Display>;
+
+const DISPLAYS: Record<'live' | 'lines' | 'json', OpenDisplay> = {
+  async live(stderr) {
+    const frame = await openLiveFrame(stderr);
     return {
       everyMs: 100,
       show: (status) => frame.draw(liveText(status)),

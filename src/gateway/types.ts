@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { StoreCredentials } from '../lib/object-stores/credentials.js';
 import type { ASGGatewayHTTPError } from './errors.js';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { SettledResult } from '../gateway/types.js';
 import type { Hint } from './task-index.js';
 

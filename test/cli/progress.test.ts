@@ -43,18 +43,18 @@ const status = (changes: Partial<ProgressStatus> = {}): ProgressStatus => ({
   ...changes,
 });
 
-function start(mode: 'live' | 'lines' | 'json' | 'quiet') {
+async function start(mode: 'live' | 'lines' | 'json' | 'quiet') {
   const { stream, text } = collector();
   let time = 0;
-  const progress = createProgress({ mode, stderr: stream, now: () => time });
+  const progress = await createProgress({ mode, stderr: stream, now: () => time });
   return { progress, text, stream, pass: (ms: number) => (time += ms) };
 }
 
 const linesOf = (text: string) => text.split('\n').filter((line) => line !== '');
 
 describe('lines', () => {
-  test('a plain line at once, then every 5 s, and at a change of state', () => {
-    const { progress, text, pass } = start('lines');
+  test('a plain line at once, then every 5 s, and at a change of state', async () => {
+    const { progress, text, pass } = await start('lines');
     progress.update(status());
     expect(linesOf(text())).toEqual([
       'running: 1,000 of 2,000 lines 50%, queued 300, in flight 700, settled 900, failed 100, 49.6 calls/s of 50, 429s 7, 650,000 sats spent, about 1 min 30 s left',
@@ -73,8 +73,8 @@ describe('lines', () => {
     expect(linesOf(text())).toHaveLength(3);
   });
 
-  test('stop shows the last status, once', () => {
-    const { progress, text } = start('lines');
+  test('stop shows the last status, once', async () => {
+    const { progress, text } = await start('lines');
     progress.update(status());
     progress.update(status({ settled: 1_900, produced: true }));
     progress.stop();
@@ -84,28 +84,28 @@ describe('lines', () => {
     expect(linesOf(text())[1]).toContain('2,000 of 2,000 lines 100%');
   });
 
-  test('no share of the lines before all have been read; no limit, no ETA where there is none', () => {
-    const { progress, text } = start('lines');
+  test('no share of the lines before all have been read; no limit, no ETA where there is none', async () => {
+    const { progress, text } = await start('lines');
     progress.update(status({ produced: false, read: 2_500, rate: null, eta_seconds: null }));
     expect(text()).toContain('running: 1,000 of 2,500 lines read so far, queued');
     expect(text()).not.toMatch(/%|left| of 50/);
   });
 
-  test('before the first line there is no "0 of 0 lines"', () => {
-    const { progress, text } = start('lines');
+  test('before the first line there is no "0 of 0 lines"', async () => {
+    const { progress, text } = await start('lines');
     progress.update(status({ produced: false, read: 0, lines: 0, settled: 0, failed: 0 }));
     expect(text()).toMatch(/^running: no line read yet, queued/);
   });
 
-  test('99.9% is not 100%', () => {
-    const { progress, text } = start('lines');
+  test('99.9% is not 100%', async () => {
+    const { progress, text } = await start('lines');
     progress.update(status({ settled: 1_899 }));
     expect(text()).toContain(' 99%');
   });
 });
 
-test('json: an object a line each second, and notes', () => {
-  const { progress, text, pass } = start('json');
+test('json: an object a line each second, and notes', async () => {
+  const { progress, text, pass } = await start('json');
   progress.note('run r1');
   progress.update(status());
   pass(999);
@@ -121,8 +121,8 @@ test('json: an object a line each second, and notes', () => {
   ]);
 });
 
-test('quiet: nothing', () => {
-  const { progress, text } = start('quiet');
+test('quiet: nothing', async () => {
+  const { progress, text } = await start('quiet');
   progress.note('run r1');
   progress.update(status());
   progress.stop();
@@ -130,8 +130,8 @@ test('quiet: nothing', () => {
 });
 
 describe('live', () => {
-  test('a frame with the bar, redrawn ten times a second at most', () => {
-    const { progress, text, pass } = start('live');
+  test('a frame with the bar, redrawn ten times a second at most', async () => {
+    const { progress, text, pass } = await start('live');
     progress.update(status());
     for (const part of [
       '███████████████░░░░░░░░░░░░░░░ 50%',
@@ -151,8 +151,8 @@ describe('live', () => {
     progress.stop();
   });
 
-  test('the reason and what to do while blocked; dots instead of a bar while reading', () => {
-    const { progress, text } = start('live');
+  test('the reason and what to do while blocked; dots instead of a bar while reading', async () => {
+    const { progress, text } = await start('live');
     progress.update(
       status({
         state: 'blocked',
@@ -167,8 +167,8 @@ describe('live', () => {
     progress.stop();
   });
 
-  test('log lines and notes stand above the frame, which is drawn again', () => {
-    const { progress, text, stream } = start('live');
+  test('log lines and notes stand above the frame, which is drawn again', async () => {
+    const { progress, text, stream } = await start('live');
     progress.update(status());
     const before = text().length;
     writeBeside(stream, 'a log line\n');

@@ -108,10 +108,10 @@ test("the Gateway's errors and answers, on a pipe and on a terminal", async () =
   expect(JSON.parse(stdout)).toMatchObject({ [EVIL]: EVIL });
 });
 
-test('messages of a run on the live display, by lines and as notes', () => {
+test('messages of a run on the live display, by lines and as notes', async () => {
   for (const mode of ['live', 'lines'] as const) {
     const { stream, text } = collector();
-    const progress = createProgress({ mode, stderr: stream });
+    const progress = await createProgress({ mode, stderr: stream });
     progress.update(shownRun({ state: 'blocked', reason: 'quota', message: EVIL }).status);
     progress.note(EVIL);
     progress.stop();

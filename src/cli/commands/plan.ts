@@ -22,7 +22,7 @@ export const plan: CommandDefinition = {
   run: async (context) => {
     const { settings, args, io } = context;
     const interrupt = onInterrupt(() => undefined);
-    const progress = showProgress(io.stderr, settings.quiet || settings.json);
+    const progress = await showProgress(io.stderr, settings.quiet || settings.json);
     try {
       return await withParts(context, async (parts) => {
         const { makePlan } = await import('../../plan/make-plan.js');
@@ -83,8 +83,8 @@ const LINES_MS = 5_000;
 const BAR_WIDTH = 30;
 
 /** A bar on a terminal, else a line each 5 s. */
-function showProgress(stderr: Output, quiet: boolean) {
-  const frame = !quiet && stderr.isTTY ? openLiveFrame(stderr) : null;
+async function showProgress(stderr: Output, quiet: boolean) {
+  const frame = !quiet && stderr.isTTY ? await openLiveFrame(stderr) : null;
   const everyMs = frame === null ? LINES_MS : LIVE_MS;
   let shownAt = performance.now();
   let ended = false;

@@ -59,7 +59,7 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
   const { settings, log, io } = context;
   const started = Date.now();
   const mode = settings.quiet ? 'quiet' : settings.json ? 'json' : io.stderr.isTTY ? 'live' : 'lines';
-  const progress = createProgress({ mode, stderr: io.stderr });
+  const progress = await createProgress({ mode, stderr: io.stderr });
   let followed: string[] = [];
   const tellInterrupted = () => void io.stderr.write(interruptedText(context, followed[0]));
   const ending = endingOf(tellInterrupted);
