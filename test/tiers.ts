@@ -7,7 +7,8 @@ export const ALL = ['test/**/*.test.ts'];
 export const SLOW = [
   'test/budget/{fleet,search}.test.ts',
   'test/consumers/poll-schedule/plan.test.ts',
-  'test/pipeline/{corners,envelopes,escalate,gold,since,stops}.test.ts',
+  'test/pipeline/{corners,envelopes,escalate,feeds,gold,pilot,since,stops}.test.ts',
+  'test/webhooks/settle.test.ts',
 ];
 
 /** Long ones, with breaking servers or many runs: `npm run test:long`. */
