@@ -27,7 +27,8 @@ export {
   runManifest,
 } from './pipeline/run.js';
 export { workRuns } from './pipeline/work.js';
-export { type Producer, produce } from './producers/produce.js';
+export { produce } from './producers/produce.js';
+export type { Producer } from './producers/producer.js';
 export {
   type SuperviseOptions as KeepProducingOptions,
   superviseProducer as keepProducing,

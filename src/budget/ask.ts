@@ -1,5 +1,3 @@
-import type { Pause } from './types.js';
-
 /** The reports and the requests of a process. An absent part has nothing to say. */
 export interface Ask {
   /** Tests only: the time to use instead of Redis' clock, ms. */
@@ -66,7 +64,8 @@ export interface Answer {
   pausedFor: number;
   /** > 0: this ask opened a pause of this length (ms), for this reason. */
   opened: number;
-  reason: Pause['reason'];
+  /** `circuit`: the Gateway answers only errors; one probe at a time tests whether it answers again. */
+  reason: 'rate_limited' | 'circuit';
   /** Sustained failure: one probe at a time. */
   circuit: boolean;
   /** How long pauses and open circuits have held calls back in all, up to now. */

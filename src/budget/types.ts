@@ -41,8 +41,7 @@ export interface BudgetSnapshot {
 
 export interface Pause {
   ms: number;
-  /** `circuit`: the Gateway answers only errors; one probe at a time tests whether it answers again. */
-  reason: 'rate_limited' | 'circuit';
+  reason: Answer['reason'];
 }
 
 /** The rate of one key, shared by all processes. Made by `createBudget`. */

@@ -2,8 +2,8 @@ import { ASGNetworkError, ASGTimeoutError } from '../gateway/errors.js';
 import { unreachable } from '../gateway/reach.js';
 import type { GatewayCall } from '../gateway/types.js';
 import type { RunReading } from '../runs/read-status.js';
+import type { RunRecord } from '../runs/record.js';
 import type { CallFailure } from './call-failure.js';
-import type { ConsumedRun } from './gateway-call.js';
 
 /** Whether a run's Gateway has ever answered any of its processes, and since when this one has called in vain. */
 export interface Reach {
@@ -41,7 +41,10 @@ export function createReach(now: () => number = () => performance.now()): Reach 
  * Blocks a run that has had no answer for as long as a call is tried (`--retry-for`): it is not the lines that are
  * wrong. Null for any other trouble.
  */
-export function neverReached({ reach, record }: ConsumedRun, error: unknown): CallFailure | null {
+export function neverReached(
+  { reach, record }: { reach: Reach; record: Pick<RunRecord, 'policy'> },
+  error: unknown,
+): CallFailure | null {
   if (!(error instanceof ASGNetworkError || error instanceof ASGTimeoutError)) return null;
   const inVainMs = reach.inVainMs();
   if (reach.answered || inVainMs === null || inVainMs < record.policy.retryForMs) return null;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { ASGBatchError, ASGGatewayError, ASGGatewayHTTPError } from './errors.js';
+import { ASGBatchError } from './batch-error.js';
+import { ASGGatewayError, ASGGatewayHTTPError } from './errors.js';
 import type {
   BatchAnswer,
   BatchTask,

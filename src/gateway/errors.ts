@@ -1,5 +1,3 @@
-import type { SubmitBatchResult, SubmitTaskParams } from './types.js';
-
 /** The kind of error, as a stable word. */
 export type GatewayErrorCode =
   | 'http_error'
@@ -97,23 +95,6 @@ export class ASGResponseError extends ASGGatewayError {
     options?: ErrorOptions,
   ) {
     super(message, 'invalid_response', options);
-  }
-}
-
-/**
- * A batch that stopped after some of its tasks were accepted; `cause` says why. `submitBatch({ tasks: error.tasks })`
- * repeats it without buying any of them again.
- */
-export class ASGBatchError extends ASGGatewayError {
-  override readonly name = 'ASGBatchError';
-  constructor(
-    override readonly cause: ASGGatewayError,
-    /** The outcome of the tasks so far. */
-    readonly result: SubmitBatchResult,
-    /** All tasks, with the idempotency keys that they were given. */
-    readonly tasks: SubmitTaskParams[],
-  ) {
-    super(`after ${result.task_count} of ${tasks.length} tasks: ${cause.message}`, cause.code, { cause });
   }
 }
 

@@ -1,3 +1,4 @@
+export * from './batch-error.js';
 export * from './client.js';
 export * from './errors.js';
 export { parseRateLimitHeaders, parseRetryAfter, type RateLimitHeaders } from './rate-limit-headers.js';

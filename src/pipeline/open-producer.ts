@@ -1,5 +1,5 @@
 import { linesPerChunk } from '../producers/pack.js';
-import type { Producer } from '../producers/produce.js';
+import type { Producer } from '../producers/producer.js';
 import { openEarlier } from '../producers/since/earlier.js';
 import { openQueues } from '../queues/queues.js';
 import { redisNow } from '../redis/read-groups.js';

@@ -2,7 +2,7 @@ import { IngestError } from '../lib/errors.js';
 import { fieldMapOf, parseLine, rawField } from '../manifest/index.js';
 import { addChunks } from '../producers/enqueue.js';
 import { prepareLine } from '../producers/prepare-line.js';
-import type { Producer } from '../producers/produce.js';
+import type { Producer } from '../producers/producer.js';
 import type { QueuedLine } from '../queues/chunk.js';
 import { flushAll } from '../results/flush.js';
 import { readRows } from '../results/read-rows.js';

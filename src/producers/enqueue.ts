@@ -8,7 +8,7 @@ import type { RunRecord } from '../runs/record.js';
 import { type EndedLine, endLines } from '../runs/scripts.js';
 import { withoutConflicts } from './key-conflicts.js';
 import { type PreparedLine, prepareLine } from './prepare-line.js';
-import type { Producer } from './produce.js';
+import type { Producer } from './producer.js';
 import { leaveOutUnchanged } from './since/leave-out.js';
 
 export interface Enqueued {

@@ -1,6 +1,4 @@
-import type { Logger } from 'pino';
 import { IngestError } from '../lib/errors.js';
-import type { ObjectStores } from '../lib/object-stores/index.js';
 import {
   type ContentDigest,
   contentDigest,
@@ -9,9 +7,6 @@ import {
   readLines,
   type Source,
 } from '../manifest/index.js';
-import type { Metrics } from '../metrics/metrics.js';
-import type { RunQueues } from '../queues/queues.js';
-import type { RedisClient } from '../redis/connection.js';
 import { type Cursor, checkpoint, checkStream, noteContent, readCursor } from '../runs/cursor.js';
 import { type RunKeys, runKeys } from '../runs/keys.js';
 import type { Lease } from '../runs/lease.js';
@@ -19,24 +14,11 @@ import type { RunRecord } from '../runs/record.js';
 import { createBackpressure, type Depth, readDepth } from './backpressure.js';
 import { type Enqueued, enqueue } from './enqueue.js';
 import { type Mixing, openMixing } from './mix-gold.js';
+import type { Producer } from './producer.js';
 import { readChosen } from './read-pilot-lines.js';
-import type { Earlier } from './since/earlier.js';
 
 /** Most lines that are read, queued and counted in one step. */
 const STEP_LINES = 1_000;
-
-export interface Producer {
-  redis: RedisClient;
-  prefix: string;
-  queues: RunQueues;
-  metrics: Metrics;
-  objectStores: ObjectStores;
-  /** How many lines a job is to carry now. */
-  linesPerChunk(): Promise<number>;
-  /** For a run with `--since`. */
-  earlier?: Earlier | undefined;
-  log: Logger;
-}
 
 export type Produced = 'all' | 'stopped';
 

@@ -10,7 +10,8 @@ import type { RunRecord } from '../runs/record.js';
 import { recount } from '../runs/recount.js';
 import { endedLines } from '../runs/status.js';
 import { transition } from '../runs/transition.js';
-import { type Producer, produce } from './produce.js';
+import { produce } from './produce.js';
+import type { Producer } from './producer.js';
 import { sweep } from './sweep.js';
 
 const LOOK_MS = 500;

@@ -7,7 +7,8 @@ import type { Lease } from '../runs/lease.js';
 import type { RunRecord } from '../runs/record.js';
 import { enqueue } from './enqueue.js';
 import { openMixing } from './mix-gold.js';
-import { type Producer, readUntil, sameStream } from './produce.js';
+import { readUntil, sameStream } from './produce.js';
+import type { Producer } from './producer.js';
 
 const STEP_LINES = 1_000;
 /** Jobs in the submit queue from which the sweep waits. */

@@ -1,8 +1,9 @@
 import type { Reply } from './http.js';
-import type { Jobs } from './jobs/runner.js';
+import type { Jobs } from './jobs/job.js';
 import type { Sealer } from './jobs/seal.js';
 import { DEFAULT_QUOTA, type SandboxOptions } from './options.js';
-import type { Customer, Store } from './store.js';
+import type { Customer } from './records.js';
+import type { Store } from './store.js';
 import type { Deliveries } from './webhooks.js';
 
 /** The parts that the endpoints work on. */

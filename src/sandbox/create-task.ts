@@ -1,6 +1,6 @@
 import type { SandboxContext } from './context.js';
+import type { Customer, Task } from './records.js';
 import { settleMs } from './settle-time.js';
-import type { Customer, Task } from './store.js';
 import type { WireTask } from './validate.js';
 
 export const isRegistered = (customer: Customer) => (url: string) => {

@@ -1,6 +1,7 @@
 import type { SandboxContext } from './context.js';
 import { createKeyring, registerCustomer } from './endpoints/customers.js';
 import { failure, type Reply } from './http.js';
+import { happens } from './random.js';
 import type { RateLimit } from './rate-limit.js';
 import { findPath } from './routes.js';
 import type { Counters } from './stats.js';
@@ -63,9 +64,6 @@ export function createRequestHandler(
     return limited(route.endpoint(world, { customer, body: body.value, search, id: found.id }));
   };
 }
-
-/** No number is drawn for what never happens, so that one fault's share does not shift another's draws. */
-export const happens = (share: number, random: () => number): boolean => share > 0 && random() < share;
 
 const notAllowed = (methods: string[]): Reply => ({
   ...failure(405, 'method not allowed'),

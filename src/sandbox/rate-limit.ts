@@ -1,7 +1,7 @@
 import type { Reply } from './http.js';
 import { createLimiter, type Limiter } from './limiter.js';
 import type { SandboxOptions } from './options.js';
-import type { Customer } from './store.js';
+import type { Customer } from './records.js';
 
 /** The limit of each customer's calls, as the options say at the moment. */
 export interface RateLimit {

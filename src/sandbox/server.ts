@@ -3,12 +3,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { createCallers } from './callers.js';
 import { CONTROL_PREFIX, control, HEALTH } from './control.js';
-import { type Asked, createRequestHandler, happens } from './handle-request.js';
+import { type Asked, createRequestHandler } from './handle-request.js';
 import { failure, readBody, send } from './http.js';
 import { createJobs } from './jobs/runner.js';
 import { createSealer, keptKey } from './jobs/seal.js';
 import { checkOptions, checkPatch, type LiveOptions, type SandboxOptions } from './options.js';
-import { between, randomFrom } from './random.js';
+import { between, happens, randomFrom } from './random.js';
 import { createRateLimit } from './rate-limit.js';
 import { createCounters, type SandboxStats } from './stats.js';
 import { openStore } from './store.js';

@@ -2,11 +2,11 @@ import { createHmac } from 'node:crypto';
 import { Agent } from 'undici';
 import { guardedConnect } from '../lib/net/guarded-connect.js';
 import { isLoopback } from '../lib/net/hosts.js';
-import { happens } from './handle-request.js';
 import { consensusOf, txidOf } from './labels.js';
 import type { SandboxOptions } from './options.js';
-import { between, randomFrom } from './random.js';
-import type { Store, Task } from './store.js';
+import { between, happens, randomFrom } from './random.js';
+import type { Task } from './records.js';
+import type { Store } from './store.js';
 
 const CONNECTIONS = 32;
 const ANSWER_MS = 5_000;

@@ -4,7 +4,7 @@ import { openManifest } from '../../src/manifest/index.js';
 import { openProducer } from '../../src/pipeline/open-producer.js';
 import { retryFailures } from '../../src/pipeline/retry.js';
 import { forecastReader } from '../../src/plan/forecast/known.js';
-import type { Producer } from '../../src/producers/produce.js';
+import type { Producer } from '../../src/producers/producer.js';
 import { reopenManifest } from '../../src/producers/reopen-manifest.js';
 import { decodeChunk } from '../../src/queues/chunk.js';
 import { failedEnding, rejectedEnding } from '../../src/results/endings.js';

@@ -1,6 +1,7 @@
 import { type Endpoint, quotaLeft, type SandboxContext } from '../context.js';
 import { failure, type Reply, reply } from '../http.js';
-import { type Customer, hashKey, newId } from '../store.js';
+import type { Customer } from '../records.js';
+import { hashKey, newId } from '../store.js';
 import { isObject } from '../validate.js';
 
 /** The one endpoint that needs no key. */

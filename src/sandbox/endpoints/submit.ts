@@ -1,7 +1,8 @@
 import { type Endpoint, quotaLeft, type SandboxContext } from '../context.js';
 import { createTask, isRegistered, known } from '../create-task.js';
 import { failure, type Reply, reply } from '../http.js';
-import { type Customer, newId, type Task } from '../store.js';
+import type { Customer, Task } from '../records.js';
+import { newId } from '../store.js';
 import { isObject, taskProblem, type WireTask } from '../validate.js';
 import { stateOf } from './tasks.js';
 

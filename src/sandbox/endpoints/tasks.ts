@@ -2,7 +2,7 @@ import type { Call, Endpoint, SandboxContext } from '../context.js';
 import { failure, reply } from '../http.js';
 import { consensusOf, txidOf } from '../labels.js';
 import type { SandboxOptions } from '../options.js';
-import type { Task } from '../store.js';
+import type { Task } from '../records.js';
 
 export type TaskState = 'pending' | 'in_progress' | 'verified' | 'settled';
 

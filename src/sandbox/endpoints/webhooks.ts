@@ -1,6 +1,7 @@
 import type { Endpoint } from '../context.js';
 import { failure, reply } from '../http.js';
-import { newId, type Webhook } from '../store.js';
+import type { Webhook } from '../records.js';
+import { newId } from '../store.js';
 import { isHttpUrl, isObject } from '../validate.js';
 
 const shown = ({ id, url, events }: Webhook) => ({

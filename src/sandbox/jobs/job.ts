@@ -1,5 +1,5 @@
 import type { JobCredentials } from '../../gateway/types.js';
-import type { Customer, Spec } from '../store.js';
+import type { Customer, Spec } from '../records.js';
 
 /** How a job ended; times in epoch ms. */
 export interface JobEnd {
@@ -35,4 +35,11 @@ export interface Job extends JobProfile {
 export interface JobSecrets {
   manifest_url: string;
   credentials: JobCredentials | null;
+}
+
+/** Reads the manifests of jobs, buys their tasks, and delivers the results. */
+export interface Jobs {
+  start(job: Job): void;
+  /** Jobs under way stop where they are; the next start goes on with them. */
+  close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 import type { SandboxContext } from '../context.js';
 import { consensusOf, txidOf } from '../labels.js';
-import type { Task } from '../store.js';
+import type { Task } from '../records.js';
 
 /** A settled task as a job delivers it. */
 export function resultRow(

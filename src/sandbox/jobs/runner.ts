@@ -5,17 +5,10 @@ import { createObjectStores } from '../../lib/object-stores/index.js';
 import { type Manifest, openManifest, parseLine, readLines } from '../../manifest/index.js';
 import { quotaLeft, type SandboxContext } from '../context.js';
 import { createTask, known } from '../create-task.js';
-import type { Job, JobSecrets } from './job.js';
+import type { Job, JobSecrets, Jobs } from './job.js';
 import { resultRow } from './result-row.js';
 import type { Sealer } from './seal.js';
 import { ownCredentialsProblem } from './validate.js';
-
-/** Reads the manifests of jobs, buys their tasks, and delivers the results. */
-export interface Jobs {
-  start(job: Job): void;
-  /** Jobs under way stop where they are; the next start goes on with them. */
-  close(): Promise<void>;
-}
 
 type Part = Pick<SandboxContext, 'options' | 'store' | 'deliveries'>;
 
