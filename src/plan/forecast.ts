@@ -1,7 +1,7 @@
 import { exactly, type Range } from '../lib/range.js';
 import type { Forecast } from '../runs/forecast.js';
 import { quantile, type SettleTimes } from '../runs/settle-times.js';
-import { longestMs, seenShare } from './polling-forecast.js';
+import { longestMs, meanSeconds, seenShare } from './polling-forecast.js';
 import { costOfLabels, type Price } from './price.js';
 
 /** What a run has come to, and what it is made of. Everything here is a count that its record holds. */
@@ -162,11 +162,4 @@ function timeForecast(soFar: SoFar, outlook: Outlook, { left, calls, called, pol
       soFar.elapsedSeconds +
       after(left.high, calls.high, pace * (1 - PACE_ERROR), unclamped) * (1 + PACE_ERROR),
   };
-}
-
-function meanSeconds(settle: SettleTimes): number {
-  const longest = longestMs(settle);
-  return (
-    settle.times.reduce((sum, { ms, count }) => sum + Math.min(ms, longest) * count, 0) / settle.total / 1000
-  );
 }
