@@ -110,7 +110,7 @@ function offOf(planned: Planned | null, actual: NonNullable<RunForecast['actual'
 /** While the manifest is being read: by how much of its bytes the lines so far took. Null where its size says nothing. */
 export function linesOf({ record, status, read }: RunReading): Range | null {
   if (status.produced) return exactly(read.lines);
-  if (record.pilot !== undefined) return exactly(record.pilot.lines);
+  if (record.pilot !== undefined) return exactly(record.pilot.lines + (record.manifest.gold?.lines ?? 0));
   const { bytes } = record.manifest;
   // Where more was read than there is, it came packed.
   if (bytes === undefined || bytes === null || read.bytes > bytes || read.lines < TELLING) return null;
