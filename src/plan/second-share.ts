@@ -1,5 +1,5 @@
 import { type Condition, parseCondition } from '../config/escalation-condition.js';
-import type { Range } from '../lib/range.js';
+import { type Range, shareOf } from '../lib/range.js';
 import type { RedisClient } from '../redis/connection.js';
 import { runKeys } from '../runs/keys.js';
 import type { RunReading } from '../runs/read-status.js';
@@ -56,17 +56,6 @@ export async function knownShare(
 
 const sumOf = (runs: readonly RunReading[], field: 'lines' | 'failed' | 'cost_sats'): number =>
   runs.reduce((sum, { status }) => sum + (status.escalated?.[field] ?? 0), 0);
-
-/** Two standard errors; where none was seen, three in the whole sample may have been missed. */
-export function shareOf(n: number, total: number): Range {
-  const share = Math.min(1, n / total);
-  const error = 2 * Math.sqrt((share * (1 - share)) / total);
-  return {
-    expected: share,
-    low: Math.max(0, share - error),
-    high: Math.min(1, n === 0 ? 3 / total : share + error),
-  };
-}
 
 /** How many lines settled with a confidence of each step; those without one last, which meet no condition. */
 async function confidencesOf(redis: RedisClient, prefix: string, runs: readonly RunReading[]) {

@@ -1,3 +1,4 @@
+import { higherThreshold, thresholdOr } from '../../config/escalation-condition.js';
 import { exactly, type Range, whole, within } from '../../lib/range.js';
 import { LINE_PROBLEMS } from '../../manifest/types.js';
 import type { Expected, Forecast, Planned, RunForecast } from '../../runs/forecast.js';
@@ -7,6 +8,7 @@ import { boughtLines } from '../../runs/status.js';
 import { forecastRun, type SoFar, TELLING } from '../forecast.js';
 import { callsOf } from '../outlook.js';
 import { steadyPolls } from '../polling-forecast.js';
+import type { AskedAgain } from './asked-again.js';
 import { judgeFinish } from './finish-by.js';
 
 /** What is known of a run beside its counts. */
@@ -133,9 +135,22 @@ function soFarOf(reading: RunReading, lines: Range): SoFar {
     // Admitted lines that still wait for their slot have their submission before them.
     inFlight: Math.max(0, status.in_flight - present.submitting),
     costSats: status.cost_sats,
+    again: againOf(reading),
     calls: callsOf(status.gateway_calls),
     polls,
     elapsedSeconds: elapsedSeconds(reading),
+  };
+}
+
+function againOf({ record: { task }, status: { escalated }, envelope }: RunReading): AskedAgain | null {
+  if (escalated === null) return null;
+  const asked = thresholdOr(task.consensusThreshold);
+  return {
+    ended: escalated.lines,
+    answered: escalated.lines - escalated.failed,
+    out: envelope.again,
+    costSats: escalated.cost_sats,
+    dearer: (higherThreshold(asked) ?? asked) / asked,
   };
 }
 
