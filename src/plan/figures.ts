@@ -1,3 +1,4 @@
+import { isDelivered } from '../config/escalation-condition.js';
 import type { Settings } from '../config/index.js';
 import { plus, type Range, whole } from '../lib/range.js';
 import type { RunPolicy } from '../runs/record.js';
@@ -122,8 +123,9 @@ async function pollingOf(
   const { settle } = history;
   const whenSettled = settle === null ? 0 : quantile(settle, 1 - 1 / (1 + tasks)) / 1000;
   if (settings.webhookUrl !== null) {
-    // A delivery is followed by one call that asks; a trusted one by none. Lost ones are polled for rarely.
-    const pollsPerLabel = settings.webhookTrust ? 0 : 1;
+    // A delivery is followed by one call that asks; a trusted one by none, if it tells all. Lost ones are polled for rarely.
+    const { webhookTrust, escalate } = settings;
+    const pollsPerLabel = webhookTrust && (escalate === null || isDelivered(escalate)) ? 0 : 1;
     const seconds = rate === null ? null : (tasks * (1 + pollsPerLabel)) / rate.value + whenSettled;
     return { pollsPerLabel, seconds, error: LEARNED_ERROR / 2 };
   }
