@@ -77,10 +77,14 @@ test('with --escalate the forecast has the second tasks of the lines to come', a
     return exit === 0 ? (JSON.parse(stdout) as RunStatus) : null;
   };
   let half = await now();
-  await until(async () => {
-    half = await now();
-    return (half?.settled ?? 0) >= 200;
-  }, 'half of the lines', 80_000);
+  await until(
+    async () => {
+      half = await now();
+      return (half?.settled ?? 0) >= 200;
+    },
+    'half of the lines',
+    80_000,
+  );
   const summary = JSON.parse((await running).stdout) as RunSummary;
   expect(half?.ended_at).toBeNull();
   const { cost_sats: cost, calls } = half?.forecast?.expected ?? {};
