@@ -3,7 +3,7 @@ import { number, span } from '../lib/format.js';
 import { plain } from '../lib/terminal.js';
 import type { PilotReport } from '../plan/pilot/report.js';
 import type { Spread } from '../plan/pilot/tell.js';
-import { sourced } from './plan-text.js';
+import { secondTasksText, sourced } from './plan-text.js';
 import { ranged } from './range-text.js';
 
 const percent = (share: number) => `${number(share * 100)}%`;
@@ -45,6 +45,7 @@ export function formatPilot(pilot: PilotReport, { color = false } = {}): string 
     ),
     paint.bold(`The rest: ${number(rest.lines)} lines`),
     fact('tasks', ranged(rest.tasks, number)),
+    ...(rest.second_tasks === null ? [] : [fact('second tasks', secondTasksText(rest.second_tasks))]),
     fact(
       'cost',
       unknown(rest.cost_sats, (range) => `${ranged(range, number)} sats`),

@@ -36,7 +36,9 @@ export function formatPlan(plan: Plan, { color = false } = {}): string {
       ? []
       : [fact('read', `${readable(plan.sample.bytes)} in ${number(plan.sample.blocks)} places`)]),
     '',
+    ...(plan.gold_lines === null ? [] : [fact('gold lines', number(plan.gold_lines))]),
     fact('tasks', `${about}${number(plan.tasks)}${bounds(plan.sample?.tasks)}`),
+    ...(plan.second_tasks === null ? [] : [fact('second tasks', secondTasksText(plan.second_tasks))]),
     fact('price', price(plan)),
     fact('cost', plan.cost_sats === null ? 'unknown' : `${ranged(plan.cost_sats, number)} sats`),
     fact('rate', rate(plan)),
@@ -74,6 +76,19 @@ const SOURCES: Readonly<Record<string, string>> = {
 
 export const sourced = (value: number, source: string | null, unit: string) =>
   `${number(value)} ${unit} (${SOURCES[source ?? ''] ?? source})`;
+const SHARES = {
+  runs: ' (from past runs)',
+  confidences: ' (from the confidences of past runs)',
+  highest: ': no task may ask more labelers',
+};
+
+export function secondTasksText({ share, source, tasks }: NonNullable<Plan['second_tasks']>): string {
+  if (tasks === null || source === null) return 'unknown: second tasks are not counted';
+  const of = share === null ? '' : `, ${ranged(share, percent)} of the lines`;
+  return `${ranged(tasks, number)}${of}${SHARES[source]}`;
+}
+
+const percent = (share: number) => `${number(share * 100)}%`;
 const price = ({ price_sats: { value, source } }: Plan) =>
   value === null ? 'unknown: run a pilot, or give --price' : sourced(value, source, 'sats per label');
 const rate = ({ rate: { value, source } }: Plan) =>

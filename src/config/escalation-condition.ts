@@ -27,6 +27,9 @@ export interface Condition {
   value: number;
 }
 
+/** A webhook's delivery tells this field; the others are in a result only. */
+export const isDelivered = ({ field }: Condition): boolean => field === 'confidence';
+
 /** `confidence<0.7`; undefined for any other text. */
 export function parseCondition(text: string): Condition | undefined {
   const [, field = '', operator = '', value = ''] =

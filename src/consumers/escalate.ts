@@ -1,4 +1,4 @@
-import { higherThreshold, meets, parseCondition } from '../config/escalation-condition.js';
+import { higherThreshold, isDelivered, meets, parseCondition } from '../config/escalation-condition.js';
 import type { SettledResult } from '../gateway/types.js';
 import type { PolledLine } from '../queues/chunk.js';
 import { settledEnding } from '../results/endings.js';
@@ -18,8 +18,10 @@ type Outcome = LineOutcome<PolledLine>;
 const LOOK_AGAIN_MS = 5_000;
 
 /** Whether the field that `--escalate` uses is in a result only, and not in a delivery. */
-export const escalatesByCounts = ({ task: { escalate } }: RunRecord): boolean =>
-  escalate !== undefined && parseCondition(escalate)?.field !== 'confidence';
+export function escalatesByCounts({ task: { escalate } }: RunRecord): boolean {
+  const condition = parseCondition(escalate ?? '');
+  return condition !== undefined && !isDelivered(condition);
+}
 
 /**
  * Asks a line again whose answer meets `--escalate`: once, with more labelers, under a key that follows from the line's.

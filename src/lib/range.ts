@@ -26,3 +26,14 @@ export const whole = ({ expected, low, high }: Range): Range => ({
   low: Math.floor(low),
   high: Math.ceil(high),
 });
+
+/** A share of which a sample was seen: two standard errors; where it has none, three may have been missed. */
+export function shareOf(n: number, total: number): Range {
+  const share = Math.min(1, n / total);
+  const error = 2 * Math.sqrt((share * (1 - share)) / total);
+  return {
+    expected: share,
+    low: Math.max(0, share - error),
+    high: Math.min(1, n === 0 ? 3 / total : share + error),
+  };
+}

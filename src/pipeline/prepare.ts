@@ -45,7 +45,7 @@ export interface RunRequest {
   runId: string | null;
   out: (runId: string) => string;
   openSink: (out: string) => Sink;
-  /** Lines with known labels, to be mixed in. A pilot has none. */
+  /** Lines with known labels, to be mixed in. A pilot has all of them, under the keys of the full run. */
   gold?: Gold | null;
   /** A run of only this many lines. */
   pilot?: { lines: number; choose: () => Promise<Chosen> };
@@ -107,7 +107,7 @@ export async function prepareRun(
   }
   // Claimed before anything is on record: a sink that cannot be written costs nothing.
   if (mayClaim(known, marker)) await sink.claim(known ?? wanted, madeOf(wanted, manifest));
-  const { record } = await createRun(redis, prefix, wanted, goldOf(request));
+  const { record } = await createRun(redis, prefix, wanted, request.gold);
   // The forecast of `plan` is kept as long as the run.
   await redis.persist(runKeys(prefix, id).planned);
   if (record.sinkId !== wanted.sinkId && known === null) await sink.claim(record, madeOf(record, manifest));
@@ -143,11 +143,8 @@ function idOf(
   );
 }
 
-const goldOf = ({ gold = null, pilot }: RunRequest): Gold | null => (pilot === undefined ? gold : null);
-
 function recordOf(id: string, request: RunRequest, isStream: boolean): RunRecord {
-  const { manifest, task, gateway, since } = request;
-  const gold = goldOf(request);
+  const { manifest, task, gateway, since, gold = null } = request;
   const sources = [
     ...manifest.sources,
     ...(gold === null ? [] : [{ name: GOLD_SOURCE, version: gold.digest }]),

@@ -8,7 +8,7 @@ import { wouldReadOwnResults } from '../manifest/own-results.js';
 import { watchForecast } from '../plan/forecast/watch.js';
 import { chooseLines } from '../plan/pilot/choose.js';
 import { checkFirstLines } from '../producers/first-lines.js';
-import { readGold } from '../producers/read-gold.js';
+import { readGoldOf } from '../producers/read-gold.js';
 import { askSince } from '../producers/since/find-earlier.js';
 import { superviseProducer } from '../producers/supervise.js';
 import { retryTemporaryErrors } from '../redis/temporary-errors.js';
@@ -16,7 +16,6 @@ import { flushOnLeaving } from '../results/flush.js';
 import { openSink, resolveOut } from '../results/sink.js';
 import { summaryNow } from '../results/write-summary.js';
 import { taskOptions } from '../runs/from-settings.js';
-import { GOLD_SOURCE } from '../runs/gold.js';
 import { runKeys } from '../runs/keys.js';
 import { pilotOut, refuseStream } from '../runs/pilot-lines.js';
 import { type RunReading, readRun } from '../runs/read-status.js';
@@ -67,8 +66,6 @@ export async function prepare(
   signal?: AbortSignal,
 ) {
   const { objectStores, log } = pipeline;
-  if (settings.maxGoldErrors !== null && settings.gold === null)
-    throw usageError('--max-gold-errors', 'needs --gold: without it no label is known; nothing was sent');
   const spoolDir = spoolDirOf(settings.dataDir);
   await removeOrphanSpools(spoolDir);
   const manifest = await openManifest(spec, { cwd, spoolDir, objectStores });
@@ -97,18 +94,7 @@ export async function prepare(
       earlier === null
         ? undefined
         : await retryTemporaryErrors(() => askSince(places, earlier, carry), { signal, onWait });
-    const gold =
-      settings.gold === null
-        ? null
-        : await readGold(settings.gold, taskOptions(settings), { cwd, objectStores, signal });
-    if (gold !== null && manifest.sources.some(({ name }) => name === GOLD_SOURCE))
-      throw usageError(
-        '--gold',
-        `a file of the manifest is named ${GOLD_SOURCE}, as the gold lines' source is`,
-        {
-          hint: 'give it another name; nothing was sent',
-        },
-      );
+    const gold = await readGoldOf(settings, manifest, { cwd, objectStores, signal });
     const request = {
       manifest,
       task: taskOptions(settings, gold),

@@ -9,7 +9,7 @@ export interface EndedLines {
   /** Must be awaited before `has` is asked about lines of this source up to `last`. */
   reach(source: number, first: number, last: number): Promise<void> | undefined;
   has(line: number): boolean;
-  /** How many in all. */
+  /** How many of the manifest's own. */
   total(): Promise<number>;
 }
 
@@ -46,8 +46,17 @@ export function endedInRedis(redis: RedisClient, keys: RunKeys, sources: number)
   };
 }
 
-/** The ended lines of a run that only its parts record; a bit for each line is kept. */
-export async function endedInParts(sink: Sink, runId: string, sources: string[]): Promise<EndedLines> {
+/**
+ * The ended lines of a run that only its parts record; a bit for each line is kept.
+ *
+ * @param own the number of sources that are the manifest's; the rest are gold
+ */
+export async function endedInParts(
+  sink: Sink,
+  runId: string,
+  sources: string[],
+  own: number,
+): Promise<EndedLines> {
   const names = (await sink.listParts(runId)).filter((name) => parsePartName(name)?.runId === runId);
   if (names.length === 0) return NONE_ENDED;
   const index = new Map(sources.map((name, number) => [name, number]));
@@ -63,7 +72,7 @@ export async function endedInParts(sink: Sink, runId: string, sources: string[])
       if (byte >= map.length) map = Buffer.concat([map], Math.max(map.length * 2, byte + 1));
       map[byte] = (map[byte] ?? 0) | (0x80 >> ((row.line - 1) % 8));
       bits[source] = map;
-      rows += 1;
+      if (source < own) rows += 1;
     }
   }
   let current = bits[0] ?? Buffer.alloc(0);

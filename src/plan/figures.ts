@@ -1,12 +1,14 @@
+import { isDelivered } from '../config/escalation-condition.js';
 import type { Settings } from '../config/index.js';
-import { type Range, whole } from '../lib/range.js';
+import { plus, type Range, whole } from '../lib/range.js';
 import type { RunPolicy } from '../runs/record.js';
 import { quantile } from '../runs/settle-times.js';
-import type { Counted } from './make-plan.js';
+import type { Counted } from './count-lines.js';
 import type { History, KnownRate } from './outlook.js';
 import type { Plan } from './plan.js';
-import { forecastPolling } from './polling-forecast.js';
-import { costOfLabels, type Price } from './price.js';
+import { forecastPolling, meanSeconds } from './polling-forecast.js';
+import type { Price } from './price.js';
+import { costOfTasks, secondTasks } from './second-tasks.js';
 import { partsOf, redisBytes } from './sizes.js';
 
 /** This share of a given limit is used (`budget/script.ts`). */
@@ -25,6 +27,7 @@ const RATE_ERROR: Record<KnownRate['source'], number> = {
 type Fields = Pick<
   Plan,
   | 'price_sats'
+  | 'second_tasks'
   | 'cost_sats'
   | 'rate'
   | 'polls_per_label'
@@ -43,8 +46,10 @@ export async function outlookOf(
   history: History,
   usage: Price | null,
 ): Promise<{ fields: Fields; remarks: string[] }> {
-  const { tasks } = counted;
+  const first = counted.tasks;
   const price = history.price ?? usage ?? flagPrice(settings.price);
+  const second = secondTasks(settings, history.second, first, price);
+  const tasks = second?.tasks ? plus(first, second.tasks) : first;
   const rate = rateOf(settings.rate, history.rate);
   const polling = await pollingOf(settings, policy, history, rate, tasks.expected);
   const callsPerLabel = polling === null ? null : spread(1 + polling.pollsPerLabel, polling.error);
@@ -56,10 +61,12 @@ export async function outlookOf(
           low: tasks.low * callsPerLabel.low,
           high: tasks.high * callsPerLabel.high,
         });
-  const seconds = secondsOf(tasks, polling, rate);
+  // The last lines that are asked again settle twice.
+  const last = history.settle && Math.min(1, second?.tasks?.expected ?? 0) * meanSeconds(history.settle);
+  const seconds = secondsOf(tasks, polling, rate, last ?? 0);
   const sizes = {
     lines: counted.lines.expected,
-    tasks: tasks.expected,
+    tasks: first.expected,
     lineBytes: counted.valid.expected > 0 ? counted.validBytes.expected / counted.valid.expected : 0,
     seconds,
     inFlight: inFlightOf(history, rate),
@@ -68,7 +75,8 @@ export async function outlookOf(
   return {
     fields: {
       price_sats: { value: price === null ? null : round(price.value, 2), source: price?.source ?? null },
-      cost_sats: price === null ? null : whole(costOfLabels(price, tasks)),
+      second_tasks: second,
+      cost_sats: price === null ? null : whole(costOfTasks(price, first, second)),
       rate: { value: rate === null ? null : round(rate.value, 2), source: rate?.source ?? null },
       polls_per_label: polling === null ? null : rounded(spread(polling.pollsPerLabel, polling.error), 2),
       calls,
@@ -80,7 +88,12 @@ export async function outlookOf(
           ? null
           : { tasks: saves, sats: price === null ? null : Math.round(saves * price.value) },
     },
-    remarks: remarksOf(price, rate, polling, history, settings),
+    remarks: [
+      ...remarksOf(price, rate, polling, history, settings),
+      ...(second !== null && second.tasks === null
+        ? [`how many lines --escalate asks again is unknown, so second tasks are not counted: ${PILOT}`]
+        : []),
+    ],
   };
 }
 
@@ -110,8 +123,9 @@ async function pollingOf(
   const { settle } = history;
   const whenSettled = settle === null ? 0 : quantile(settle, 1 - 1 / (1 + tasks)) / 1000;
   if (settings.webhookUrl !== null) {
-    // A delivery is followed by one call that asks; a trusted one by none. Lost ones are polled for rarely.
-    const pollsPerLabel = settings.webhookTrust ? 0 : 1;
+    // A delivery is followed by one call that asks; a trusted one by none, if it tells all. Lost ones are polled for rarely.
+    const { webhookTrust, escalate } = settings;
+    const pollsPerLabel = webhookTrust && (escalate === null || isDelivered(escalate)) ? 0 : 1;
     const seconds = rate === null ? null : (tasks * (1 + pollsPerLabel)) / rate.value + whenSettled;
     return { pollsPerLabel, seconds, error: LEARNED_ERROR / 2 };
   }
@@ -126,11 +140,16 @@ async function pollingOf(
 }
 
 /** Longer with more tasks; each of the two rates is off by chance. */
-function secondsOf(tasks: Range, polling: Polling | null, rate: KnownRate | null): Range | null {
+function secondsOf(
+  tasks: Range,
+  polling: Polling | null,
+  rate: KnownRate | null,
+  last: number,
+): Range | null {
   if (polling === null || polling.seconds === null || rate === null) return null;
   if (tasks.expected === 0) return { expected: 0, low: 0, high: 0 };
   const error = Math.hypot(polling.error, RATE_ERROR[rate.source]);
-  const { seconds } = polling;
+  const seconds = polling.seconds + last;
   return {
     expected: seconds,
     low: seconds * (tasks.low / tasks.expected) * (1 - error),
@@ -140,10 +159,11 @@ function secondsOf(tasks: Range, polling: Polling | null, rate: KnownRate | null
 
 function inFlightOf({ settle }: History, rate: KnownRate | null): number | null {
   if (settle === null || rate === null) return null;
-  const mean = settle.times.reduce((sum, { ms, count }) => sum + ms * count, 0) / settle.total / 1000;
   // Collected a fifth later than settled, by two calls a label.
-  return Math.ceil((rate.value / 2) * mean * 1.2);
+  return Math.ceil((rate.value / 2) * meanSeconds(settle) * 1.2);
 }
+
+const PILOT = 'run a pilot of a few hundred lines';
 
 function remarksOf(
   price: Price | null,
@@ -153,15 +173,14 @@ function remarksOf(
   settings: Settings,
 ): string[] {
   const remarks: string[] = [];
-  const pilot = 'run a pilot of a few hundred lines';
-  if (price === null) remarks.push(`the price of a label is unknown: ${pilot}, or give --price`);
+  if (price === null) remarks.push(`the price of a label is unknown: ${PILOT}, or give --price`);
   else if (settings.price !== null && price.source !== 'flag')
     remarks.push(
       `--price ${settings.price} is not taken: ${price.source === 'history' ? 'past runs tell' : 'the bill tells'}`,
     );
   if (rate === null)
-    remarks.push(`the calls per second that are allowed are unknown: ${pilot}, or give --rate`);
-  if (polling === null) remarks.push(`how many polls a label takes is unknown: ${pilot}`);
+    remarks.push(`the calls per second that are allowed are unknown: ${PILOT}, or give --rate`);
+  if (polling === null) remarks.push(`how many polls a label takes is unknown: ${PILOT}`);
   else if (settle === null && settings.webhookUrl === null)
     remarks.push('polls per label are the average of past runs: none has kept its settle times');
   if (live > 0)

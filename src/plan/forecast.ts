@@ -1,7 +1,8 @@
-import { exactly, type Range } from '../lib/range.js';
+import { exactly, plus, type Range } from '../lib/range.js';
 import type { Forecast } from '../runs/forecast.js';
 import { quantile, type SettleTimes } from '../runs/settle-times.js';
-import { longestMs, seenShare } from './polling-forecast.js';
+import { type AskedAgain, costOfMore, moreAgain } from './forecast/asked-again.js';
+import { longestMs, meanSeconds, seenShare } from './polling-forecast.js';
 import { costOfLabels, type Price } from './price.js';
 
 /** The present counts of a run, and its facts. All of them are counts that its record holds. */
@@ -17,6 +18,8 @@ export interface SoFar {
   /** Tasks that the Gateway has accepted and that have not settled. */
   inFlight: number;
   costSats: number;
+  /** Null without `--escalate`. */
+  again: AskedAgain | null;
   /** Gateway calls. */
   calls: number;
   /** Result calls among them. */
@@ -49,12 +52,18 @@ const LATE = 1.1;
 export function forecastRun(soFar: SoFar, outlook: Outlook): Forecast {
   const called = soFar.settled + soFar.failed - soFar.rejected;
   const left = linesLeft(soFar, called);
-  const polls = pollsPerLabel(soFar, outlook, called);
-  const calls = callsForecast(soFar, left, called, polls);
+  const { again } = soFar;
+  const more = moreAgain(again, left, called);
+  // A line that is asked again is two tasks to submit and to collect.
+  const tasks = plus(left, more);
+  const collected = called + (again === null ? 0 : again.ended + again.out);
+  const polls = pollsPerLabel(soFar, outlook, collected);
+  const calls = callsForecast(soFar, tasks, collected, polls);
+  const toDo = { left: tasks, called: collected, twice: Math.min(1, more.expected) };
   const seconds =
-    calls === null || polls === null ? null : timeForecast(soFar, outlook, { left, calls, called, polls });
+    calls === null || polls === null ? null : timeForecast(soFar, outlook, { ...toDo, calls, polls });
   return {
-    cost_sats: costForecast(soFar, outlook, left, called),
+    cost_sats: costForecast(soFar, outlook, { left, more, called }),
     calls,
     seconds: left.high === 0 ? exactly(soFar.elapsedSeconds) : seconds,
   };
@@ -69,10 +78,15 @@ function linesLeft({ lines, read, rejected }: SoFar, called: number): Range {
 }
 
 /** Lines that fail cost nothing: as many of those to come will as have. */
-function costForecast(soFar: SoFar, { price }: Outlook, left: Range, called: number): Range | null {
+function costForecast(
+  soFar: SoFar,
+  { price }: Outlook,
+  { left, more: again, called }: { left: Range; more: Range; called: number },
+): Range | null {
+  const firstSats = soFar.costSats - (soFar.again?.costSats ?? 0);
   const own: Price | null =
-    soFar.settled >= TELLING && soFar.costSats > 0
-      ? { value: soFar.costSats / soFar.settled, source: 'history', labels: soFar.settled, spread: 0 }
+    soFar.settled >= TELLING && firstSats > 0
+      ? { value: firstSats / soFar.settled, source: 'history', labels: soFar.settled, spread: 0 }
       : null;
   const used = own ?? price;
   if (left.high === 0) return exactly(soFar.costSats);
@@ -84,11 +98,7 @@ function costForecast(soFar: SoFar, { price }: Outlook, left: Range, called: num
     low: left.low * Math.max(0, settles - chance),
     high: left.high * Math.min(1, settles + chance),
   });
-  return {
-    expected: soFar.costSats + more.expected,
-    low: soFar.costSats + more.low,
-    high: soFar.costSats + more.high,
-  };
+  return plus(exactly(soFar.costSats), plus(more, costOfMore(soFar.again, again, used)));
 }
 
 /** While most tasks are in flight, the polls so far are theirs, and say nothing about a label. */
@@ -113,14 +123,21 @@ function callsForecast(soFar: SoFar, left: Range, called: number, polls: number 
   };
 }
 
+/** Of tasks. */
 interface ToDo {
   left: Range;
   calls: Range;
   called: number;
   polls: number;
+  /** How likely it is that the last lines are asked twice. */
+  twice: number;
 }
 
-function timeForecast(soFar: SoFar, outlook: Outlook, { left, calls, called, polls }: ToDo): Range | null {
+function timeForecast(
+  soFar: SoFar,
+  outlook: Outlook,
+  { left, calls, called, polls, twice }: ToDo,
+): Range | null {
   if (called < TELLING) return null;
   const own = soFar.elapsedSeconds > 0 && soFar.calls >= TELLING ? soFar.calls / soFar.elapsedSeconds : null;
   const made = outlook.callsPerSecond ?? own;
@@ -143,7 +160,7 @@ function timeForecast(soFar: SoFar, outlook: Outlook, { left, calls, called, pol
     // Little's law: this many are in flight when the last one is submitted, or were.
     const flow = (perSecond / (1 + polls)) * mean;
     const flying = Math.min(Math.max(inFlight, flow), called + lines, maxInFlight);
-    const longest = waits(1 - 1 / (1 + Math.min(flying, called + lines)));
+    const longest = waits(1 - 1 / (1 + Math.min(flying, called + lines))) + twice * mean;
     if (toSubmit === 0) return Math.max(seconds, longest - waits(1 - inFlight / Math.max(1, flying)));
     const last = flying * polls;
     const submitting = Math.max((seconds * perSecond - last) / perSecond, (toSubmit * mean) / maxInFlight);
@@ -162,11 +179,4 @@ function timeForecast(soFar: SoFar, outlook: Outlook, { left, calls, called, pol
       soFar.elapsedSeconds +
       after(left.high, calls.high, pace * (1 - PACE_ERROR), unclamped) * (1 + PACE_ERROR),
   };
-}
-
-function meanSeconds(settle: SettleTimes): number {
-  const longest = longestMs(settle);
-  return (
-    settle.times.reduce((sum, { ms, count }) => sum + Math.min(ms, longest) * count, 0) / settle.total / 1000
-  );
 }

@@ -1,19 +1,19 @@
-import path from 'node:path';
 import type { Budget } from '../budget/index.js';
 import type { Settings } from '../config/index.js';
 import type { ASGGatewayClient } from '../gateway/client.js';
 import type { ObjectStores } from '../lib/object-stores/index.js';
-import { exactly, type Range, whole } from '../lib/range.js';
+import { whole } from '../lib/range.js';
 import { type Manifest, openManifest, removeSpools, spoolDirOf } from '../manifest/index.js';
 import { checkFirstLines } from '../producers/first-lines.js';
+import { readGoldOf } from '../producers/read-gold.js';
 import type { RedisClient } from '../redis/connection.js';
-import { openSink, resolveOut } from '../results/sink.js';
 import { runPolicy, taskOptions } from '../runs/from-settings.js';
+import type { Gold } from '../runs/gold.js';
 import { runKeys } from '../runs/keys.js';
 import { readRun } from '../runs/read-status.js';
-import { loadRun } from '../runs/record.js';
 import { askAccount } from './account.js';
-import { type EndedLines, endedInParts, endedInRedis, NONE_ENDED } from './ended-lines.js';
+import { countLines } from './count-lines.js';
+import { endedBefore, goldLeft } from './ended-before.js';
 import { outlookOf } from './figures.js';
 import { rememberPlan } from './forecast/known.js';
 import { NO_HISTORY, readHistory } from './outlook.js';
@@ -21,7 +21,7 @@ import type { Plan } from './plan.js';
 import { knownRun, otherVersion, runIdOf } from './planned-run.js';
 import { readAll } from './read-all.js';
 import { type EarlierSettled, readEarlierOf } from './read-earlier.js';
-import { readSample, type SampleEstimate } from './read-sample.js';
+import { readSample } from './read-sample.js';
 import { createTally, type Tally } from './tally.js';
 
 export interface PlanParts {
@@ -43,7 +43,8 @@ export interface PlanWatch {
 /**
  * Reads the manifest as a run of these settings would, and forecasts that run. Sends no task.
  *
- * @throws IngestError `manifest` when it cannot be read, `usage` when neither the run nor its lines ask anything.
+ * @throws IngestError `manifest` when it cannot be read, `usage` when neither the run nor its lines ask anything, or for a
+ *   bad gold line.
  */
 export async function makePlan(
   parts: PlanParts,
@@ -57,7 +58,8 @@ export async function makePlan(
   try {
     await checkFirstLines(manifest, taskOptions(settings), { objectStores, signal: watch.signal });
     const since = await readEarlierOf(parts, settings, watch);
-    return await planOf(parts, settings, manifest, watch, since);
+    const gold = await readGoldOf(settings, manifest, { ...watch, objectStores });
+    return await planOf(parts, settings, manifest, watch, { since, gold });
   } finally {
     await removeSpools(manifest.sources);
   }
@@ -68,14 +70,13 @@ async function planOf(
   settings: Settings,
   manifest: Manifest,
   watch: PlanWatch,
-  since: EarlierSettled | null,
+  { since, gold }: { since: EarlierSettled | null; gold: Gold | null },
 ): Promise<Plan> {
   const { redis, origin, gateway, objectStores } = parts;
-  const task = taskOptions(settings);
+  const task = taskOptions(settings, gold);
   const isStream = manifest.uri === '-';
-  const known = isStream ? null : await knownRun(parts, settings, manifest, since?.asked);
-  const runId =
-    settings.runId ?? (isStream ? null : runIdOf(known, settings, manifest, origin, since?.asked));
+  const known = isStream ? null : await knownRun(parts, settings, manifest, task, since?.asked);
+  const runId = settings.runId ?? (isStream ? null : runIdOf(known, task, manifest, origin, since?.asked));
   // The Gateway is asked while the manifest is read.
   const asked =
     gateway === null ? Promise.resolve(null) : askAccount(gateway.client, gateway.budget, watch.signal);
@@ -89,7 +90,7 @@ async function planOf(
           task,
           runId: runId ?? '',
         });
-  const ended = await endedLines(parts, settings, manifest, runId, watch.cwd);
+  const ended = await endedBefore(parts, settings, manifest, runId, watch.cwd);
   const tally = createTally({ task, sources: manifest.sources.length, isKnown: since?.isKnown });
   const plain = manifest.sources.every(({ compression }) => compression === null);
   const total = plain ? manifest.bytes : null;
@@ -101,15 +102,15 @@ async function planOf(
   const sample =
     settings.sample === null ? null : await readSample(manifest, settings.sample, tally, reading);
   if (sample === null) await readAll(manifest, tally, ended, reading);
-  const counted = await countLines(
-    tally.result(),
+  const begun = redis === null || runId === null ? null : await readRun(redis, settings.prefix, runId);
+  const counted = await countLines({
+    result: tally.result(),
     sample,
     ended,
-    redis,
-    settings,
-    runId,
-    task.key === 'content',
-  );
+    inFlight: begun?.status.in_flight ?? 0,
+    gold: await goldLeft(ended, gold, manifest.sources.length),
+    byContent: task.key === 'content',
+  });
   const account = await asked;
   const figures = await outlookOf(counted, settings, runPolicy(settings), history, account?.price ?? null);
   const remarks = [
@@ -127,9 +128,10 @@ async function planOf(
   }
   const { result } = counted;
   const quotaLeft = account?.quotaLeft ?? null;
-  if (quotaLeft !== null && quotaLeft < counted.tasks.expected)
+  const bought = counted.tasks.expected + (figures.fields.second_tasks?.tasks?.expected ?? 0);
+  if (quotaLeft !== null && quotaLeft < bought)
     remarks.push(
-      `the label quota covers ${quotaLeft} of ${Math.round(counted.tasks.expected)} tasks: the run would block (quota) and go on once there is more`,
+      `the label quota covers ${quotaLeft} of ${Math.round(bought)} tasks: the run would block (quota) and go on once there is more`,
     );
   return {
     manifest: {
@@ -148,6 +150,7 @@ async function planOf(
     unchanged: since === null ? null : Math.round(counted.unchanged),
     bytes: sample === null ? result.bytes : Math.round(sample.bytes.expected),
     longest_line_bytes: result.longest,
+    gold_lines: gold?.lines.length ?? null,
     tasks: Math.round(counted.tasks.expected),
     ...figures.fields,
     quota_left: quotaLeft,
@@ -167,108 +170,4 @@ async function planOf(
   };
 }
 
-export interface Counted {
-  result: Tally;
-  lines: Range;
-  valid: Range;
-  rejected: Range;
-  rejectedByCode: Record<string, number>;
-  validBytes: Range;
-  ended: number;
-  /** Lines that need no task, since an earlier run has settled them. */
-  unchanged: number;
-  tasks: Range;
-  /** Tasks that `--key content` would not buy; null where that is the key, or is not known. */
-  contentKeySaves: number | null;
-}
-
-async function countLines(
-  result: Tally,
-  sample: SampleEstimate | null,
-  ended: EndedLines,
-  redis: RedisClient | null,
-  settings: Settings,
-  runId: string | null,
-  byContent: boolean,
-): Promise<Counted> {
-  const reading = redis === null || runId === null ? null : await readRun(redis, settings.prefix, runId);
-  const inFlight = reading?.status.in_flight ?? 0;
-  if (sample === null) {
-    const { valid, keys } = result;
-    const distinct = valid - keys.sharing + Math.min(keys.sharing, keys.distinct);
-    const bought = (n: number) => Math.max(0, n - result.ended.valid - result.unchanged - inFlight);
-    const tasks = {
-      expected: bought(distinct),
-      low: bought(distinct - keys.error),
-      high: bought(distinct + keys.error),
-    };
-    return {
-      result,
-      lines: exactly(result.lines),
-      valid: exactly(valid),
-      rejected: exactly(result.lines - valid),
-      rejectedByCode: result.rejected,
-      validBytes: exactly(result.validBytes),
-      ended: result.ended.lines,
-      unchanged: result.unchanged,
-      tasks,
-      contentKeySaves: byContent ? null : Math.max(0, Math.min(distinct, valid) - result.contents.distinct),
-    };
-  }
-  const total = await ended.total();
-  const { lines, valid } = sample;
-  const scale = result.lines > 0 ? lines.expected / result.lines : 0;
-  const rejected: Range = {
-    expected: Math.max(0, lines.expected - valid.expected),
-    ...rejectedBounds(result, scale),
-  };
-  const share = result.valid > 0 ? result.unchanged / result.valid : 0;
-  const left = (n: number) => Math.max(0, n * (1 - share) - total - inFlight);
-  return {
-    result,
-    lines,
-    valid,
-    rejected,
-    rejectedByCode: Object.fromEntries(
-      Object.entries(result.rejected).map(([code, n]) => [code, Math.round(n * scale)]),
-    ),
-    validBytes: sample.validBytes,
-    ended: total,
-    unchanged: valid.expected * share,
-    tasks: { expected: left(valid.expected), low: left(valid.low), high: left(valid.high) },
-    contentKeySaves: null,
-  };
-}
-
-/** As counts that come by chance do: two standard errors; none seen may still be three. */
-function rejectedBounds({ lines, valid }: Tally, scale: number): { low: number; high: number } {
-  const seen = lines - valid;
-  const error = 2 * Math.sqrt(seen);
-  return {
-    low: Math.max(seen, (seen - error) * scale),
-    high: (seen === 0 ? 3 : seen + error) * scale,
-  };
-}
-
 const duplicatesOf = ({ valid, contents }: Tally) => Math.max(0, valid - contents.distinct);
-
-async function endedLines(
-  { redis, objectStores }: PlanParts,
-  settings: Settings,
-  manifest: Manifest,
-  runId: string | null,
-  cwd: string,
-): Promise<EndedLines> {
-  if (runId === null) return NONE_ENDED;
-  const record = redis === null ? null : await loadRun(redis, settings.prefix, runId);
-  if (redis !== null && record !== null)
-    return record.manifest.version === manifest.version || manifest.uri === '-'
-      ? endedInRedis(redis, runKeys(settings.prefix, runId), manifest.sources.length)
-      : NONE_ENDED;
-  const out = resolveOut(settings.out ?? path.join('out', runId), cwd);
-  return endedInParts(
-    openSink(out, objectStores),
-    runId,
-    manifest.sources.map(({ name }) => name),
-  );
-}

@@ -7,6 +7,7 @@ import { type SettleObservations, type SettleTimes, settledIn, settleTimes } fro
 import { boughtLines } from '../runs/status.js';
 import { TELLING } from './forecast.js';
 import { type Price, priceOf } from './price.js';
+import { type KnownShare, knownShare } from './second-share.js';
 
 export interface KnownRate {
   /** Gateway calls per second. */
@@ -17,16 +18,26 @@ export interface KnownRate {
 
 /** The facts that the runs of this key and Gateway in Redis give about the next run. */
 export interface History {
+  /** Of a first task. */
   price: Price | null;
+  /** What of the lines `--escalate` asks again. */
+  second: KnownShare | null;
   settle: SettleTimes | null;
-  /** Mean over past runs. */
+  /** Of a task, mean over past runs. */
   pollsPerLabel: number | null;
   rate: KnownRate | null;
   /** Other runs of the key that are going on: they share its rate. */
   live: number;
 }
 
-export const NO_HISTORY: History = { price: null, settle: null, pollsPerLabel: null, rate: null, live: 0 };
+export const NO_HISTORY: History = {
+  price: null,
+  second: null,
+  settle: null,
+  pollsPerLabel: null,
+  rate: null,
+  live: 0,
+};
 
 const NEWEST = 30;
 /** From this many settled labels on, runs that ask the same outrank those that ask something else. */
@@ -54,16 +65,20 @@ export async function readHistory(redis: RedisClient, prefix: string, whose: Who
   const enough = alike.reduce((sum, { status }) => sum + boughtLines(status), 0) >= ENOUGH;
   const telling = enough ? alike : readings;
   const price = priceOf(telling.map(paidOf));
-  const settled = telling.reduce((sum, { status }) => sum + boughtLines(status), 0);
+  const tasks = telling.reduce(
+    (sum, { status }) => sum + boughtLines(status) + (status.escalated?.lines ?? 0),
+    0,
+  );
   const polls = telling.reduce((sum, reading) => sum + paidOf(reading).polls, 0);
   return {
     price,
+    second: await knownShare(redis, prefix, telling, whose.task.escalate),
     settle: await settleTimesOf(
       redis,
       prefix,
       telling.map(({ record }) => record),
     ),
-    pollsPerLabel: settled > 0 ? polls / settled : null,
+    pollsPerLabel: tasks > 0 ? polls / tasks : null,
     rate: (await knownRate(redis, prefix, whose)) ?? paceOf(readings),
     live: readings.filter(({ record }) => record.state === 'running' && record.id !== whose.runId).length,
   };
@@ -74,9 +89,10 @@ const asksTheSame = (a: TaskOptions, b: TaskOptions) =>
   a.consensusThreshold === b.consensusThreshold &&
   JSON.stringify(a.labelSpec) === JSON.stringify(b.labelSpec);
 
+/** Of first tasks. */
 const paidOf = ({ status }: RunReading) => ({
   settled: boughtLines(status),
-  costSats: status.cost_sats,
+  costSats: status.cost_sats - (status.escalated?.cost_sats ?? 0),
   polls: Math.round((status.polls_per_label ?? 0) * boughtLines(status)),
 });
 

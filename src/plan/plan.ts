@@ -20,8 +20,20 @@ export interface Plan {
   /** Unpacked, blank lines included. */
   bytes: number;
   longest_line_bytes: number;
-  /** That are still to be bought: one for each idempotency key. */
+  /** Of `--gold`; null without it. No other count of lines has them. */
+  gold_lines: number | null;
+  /** That are still to be bought: one for each idempotency key, and one for each gold line. Second tasks are apart. */
   tasks: number;
+  /** Of `--escalate`; null without it. Where no run tells the share, `tasks` is null and the forecast counts none. */
+  second_tasks: {
+    condition: string;
+    /** Of the lines that settle. */
+    share: Range | null;
+    source: 'runs' | 'confidences' | 'highest' | null;
+    tasks: Range | null;
+    cost_sats: Range | null;
+  } | null;
+  /** Sats of a first task. */
   price_sats: { value: number | null; source: 'history' | 'usage' | 'flag' | null };
   cost_sats: Range | null;
   rate: { value: number | null; source: 'flag' | 'command' | 'header' | 'search' | 'history' | null };

@@ -2,34 +2,37 @@ import type { Settings } from '../config/index.js';
 import type { Manifest } from '../manifest/index.js';
 import type { AskedSince } from '../producers/since/find-earlier.js';
 import type { RedisClient } from '../redis/connection.js';
-import { taskOptions } from '../runs/from-settings.js';
-import { defaultRunId, type KnownManifest, manifestIdentity, runOf } from '../runs/record.js';
+import {
+  defaultRunId,
+  type KnownManifest,
+  manifestIdentity,
+  runOf,
+  type TaskOptions,
+} from '../runs/record.js';
 import { sinceOf } from '../runs/since.js';
 
 /** The run that is on record for this manifest and these options, perhaps of another version of it. */
 export async function knownRun(
   { redis, origin }: { redis: RedisClient | null; origin: string },
-  settings: Settings,
+  { prefix }: Settings,
   manifest: Manifest,
+  task: TaskOptions,
   since: AskedSince | undefined,
 ) {
   if (redis === null) return null;
-  const identity = manifestIdentity(manifest.identity, taskOptions(settings), origin, sinceOf(since));
-  return runOf(redis, settings.prefix, identity);
+  return runOf(redis, prefix, manifestIdentity(manifest.identity, task, origin, sinceOf(since)));
 }
 
 /** Like `prepareRun`: the same command continues the run that it began, under any name. */
 export function runIdOf(
   known: KnownManifest | null,
-  settings: Settings,
+  task: TaskOptions,
   manifest: Manifest,
   origin: string,
   since: AskedSince | undefined,
 ): string {
-  const same = known !== null && settings.key === 'line' && known.version === manifest.version;
-  return same
-    ? known.run
-    : defaultRunId(manifest.identity, manifest.version, taskOptions(settings), origin, sinceOf(since));
+  const same = known !== null && task.key === 'line' && known.version === manifest.version;
+  return same ? known.run : defaultRunId(manifest.identity, manifest.version, task, origin, sinceOf(since));
 }
 
 /** With `--key line`, `run` refuses a manifest that has changed since a run was made of it. */

@@ -69,6 +69,13 @@ export function longestMs(settle: SettleTimes): number {
   return settle.seenToMs * (1 - seenShare(settle) <= NONE_BEYOND ? 1 : BEYOND_SEEN);
 }
 
+export function meanSeconds(settle: SettleTimes): number {
+  const longest = longestMs(settle);
+  return (
+    settle.times.reduce((sum, { ms, count }) => sum + Math.min(ms, longest) * count, 0) / settle.total / 1000
+  );
+}
+
 /** The share of the tasks that was seen to settle; the rest is assumed. */
 export const seenShare = ({ times, total, seenToMs }: SettleTimes): number =>
   times.reduce((sum, { ms, count }) => sum + (ms <= seenToMs ? count : 0), 0) / total;

@@ -1,8 +1,17 @@
 import { createHash } from 'node:crypto';
+import type { Settings } from '../config/index.js';
 import { usageError } from '../lib/errors.js';
 import type { ObjectStores } from '../lib/object-stores/index.js';
-import { fieldMapOf, openManifest, parseLine, type RawLine, readLines } from '../manifest/index.js';
-import type { Gold, GoldLine } from '../runs/gold.js';
+import {
+  fieldMapOf,
+  type Manifest,
+  openManifest,
+  parseLine,
+  type RawLine,
+  readLines,
+} from '../manifest/index.js';
+import { taskOptions } from '../runs/from-settings.js';
+import { GOLD_SOURCE, type Gold, type GoldLine } from '../runs/gold.js';
 import type { TaskOptions } from '../runs/record.js';
 import { prepareLine } from './prepare-line.js';
 
@@ -10,17 +19,45 @@ import { prepareLine } from './prepare-line.js';
 const MOST_LINES = 10_000;
 const MOST_BYTES = 8 << 20;
 
+interface ReadGold {
+  cwd: string;
+  objectStores: ObjectStores;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * The lines of `--gold`; null without it.
+ *
+ * @throws IngestError `usage` that names the line
+ */
+export async function readGoldOf(
+  settings: Settings,
+  { sources }: Pick<Manifest, 'sources'>,
+  options: ReadGold,
+): Promise<Gold | null> {
+  if (settings.gold === null) {
+    if (settings.maxGoldErrors === null) return null;
+    throw usageError('--max-gold-errors', 'needs --gold: without it no label is known; nothing was sent');
+  }
+  const gold = await readGold(settings.gold, taskOptions(settings), options);
+  if (sources.some(({ name }) => name === GOLD_SOURCE))
+    throw wrong(
+      `a file of the manifest is named ${GOLD_SOURCE}, as the gold lines' source is`,
+      'give it another name',
+    );
+  return gold;
+}
+
 /**
  * Reads a `--gold` file and checks every line of it: one that is wrong would be counted as a wrong answer.
  *
  * @throws IngestError `usage` that names the line
  */
-export async function readGold(
+async function readGold(
   spec: string,
   task: TaskOptions,
-  options: { cwd: string; objectStores: ObjectStores; signal?: AbortSignal | undefined },
+  { cwd, signal, objectStores }: ReadGold,
 ): Promise<Gold> {
-  const { cwd, signal, objectStores } = options;
   if (spec === '-') throw wrong('standard input cannot be used', 'give a file');
   const read = { objectStores, ...(signal && { signal }) };
   const { sources } = await openManifest(spec, { cwd, ...read });

@@ -18,6 +18,8 @@ export interface Envelope {
   paidToday: number;
   /** Tasks that are out, or being bought; without the second ones of lines that are asked again. */
   out: number;
+  /** The second tasks of lines that are asked again, out or being bought. */
+  again: number;
   /** Sats that these may cost, and those that failed and may be paid for. */
   reserved: number;
   /** Sats that one more label may cost at most; null: unknown yet. */
@@ -35,7 +37,7 @@ export function envelopeOf(
   const n = (field: string) => Number(counts[field] ?? 0);
   const [paid, paidToday] = [n('cost_sats'), n(costDayField(nowMs))];
   const out = Math.max(0, n('in_flight') - Math.max(0, n('shared')));
-  const again = n('escalating');
+  const again = Math.max(0, n('escalating'));
   const lost = MAY_COST.reduce(
     (sum, code) => sum + Number(failures[code] ?? 0),
     n('unpriced') + n('bought_again'),
@@ -50,6 +52,7 @@ export function envelopeOf(
     paid,
     paidToday,
     out,
+    again,
     reserved: (out + again) * (price ?? 0) + lostSats,
     price,
     // Tasks that are out may cost less than is reserved for them: while there are any, there may be room again.

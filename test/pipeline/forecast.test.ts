@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { plan as planCommand } from '../../src/cli/commands/plan.js';
 import { run } from '../../src/cli/commands/run.js';
 import { status } from '../../src/cli/commands/status.js';
+import { callsOf } from '../../src/plan/outlook.js';
 import type { RunStatus, RunSummary } from '../../src/runs/status.js';
 import { collectGauges } from '../../src/web/metrics/collect.js';
 import { documentOf } from '../../src/web/pages/document.js';
@@ -63,6 +64,35 @@ test('while it runs: status, metrics, pages, the display; --finish-by says early
   });
   const cost = summary.forecast?.planned?.cost_sats?.expected ?? 0;
   expect(Math.abs(cost / summary.cost_sats - 1)).toBeLessThan(0.15);
+}, 90_000);
+
+test('with --escalate the forecast has the second tasks of the lines to come', async () => {
+  const gateway = await sandbox({ settle: { minMs: 100, maxMs: 300 } });
+  const dir = await tempDir();
+  const { call } = commandLine(dir, gateway.url);
+  const args = [await writeManifest(dir, numbered(400)), '--run-id', 'r', '--out', 'out', '--rate', '80'];
+  const running = call(run, [...args, ...TASK, '--escalate', 'confidence<0.85', '--json', '--quiet']);
+  const now = async () => {
+    const { status: exit, stdout } = await call(status, ['r', '--json']);
+    return exit === 0 ? (JSON.parse(stdout) as RunStatus) : null;
+  };
+  let half = await now();
+  await until(
+    async () => {
+      half = await now();
+      return (half?.settled ?? 0) >= 200;
+    },
+    'half of the lines',
+    80_000,
+  );
+  const summary = JSON.parse((await running).stdout) as RunSummary;
+  expect(half?.ended_at).toBeNull();
+  const { cost_sats: cost, calls } = half?.forecast?.expected ?? {};
+  expect(Math.abs((cost?.expected ?? 0) / summary.cost_sats - 1)).toBeLessThan(0.15);
+  const made = callsOf(summary.gateway_calls);
+  expect(Math.abs((calls?.expected ?? 0) / made - 1)).toBeLessThan(0.15);
+  // Without those to come, more than a sixth of the cost and of the calls would be missing.
+  expect(summary.escalated?.lines).toBeGreaterThan(100);
 }, 90_000);
 
 test('a plan of the run is what it is held to, not the plan of one that has begun', async () => {

@@ -29,6 +29,71 @@ const failure = (line: number, task: object = {}) => ({
   ...task,
 });
 
+/** One source, and gold lines where they are given. */
+const manifestOf = (): Manifest => ({
+  uri: 'file:///m.jsonl',
+  identity: 'file:///m.jsonl',
+  version: 'v',
+  bytes: 1,
+  sources: [
+    {
+      ...{ index: 0, uri: 'file:///m.jsonl', name: 'm.jsonl', version: 'v', size: 1 },
+      ...{ compression: null, seekable: true },
+    },
+  ],
+});
+
+test('what became of gold lines and of second tasks is counted from their rows, each outcome', async () => {
+  const dir = await tempDir();
+  const { redis, prefix } = await pipelineTo('http://127.0.0.1:1');
+  const sink = openSink(dir);
+  const first = { task_id: 'first', cost_sats: 3 };
+  const own = { gold: null, escalation: null, escalated_from: null };
+  await sink.writePart(
+    'results-r-00001.jsonl',
+    rows(
+      { ...result(1), ...own },
+      { ...result(2), ...own, escalation: 'changed', escalated_from: first },
+      { ...result(3), ...own, escalation: 'same', escalated_from: first },
+      { ...result(4), ...own, escalation: 'failed' },
+      { ...result(5), ...own, escalation: 'budget' },
+      { ...result(6), ...own, escalation: 'highest' },
+      { ...result(7), line: 1, ...own, source: 'gold', gold: 'cat' },
+      {
+        ...result(8),
+        line: 2,
+        ...own,
+        source: 'gold',
+        gold: 'dog',
+        escalation: 'same',
+        escalated_from: first,
+      },
+    ),
+  );
+  const failed = { ...failure(3, { task_id: 't' }), source: 'gold', gold: 'cat' };
+  await sink.writePart('failures-r-00001.jsonl', rows(failed));
+  const digest = 'd';
+  const request = {
+    manifest: manifestOf(),
+    task: {
+      ...{ taskType: 'x', labelSpec: null, consensusThreshold: null, key: 'line', gold: digest },
+      escalate: 'confidence<0.7',
+    },
+    gold: { digest, lines: [1, 2, 3].map((n) => [n, '{"gold":"cat"}'] as const) },
+    policy: runPolicyOf(dir),
+    ...{ gateway: 'g', keyFingerprint: 'f', runId: 'r', out: () => dir, openSink: () => sink },
+  };
+  await prepareRun(redis, prefix, request, pino({ level: 'silent' }));
+  const reading = await readRun(redis, prefix, 'r');
+  expect(reading?.status).toMatchObject({
+    ...{ settled: 8, failed: 1, cost_sats: 8 * 2 + 3 * 3 },
+    gold: { lines: 3, agreed: 1, disagreed: 1, failed: 1, share: 0.5 },
+    escalated: { lines: 4, changed: 1, failed: 1, not_asked: 2, cost_sats: 3 * 2 },
+  });
+  // Each row's task, and the first ones of those that were asked again.
+  expect(reading?.bought).toBe(9 + 3);
+});
+
 test('a rebuild from parts that is cut off starts over: counts are right, and no more is bought than --budget allows', async () => {
   const dir = await tempDir();
   const { redis, prefix } = await pipelineTo('http://127.0.0.1:1');
@@ -36,20 +101,12 @@ test('a rebuild from parts that is cut off starts over: counts are right, and no
   await sink.writePart('results-r-00001.jsonl', rows(result(1), result(2), result(3)));
   await sink.writePart('results-r-00002.jsonl', rows(result(4), result(5)));
   await sink.writePart('failures-r-00001.jsonl', rows(failure(6, { task_id: 't6' }), failure(7)));
-  const source = { index: 0, uri: 'file:///m.jsonl', name: 'm.jsonl', version: 'v', size: 1 };
-  const manifest: Manifest = {
-    uri: 'file:///m.jsonl',
-    identity: 'file:///m.jsonl',
-    version: 'v',
-    bytes: 1,
-    sources: [{ ...source, compression: null, seekable: true }],
-  };
   const prepare = (through: Sink) =>
     prepareRun(
       redis,
       prefix,
       {
-        manifest,
+        manifest: manifestOf(),
         task: { taskType: 'x', labelSpec: null, consensusThreshold: null, key: 'line' },
         policy: { ...runPolicyOf(dir), budget: 6 },
         gateway: 'g',

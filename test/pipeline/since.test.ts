@@ -302,6 +302,105 @@ describe('killed in the middle', () => {
   });
 });
 
+describe('with a process that works beside', () => {
+  /** Processes of their own, on a Redis that they share; day 1 is done, and the folder has 150 new lines. */
+  async function beside() {
+    const world = await daily({ settle: { minMs: 50, maxMs: 300 } });
+    const { gateway, dir, put, files, argsOf } = world;
+    const at = ['--gateway-url', gateway.url];
+    const start = (command: 'run' | 'produce', id: string, ...more: string[]) => {
+      const args = argsOf(id, ...more).filter((each) => command === 'run' || each !== '--quiet');
+      return startCli([command, ...args, ...at], { cwd: dir });
+    };
+    await put('a.jsonl', lines(1, 100));
+    expect((await start('run', 'day1').exit).status).toBe(0);
+    const [bought, firstFiles] = [await boughtTasks(gateway.url), new Map(files)];
+    await put('a.jsonl', [...lines(101, 200), ...lines(1, 100), ...lines(201, 250)]);
+    const work = async () => {
+      const working = startCli(['work', ...at], { cwd: dir });
+      let said = '';
+      working.child.stderr?.on('data', (text) => {
+        said += text;
+      });
+      return {
+        opened: () => until(() => said.includes('run opened'), 'the run at work', 60_000),
+        async stop() {
+          working.kill('SIGTERM');
+          expect((await working.exit).status).toBe(143);
+        },
+      };
+    };
+    const summaryOf = async (id: string) => {
+      let summary: Record<string, unknown> | null = null;
+      await until(
+        async () => {
+          summary = (await readOut(world.out(id)).catch(() => null))?.summary ?? null;
+          return summary !== null;
+        },
+        'the summary',
+        90_000,
+      );
+      return summary;
+    };
+    const judged = async (carry: boolean) => {
+      const earlier = [await world.evidence('day1', { sources: firstFiles })];
+      return judge({ ...(await world.evidence('day2', { carry })), earlier });
+    };
+    return { ...world, start, work, summaryOf, judged, bought };
+  }
+
+  test.each([
+    { carry: true, settled: 250, carried: 100, unchanged: 0 },
+    { carry: false, settled: 150, carried: 0, unchanged: 100 },
+  ])(
+    '`run` is killed, `work` takes what is queued, and `run` goes on ($carry)',
+    async ({ carry, ...books }) => {
+      const { gateway, start, work, judged, newTasks, bought } = await beside();
+      const more = [
+        '--since',
+        'day1',
+        ...(carry ? ['--carry'] : []),
+        '--max-queued',
+        '60',
+        '--part-age',
+        '1s',
+      ];
+      const worker = await work();
+      const killed = start('run', 'day2', ...more);
+      await worker.opened();
+      await until(() => gateway.stats().tasks >= 120, 'some tasks', 60_000);
+      killed.kill('SIGKILL');
+      await killed.exit;
+      // What was queued is bought by the one that works.
+      const { status: exit, stdout, stderr } = await start('run', 'day2', ...more).exit;
+      expect(exit, stderr).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({ lines: 250, failed: 0, ...books });
+      expect(await newTasks(bought)).toHaveLength(150);
+      expect(await judged(carry)).toEqual([]);
+      await worker.stop();
+    },
+  );
+
+  test.each([
+    { carry: true, settled: 250, carried: 100, unchanged: 0 },
+    { carry: false, settled: 150, carried: 0, unchanged: 100 },
+  ])('`produce --since`, then `work` ($carry)', async ({ carry, ...books }) => {
+    const { start, work, summaryOf, judged, newTasks, bought } = await beside();
+    const produced = await start('produce', 'day2', '--since', 'day1', ...(carry ? ['--carry'] : [])).exit;
+    expect(produced.status, produced.stderr).toBe(0);
+    expect(JSON.parse(produced.stdout)).toEqual({ run_id: 'day2', lines: 250, produced: true });
+    expect(await newTasks(bought)).toEqual([]);
+    const worker = await work();
+    expect(await summaryOf('day2')).toMatchObject({
+      ...{ state: 'completed', lines: 250, failed: 0, since: { run: 'day1', carry } },
+      ...books,
+    });
+    expect(await newTasks(bought)).toHaveLength(150);
+    expect(await judged(carry)).toEqual([]);
+    await worker.stop();
+  });
+});
+
 describe('an earlier run that cannot be built on: exit 2, the reason and what to do, nothing sent', () => {
   test('a name that is not known, another place, a part that is missing, a run of the same name', async () => {
     const { day, gateway, out, dir, call } = await twoDays();

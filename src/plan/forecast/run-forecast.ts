@@ -1,3 +1,4 @@
+import { higherThreshold, thresholdOr } from '../../config/escalation-condition.js';
 import { exactly, type Range, whole, within } from '../../lib/range.js';
 import { LINE_PROBLEMS } from '../../manifest/types.js';
 import type { Expected, Forecast, Planned, RunForecast } from '../../runs/forecast.js';
@@ -7,6 +8,7 @@ import { boughtLines } from '../../runs/status.js';
 import { forecastRun, type SoFar, TELLING } from '../forecast.js';
 import { callsOf } from '../outlook.js';
 import { steadyPolls } from '../polling-forecast.js';
+import type { AskedAgain } from './asked-again.js';
 import { judgeFinish } from './finish-by.js';
 
 /** The known facts of a run beside its counts. */
@@ -110,7 +112,7 @@ function offOf(planned: Planned | null, actual: NonNullable<RunForecast['actual'
 /** While the manifest is being read: by how much of its bytes the lines so far took. Null where its size says nothing. */
 export function linesOf({ record, status, read }: RunReading): Range | null {
   if (status.produced) return exactly(read.lines);
-  if (record.pilot !== undefined) return exactly(record.pilot.lines);
+  if (record.pilot !== undefined) return exactly(record.pilot.lines + (record.manifest.gold?.lines ?? 0));
   const { bytes } = record.manifest;
   // If more was read than there is, the source came packed.
   if (bytes === undefined || bytes === null || read.bytes > bytes || read.lines < TELLING) return null;
@@ -133,9 +135,22 @@ function soFarOf(reading: RunReading, lines: Range): SoFar {
     // Admitted lines that still wait for their slot have their submission before them.
     inFlight: Math.max(0, status.in_flight - present.submitting),
     costSats: status.cost_sats,
+    again: againOf(reading),
     calls: callsOf(status.gateway_calls),
     polls,
     elapsedSeconds: elapsedSeconds(reading),
+  };
+}
+
+function againOf({ record: { task }, status: { escalated }, envelope }: RunReading): AskedAgain | null {
+  if (escalated === null) return null;
+  const asked = thresholdOr(task.consensusThreshold);
+  return {
+    ended: escalated.lines,
+    answered: escalated.lines - escalated.failed,
+    out: envelope.again,
+    costSats: escalated.cost_sats,
+    dearer: (higherThreshold(asked) ?? asked) / asked,
   };
 }
 

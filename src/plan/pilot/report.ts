@@ -1,6 +1,6 @@
 import type { Settings } from '../../config/index.js';
 import type { ObjectStores } from '../../lib/object-stores/index.js';
-import { type Range, whole, within } from '../../lib/range.js';
+import { exactly, plus, type Range, whole, within } from '../../lib/range.js';
 import type { RedisClient } from '../../redis/connection.js';
 import { readRows } from '../../results/read-rows.js';
 import type { ResultRow } from '../../results/rows.js';
@@ -13,7 +13,7 @@ import { outlookOf } from '../figures.js';
 import { rememberPlan } from '../forecast/known.js';
 import { readHistory } from '../outlook.js';
 import type { Plan } from '../plan.js';
-import { costOfLabels } from '../price.js';
+import { costOfTasks, secondTasks } from '../second-tasks.js';
 import { createTelling, type PilotFigures } from './tell.js';
 
 /** A pilot's forecast for the rest of its manifest. Field names are public. */
@@ -27,9 +27,9 @@ export interface PilotReport extends PilotFigures {
   remarks: string[];
 }
 
-/** The lines that the pilot left. `calls` and `seconds` include the pilot's lines once more, which is free. */
+/** The lines that the pilot left. `calls` and `seconds` include the pilot's lines and its gold lines once more, which is free. */
 export interface PilotForecast
-  extends Pick<Plan, 'cost_sats' | 'rate' | 'polls_per_label' | 'calls' | 'seconds'> {
+  extends Pick<Plan, 'second_tasks' | 'cost_sats' | 'rate' | 'polls_per_label' | 'calls' | 'seconds'> {
   lines: number;
   tasks: Range;
 }
@@ -58,7 +58,10 @@ export async function reportPilot(
   for (const { name } of summary.parts) {
     if (parsePartName(name)?.kind !== 'results') continue;
     for await (const row of readRows(sink, name)) {
-      telling.add(JSON.parse(row) as ResultRow);
+      const line = JSON.parse(row) as ResultRow;
+      // Gold lines were chosen by the user: they say nothing of the manifest's.
+      if (line.gold != null) continue;
+      telling.add(line);
       bytes += row.length;
     }
   }
@@ -70,13 +73,15 @@ export async function reportPilot(
     runId: record.pilot.of,
   });
   const [lines, all] = [chosenLines(chosen), manifestLines(chosen)];
-  const tasks = (of: number) => settling(summary, of);
+  const own = ownLines(summary);
+  const tasks = (of: number) => settling(own, of);
+  const rest = tasks(all - lines);
   const counted = {
     lines: within(all, 0),
     valid: tasks(all),
     rejected: within(Math.max(0, all - tasks(all).expected), 0),
-    validBytes: within(summary.settled > 0 ? (bytes / summary.settled) * all : 0, 0),
-    tasks: tasks(all),
+    validBytes: within(own.settled > 0 ? (bytes / own.settled) * all : 0, 0),
+    tasks: plus(tasks(all), exactly(record.manifest.gold?.lines ?? 0)),
     unchanged: 0,
     contentKeySaves: null,
   };
@@ -84,6 +89,7 @@ export async function reportPilot(
   const { cost_sats, calls, seconds } = fields;
   const planned = { by: 'pilot', at: new Date().toISOString(), cost_sats, calls, seconds } as const;
   await rememberPlan(redis, runKeys(prefix, record.pilot.of), planned);
+  const second = secondTasks(settings, history.second, rest, price);
   return {
     of: record.pilot.of,
     lines,
@@ -91,8 +97,9 @@ export async function reportPilot(
     ...figures,
     rest: {
       lines: all - lines,
-      tasks: whole(tasks(all - lines)),
-      cost_sats: price === null ? null : whole(costOfLabels(price, tasks(all - lines))),
+      tasks: whole(rest),
+      second_tasks: second,
+      cost_sats: price === null ? null : whole(costOfTasks(price, rest, second)),
       rate: fields.rate,
       polls_per_label: fields.polls_per_label,
       calls: fields.calls,
@@ -103,12 +110,19 @@ export async function reportPilot(
 }
 
 /** Lines of each source, by the name that it has in the results. */
-function weightsOf({ manifest: { sources } }: RunRecord, lines: readonly number[]) {
+function weightsOf({ manifest: { sources: named, gold } }: RunRecord, lines: readonly number[]) {
+  const sources = named.slice(0, gold?.source);
   return new Map(sources.map((name, source) => [sources.length > 1 ? name : null, lines[source] ?? 0]));
 }
 
+/** How the manifest's lines ended, without the gold ones. */
+function ownLines({ settled, failed, gold }: RunSummary): Pick<RunSummary, 'settled' | 'failed'> {
+  if (gold === null) return { settled, failed };
+  return { settled: settled - gold.agreed - gold.disagreed, failed: failed - gold.failed };
+}
+
 /** As many of the lines will settle as have; two standard errors, and where none has failed three may still. */
-function settling({ settled, failed }: RunSummary, lines: number): Range {
+function settling({ settled, failed }: Pick<RunSummary, 'settled' | 'failed'>, lines: number): Range {
   const seen = settled + failed;
   const share = seen > 0 ? settled / seen : 1;
   const error = 2 * Math.sqrt((share * (1 - share)) / Math.max(1, seen));

@@ -10,7 +10,7 @@ export interface PilotFigures {
   /** Lines on which all of them did, as a share. */
   unanimous: number | null;
   confidence: Spread | null;
-  /** Sats, mean, and how far off the mean of all lines may be. */
+  /** Sats of a first task, mean, and how far off the mean of all lines may be. */
   cost_per_label_sats: Range | null;
   settle_seconds: Spread | null;
 }
@@ -35,7 +35,9 @@ export function createTelling() {
 
   return {
     add(row: ResultRow): void {
-      const { worker_count: workers, agreement_count: agreeing, confidence, cost_sats: sats } = row;
+      const { worker_count: workers, agreement_count: agreeing, confidence } = row;
+      // Of two tasks, the first: second ones are foretold by themselves.
+      const { cost_sats: sats } = row.escalated_from ?? row;
       if (workers !== null && workers > 0 && agreeing !== null) agreements.push(agreeing / workers);
       if (confidence !== null) confidences.push(confidence);
       const took = (epochMs(row.settled_at) - epochMs(row.created_at)) / 1000;
