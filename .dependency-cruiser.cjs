@@ -31,7 +31,7 @@ module.exports = {
       comment: 'Two files that import each other cannot be read one after the other.',
       severity: 'error',
       from: { path: '^src/' },
-      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+      to: { circular: true },
     },
     ...FOLDERS.slice(1).map((folder, index) => ({
       name: `${folder}-imports-up`,

@@ -4,6 +4,7 @@ import { quantile, type SettleTimes } from '../runs/settle-times.js';
 import { type AskedAgain, costOfMore, moreAgain } from './forecast/asked-again.js';
 import { longestMs, meanSeconds, seenShare } from './polling-forecast.js';
 import { costOfLabels, type Price } from './price.js';
+import { TELLING } from './telling.js';
 
 /** The present counts of a run, and its facts. All of them are counts that its record holds. */
 export interface SoFar {
@@ -41,8 +42,6 @@ export interface Outlook {
   quota: { calls: number; perMs: number } | null;
 }
 
-/** Fewer lines than this say too little about a run to forecast it. */
-export const TELLING = 20;
 /** The pace changes, and is not kept to the last call. */
 const PACE_ERROR = 0.1;
 /** A result is collected this much later than it exists. */

@@ -5,9 +5,9 @@ import { type RunReading, readRun } from '../runs/read-status.js';
 import { listRuns, type RunHead, type TaskOptions } from '../runs/record.js';
 import { type SettleObservations, type SettleTimes, settledIn, settleTimes } from '../runs/settle-times.js';
 import { boughtLines } from '../runs/status.js';
-import { TELLING } from './forecast.js';
 import { type Price, priceOf } from './price.js';
 import { type KnownShare, knownShare } from './second-share.js';
+import { TELLING } from './telling.js';
 
 export interface KnownRate {
   /** Gateway calls per second. */

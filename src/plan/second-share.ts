@@ -5,8 +5,8 @@ import { runKeys } from '../runs/keys.js';
 import type { RunReading } from '../runs/read-status.js';
 import { boughtLines } from '../runs/status.js';
 import { CONFIDENCE_STEPS, historyOf } from '../runs/timeline.js';
-import { TELLING } from './forecast.js';
 import type { Price } from './price.js';
+import { TELLING } from './telling.js';
 
 /** 0.55 × 20 is not 11 to the last digit. */
 const ROUNDING = 1e-9;

@@ -2,7 +2,7 @@ import { number, span } from '../../lib/format.js';
 import type { Expected, FinishBy } from '../../runs/forecast.js';
 import type { RunReading } from '../../runs/read-status.js';
 import type { SoFar } from '../forecast.js';
-import type { Known } from './run-forecast.js';
+import type { Known } from './facts.js';
 
 /** Forecasts differ by this from one check to the next: less lateness than this is not called late. */
 const SLACK_SHARE = 0.02;

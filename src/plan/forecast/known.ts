@@ -5,8 +5,9 @@ import type { Planned, RunForecast } from '../../runs/forecast.js';
 import { type RunKeys, runKeys } from '../../runs/keys.js';
 import type { RunReading } from '../../runs/read-status.js';
 import { type SettleObservations, settledIn, settleTimes } from '../../runs/settle-times.js';
-import { TELLING } from '../forecast.js';
-import { forecastOf, type Known } from './run-forecast.js';
+import { TELLING } from '../telling.js';
+import type { Known } from './facts.js';
+import { forecastOf } from './run-forecast.js';
 
 /** A plan is remembered for so long until its run begins. */
 const PLAN_KEPT_S = 30 * 86_400;

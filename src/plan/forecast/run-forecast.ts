@@ -3,27 +3,14 @@ import { exactly, type Range, whole, within } from '../../lib/range.js';
 import { LINE_PROBLEMS } from '../../manifest/types.js';
 import type { Expected, Forecast, Planned, RunForecast } from '../../runs/forecast.js';
 import type { RunReading } from '../../runs/read-status.js';
-import type { SettleTimes } from '../../runs/settle-times.js';
 import { boughtLines } from '../../runs/status.js';
-import { forecastRun, type SoFar, TELLING } from '../forecast.js';
+import { forecastRun, type SoFar } from '../forecast.js';
 import { callsOf } from '../outlook.js';
 import { steadyPolls } from '../polling-forecast.js';
+import { TELLING } from '../telling.js';
 import type { AskedAgain } from './asked-again.js';
+import type { Known } from './facts.js';
 import { judgeFinish } from './finish-by.js';
-
-/** The known facts of a run beside its counts. */
-export interface Known {
-  planned: Planned | null;
-  settle: SettleTimes | null;
-  /** Calls per second now allowed to the key; null: not limited, or not asked for. */
-  rate: number | null;
-  /** The longer window of `--rate` that is next to be used up. */
-  quota: { calls: number; perMs: number } | null;
-  /** The setter of the limit. */
-  limitedBy: 'user' | 'gateway' | null;
-}
-
-export const NOTHING_KNOWN: Known = { planned: null, settle: null, rate: null, quota: null, limitedBy: null };
 
 /** Failures of lines that were never sent. */
 const REJECTIONS = [...LINE_PROBLEMS, 'key_conflict'];

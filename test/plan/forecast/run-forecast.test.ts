@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { exactly } from '../../../src/lib/range.js';
-import { forecastOf, type Known, NOTHING_KNOWN } from '../../../src/plan/forecast/run-forecast.js';
+import { type Known, NOTHING_KNOWN } from '../../../src/plan/forecast/facts.js';
+import { forecastOf } from '../../../src/plan/forecast/run-forecast.js';
 import type { RunReading } from '../../../src/runs/read-status.js';
 import {
   countPending,

@@ -1,0 +1,2 @@
+/** Fewer lines than this say too little about a run to forecast it. */
+export const TELLING = 20;
