@@ -59,6 +59,8 @@ export interface Answer {
   late: number;
   /** Calls per second, 0 = no limit in force. */
   rate: number;
+  /** Calls per second let through while all slots were wanted, in a search; 0 = not known. */
+  sustained: number;
   source: 'flag' | 'command' | 'header' | 'search' | 'none';
   policy: number;
   pausedFor: number;

@@ -194,10 +194,11 @@ export function createBudgetOf(parts: BudgetParts): Budget {
     },
 
     async snapshot() {
-      const { rate, source, mode, pausedFor, circuit, quota, heldMs } = await callScript({});
+      const { rate, sustained, source, mode, pausedFor, circuit, quota, heldMs } = await callScript({});
       const allowed = rate > 0 ? rate : null;
       return {
         rate: allowed,
+        sustained: sustained > 0 ? sustained : null,
         source,
         mode,
         pausedForMs: pausedFor,

@@ -27,6 +27,11 @@ export interface Quota {
 export interface BudgetSnapshot {
   /** Calls per second allowed now; null = no limit in force. */
   rate: number | null;
+  /**
+   * Calls per second let through while all slots were wanted; null while a search has not seen enough. `rate` may be a try,
+   * or come from a bucket's store.
+   */
+  sustained: number | null;
   source: Answer['source'];
   /** The state of the search; `ramp`: it has met no limit yet, and `rate` is only the rate reached so far. */
   mode: Answer['mode'];

@@ -6,6 +6,7 @@ import { listRuns, type RunHead, type TaskOptions } from '../runs/record.js';
 import { type SettleObservations, type SettleTimes, settledIn, settleTimes } from '../runs/settle-times.js';
 import { boughtLines } from '../runs/status.js';
 import { type Price, priceOf } from './price.js';
+import { rateToPlanWith } from './rate-to-plan-with.js';
 import { type KnownShare, knownShare } from './second-share.js';
 import { TELLING } from './telling.js';
 
@@ -123,10 +124,9 @@ async function knownRate(
 ): Promise<KnownRate | null> {
   const budget = createBudget({ redis, key: budgetKey(prefix, keyFingerprint, gateway) });
   try {
-    const { rate, source, mode } = await budget.snapshot();
-    // A search that has met no limit yet is no knowledge of one.
-    if (rate === null || source === 'none' || (source === 'search' && mode === 'ramp')) return null;
-    return { value: rate, source };
+    const now = await budget.snapshot();
+    const value = rateToPlanWith(now);
+    return value === null || now.source === 'none' ? null : { value, source: now.source };
   } finally {
     await budget.close();
   }

@@ -40,6 +40,6 @@ local quota = full and { perMs = full.ms, calls = full.limit, wait = freeIn(full
 if S.mode ~= 'free' then allowed, source = rate(), 'search' end
 return cjson.encode({
   now = now, epoch = S.epoch, valid = S.valid, slots = slots, canary = canary, paced = paced, late = late,
-  rate = allowed, source = source, policy = S.policy, pausedFor = paused, opened = opened,
+  rate = allowed, sustained = sustained(), source = source, policy = S.policy, pausedFor = paused, opened = opened,
   mode = S.mode, reason = reason, circuit = S.circuit, heldMs = S.heldMs, quota = quota,
 })

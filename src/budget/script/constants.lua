@@ -46,6 +46,7 @@ local P = {
   margin = .98,           -- of the highest rate known to be good: as with a known limit
   wanted = .8,            -- a round says something about the limit if this share of its slots was wanted
   behind = 4, leastAsks = 3, -- slots that were asked for and not given count as wanted, up to 4 times of what is let through
+  fullLeast = 3000, fullMost = 30000, -- what was let through while all slots were wanted is known after 3 s; older than 30 s counts half
   made = .75,             -- and, for a higher rate, if this share of its calls was accepted
   regainRound = 300, regain = 1.12, -- after a stop the rate climbs by 12% every 0.3 s: doubled within 2 s
   back = .97,             -- of what was let through in the last second, where that climb met a refusal

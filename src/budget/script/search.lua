@@ -94,6 +94,16 @@ function turn.climb(used, seconds)
   climb()
 end
 
+-- What was let through, per second, while all slots were wanted. Stops count: they will come again. Plans are made with it,
+-- since `rate` may be a try, or a bucket's store.
+local function noteFull(wanted)
+  if wanted then S.fullMs, S.fullOk = S.fullMs + now - S.fullAt, S.fullOk + S.sinceFull end
+  if S.fullMs > P.fullMost then S.fullMs, S.fullOk = S.fullMs / 2, S.fullOk / 2 end
+  S.fullAt, S.sinceFull = now, 0
+end
+
+local function sustained() return S.fullMs < P.fullLeast and 0 or S.fullOk * 1000 / S.fullMs end
+
 -- Ends a round when its time is over. It says something only if its slots were wanted.
 local function tick()
   local room = S.rate * (now - S.ticked) / 1000
@@ -105,12 +115,14 @@ local function tick()
   local used = S.grants / max(S.room, .001)
   -- A busy machine that comes late for its slots still wants them all, if it makes a part of the calls.
   if S.rate <= P.behind * letThrough() then used = max(used, S.unmet / max(P.leastAsks, S.asks)) end
+  noteFull(used >= P.wanted)
   turn[mode](used, seconds)
   if S.roundEnd <= now then startRound() end
 end
 
 local function accepted(n)
   note(n, 0)
+  S.sinceFull = S.sinceFull + n
   S.roundOk = S.roundOk + n
   S.sinceResume, S.sinceStop, S.sinceNudge = S.sinceResume + n, S.sinceStop + n, S.sinceNudge + n
   S.purse = min(.5 + .005 * S.rate, S.purse + P.purseFill * n)

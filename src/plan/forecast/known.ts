@@ -5,6 +5,7 @@ import type { Planned, RunForecast } from '../../runs/forecast.js';
 import { type RunKeys, runKeys } from '../../runs/keys.js';
 import type { RunReading } from '../../runs/read-status.js';
 import { type SettleObservations, settledIn, settleTimes } from '../../runs/settle-times.js';
+import { rateToPlanWith } from '../rate-to-plan-with.js';
 import { TELLING } from '../telling.js';
 import type { Known } from './facts.js';
 import { forecastOf } from './run-forecast.js';
@@ -16,7 +17,7 @@ const PLAN_KEPT_S = 30 * 86_400;
 export async function readKnown(
   redis: RedisClient,
   keys: RunKeys,
-  budget: Pick<BudgetSnapshot, 'rate' | 'source' | 'mode' | 'quota'> | null,
+  budget: Pick<BudgetSnapshot, 'rate' | 'sustained' | 'source' | 'mode' | 'quota'> | null,
 ): Promise<Known> {
   const [{ sum: _sum, ...fields }, planned] = await Promise.all([
     redis.hgetall(keys.settleTimes),
@@ -26,8 +27,7 @@ export async function readKnown(
     Object.entries(fields).map(([field, count]) => [field, Number(count)]),
   );
   const settle = settledIn(seen) >= TELLING ? settleTimes(seen) : null;
-  // How far a search has come that has met no limit yet is no limit.
-  const rate = budget === null || (budget.source === 'search' && budget.mode === 'ramp') ? null : budget.rate;
+  const rate = budget === null ? null : rateToPlanWith(budget);
   const byUser = budget?.source === 'flag' || budget?.source === 'command';
   return {
     planned: planned === null ? null : (JSON.parse(planned) as Planned),
@@ -43,7 +43,7 @@ export async function readForecast(
   redis: RedisClient,
   keys: RunKeys,
   reading: RunReading,
-  budget: Pick<BudgetSnapshot, 'rate' | 'source' | 'mode' | 'quota'> | null,
+  budget: Pick<BudgetSnapshot, 'rate' | 'sustained' | 'source' | 'mode' | 'quota'> | null,
 ): Promise<RunForecast> {
   return forecastOf(reading, await readKnown(redis, keys, budget));
 }
