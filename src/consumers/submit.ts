@@ -13,7 +13,7 @@ import { hintTask, promoteIfDelayed } from '../queues/task-index.js';
 import { CANCELLED, type Failure, failedEnding } from '../results/endings.js';
 import { deliveryKey, runKeys } from '../runs/keys.js';
 import { judgeRefusal, returnReservations, type Verdict, withdrawAdmission } from '../runs/scripts.js';
-import { noteBoughtHere, wasBoughtHere } from '../runs/shared-keys.js';
+import { mayBeBoughtHere, noteBoughtHere } from '../runs/shared-keys.js';
 import { admitChunk, jitteredWaitMs } from './admission.js';
 import { type CallFailure, classifyFailure, failureReason, wrongEndpoint } from './call-failure.js';
 import type { ConsumerContext } from './context.js';
@@ -132,7 +132,10 @@ export function submitProcessor(context: ConsumerContext, run: ConsumedRun, queu
     // the poll job. Otherwise the task would look bought for a moment.
     if (replayed && fresh) {
       await returnReservations(redis, keys, source, [line.line], line.key !== undefined);
-      if (line.key !== undefined && !(await wasBoughtHere(redis, keys, line.key)))
+      if (
+        line.key !== undefined &&
+        !(await mayBeBoughtHere(redis, keys, { source, line: line.line, key: line.key }))
+      )
         polled.boughtElsewhere = true;
     } else if (line.key !== undefined) await noteBoughtHere(redis, keys, line.key);
     if (!accepted) await redis.hset(keys.counts, 'accepted', 1);
@@ -175,7 +178,8 @@ export function submitProcessor(context: ConsumerContext, run: ConsumedRun, queu
         return { kind: 'later', line, delayMs: WAIT_FOR_STATE_MS };
       case 'again': {
         if (trouble.unreadable && !accepted && (await judge(source, line)) === 'endpoint')
-          return handle(refusedAll(trouble.message), source, line, fresh);
+          // An answer that cannot be read may be that of a purchase: the admission stays.
+          return handle(refusedAll(trouble.message), source, line, false);
         const backoff = await nextBackoff(context, run, line.backoff, trouble);
         if (backoff !== null) return { kind: 'alone', line: { ...line, backoff }, delayMs: backoff.ms };
         return failed(source, line, { code: 'retries_exhausted', ...failureReason(trouble) }, false);

@@ -60,7 +60,19 @@ export async function noteBoughtHere(redis: RedisClient, keys: RunKeys, key: str
   await boughtScript.run(redis, [bucket], [field]);
 }
 
-export async function wasBoughtHere(redis: RedisClient, keys: RunKeys, key: string): Promise<boolean> {
+/**
+ * Whether a line of this run has bought the key's task, or may have: a contested line is in the hands of two processes, and
+ * the other one's purchase may not be noted yet.
+ */
+export async function mayBeBoughtHere(
+  redis: RedisClient,
+  keys: RunKeys,
+  { source, line, key }: { source: number; line: number; key: string },
+): Promise<boolean> {
   const { bucket, field } = placeOfKey(keys, key);
-  return (await redis.hget(bucket, field))?.includes(BOUGHT) ?? false;
+  const [noted, contested] = await Promise.all([
+    redis.hget(bucket, field),
+    redis.getbit(keys.contested(source), line - 1),
+  ]);
+  return contested === 1 || (noted?.includes(BOUGHT) ?? false);
 }

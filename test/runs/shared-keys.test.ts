@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
 import { runKeys } from '../../src/runs/keys.js';
-import { noteBoughtHere, ownersOfKeys, wasBoughtHere } from '../../src/runs/shared-keys.js';
+import { mayBeBoughtHere, noteBoughtHere, ownersOfKeys } from '../../src/runs/shared-keys.js';
 import { endLine, failedRow, settledRow } from '../pipeline/endings.js';
 import { pipelineTo } from '../pipeline/harness.js';
 
 const KEY = 'content-of-both-lines';
 const TASK = { key: KEY, id: 'tsk_1' };
+const LINE = { source: 0, line: 1, key: KEY };
 
 async function run() {
   const { redis, prefix } = await pipelineTo('http://127.0.0.1:1');
@@ -49,9 +50,16 @@ test('a line whose result tells no cost does not hide that of another line with 
 
 test('a task that this run has bought is told from one that an earlier run had', async () => {
   const { redis, keys } = await run();
-  expect(await wasBoughtHere(redis, keys, KEY)).toBe(false);
+  expect(await mayBeBoughtHere(redis, keys, LINE)).toBe(false);
   await ownersOfKeys(redis, keys, 0, [{ line: 1, key: KEY, asks: 'a' }]);
-  expect(await wasBoughtHere(redis, keys, KEY)).toBe(false);
+  expect(await mayBeBoughtHere(redis, keys, LINE)).toBe(false);
   await noteBoughtHere(redis, keys, KEY);
-  expect(await wasBoughtHere(redis, keys, KEY)).toBe(true);
+  expect(await mayBeBoughtHere(redis, keys, LINE)).toBe(true);
+});
+
+test('the task of a line that two processes have may be bought by the other one', async () => {
+  const { redis, keys } = await run();
+  expect(await mayBeBoughtHere(redis, keys, LINE)).toBe(false);
+  await redis.setbit(keys.contested(0), 0, 1);
+  expect(await mayBeBoughtHere(redis, keys, LINE)).toBe(true);
 });
