@@ -114,9 +114,13 @@ async function writeSummary(
     ended_at: noted,
     forecast: await finisher.forecast(reading),
   };
-  await sink.writeSummary(`${JSON.stringify(summary, null, 2)}\n`);
+  const write = (state: RunSummary['state']) =>
+    sink.writeSummary(`${JSON.stringify({ ...summary, state }, null, 2)}\n`);
+  await write(summary.state);
   // In this order: a run that was cut off in between is summed up again.
-  await transition(redis, keys, 'completed');
+  const state = await transition(redis, keys, 'completed');
+  // A cancel that came while the summary was written stands.
+  if (state === 'cancelled' && summary.state !== 'cancelled') await write('cancelled');
   await noteSummedUp(redis, prefix, runId);
 }
 

@@ -69,7 +69,7 @@ async function failedRun(lines = 5) {
     const jobs = await producer.queues.submit.getJobs(['wait', 'prioritized']);
     return jobs.flatMap(({ data }) => decodeChunk(data).lines.map(({ line }) => line)).sort((a, b) => a - b);
   };
-  return { dir, out, redis, record, keys, sink, producer, flusher, fail, end, queued };
+  return { dir, out, redis, record, keys, sink, producer, flusher, log, fail, end, queued };
 }
 
 type Fixture = Awaited<ReturnType<typeof failedRun>>;
@@ -106,6 +106,23 @@ function dying({ queues }: Producer, jobs: number): Producer['queues'] {
   });
   return { ...queues, submit };
 }
+
+test('a cancel that comes while the summary is written stands, in the record and in the summary', async () => {
+  const { redis, record, keys, sink, flusher, log } = await failedRun();
+  while ((await flushOnce(flusher, record)).length > 0);
+  const states: string[] = [];
+  const interrupted = {
+    ...sink,
+    async writeSummary(json: string) {
+      states.push((JSON.parse(json) as { state: string }).state);
+      await sink.writeSummary(json);
+      await transition(redis, keys, 'cancelled');
+    },
+  };
+  expect(await finishRun({ ...flusher, sink: interrupted }, record.id, log)).toBe(true);
+  expect(states).toEqual(['completed', 'cancelled']);
+  expect(await redis.hget(keys.record, 'state')).toBe('cancelled');
+});
 
 describe('retry', () => {
   test.each(Object.keys(STEPS))(
