@@ -40,10 +40,6 @@ const { metafile } = await build({
   format: 'esm',
   platform: 'node',
   target: 'node20',
-  mainFields: ['module', 'main'],
-  minifyWhitespace: true,
-  minifySyntax: true,
-  lineLimit: 200,
   // Native and optional.
   external: ['msgpackr-extract'],
   plugins: [ownPlaces, loadedWhenAsked],

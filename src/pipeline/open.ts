@@ -17,8 +17,8 @@ import { bullConnection, connectRedis, type RedisClient, type RedisTarget } from
 import { firstAnswer } from '../redis/first-answer.js';
 import { retryTemporaryErrors } from '../redis/temporary-errors.js';
 import { watchRedis } from '../redis/watch.js';
+import { keyFingerprint } from '../runs/identity.js';
 import { budgetKey } from '../runs/keys.js';
-import { keyFingerprint } from '../runs/record.js';
 import { openLocalGateway } from '../sandbox/shared-gateway.js';
 import { openRedisTarget } from './open-redis.js';
 import type { Pipeline } from './pipeline.js';

@@ -9,21 +9,18 @@ import type { RedisClient } from '../redis/connection.js';
 import { rebuildFromParts } from '../results/rebuild.js';
 import type { MadeOf, Marker, Sink } from '../results/sink.js';
 import { GOLD_SOURCE, type Gold } from '../runs/gold.js';
+import { defaultRunId, manifestDigestOf, manifestIdentity, specDigestOf } from '../runs/identity.js';
 import { bitKeys, runKeys } from '../runs/keys.js';
 import { acquireLease } from '../runs/lease.js';
 import { type Chosen, pilotId } from '../runs/pilot-lines.js';
 import {
   createRun,
-  defaultRunId,
   type KnownManifest,
   loadRun,
-  manifestDigestOf,
-  manifestIdentity,
   type RunPolicy,
   type RunRecord,
   rememberManifest,
   runOf,
-  specDigestOf,
   type TaskOptions,
   updateKey,
 } from '../runs/record.js';

@@ -7,9 +7,10 @@ import { decodeChunk, type PolledLine } from '../queues/chunk.js';
 import { openQueues } from '../queues/queues.js';
 import { readRows } from '../results/read-rows.js';
 import { openSink, parsePartName } from '../results/sink.js';
+import { keyFingerprint } from '../runs/identity.js';
 import { budgetKey, runKeys } from '../runs/keys.js';
 import { readRun } from '../runs/read-status.js';
-import { keyFingerprint, type RunRecord } from '../runs/record.js';
+import type { RunRecord } from '../runs/record.js';
 import type { Pipeline } from './pipeline.js';
 
 export interface Rekeyed {

@@ -2,13 +2,8 @@ import type { Settings } from '../config/index.js';
 import type { Manifest } from '../manifest/index.js';
 import type { AskedSince } from '../producers/since/find-earlier.js';
 import type { RedisClient } from '../redis/connection.js';
-import {
-  defaultRunId,
-  type KnownManifest,
-  manifestIdentity,
-  runOf,
-  type TaskOptions,
-} from '../runs/record.js';
+import { defaultRunId, manifestIdentity } from '../runs/identity.js';
+import { type KnownManifest, runOf, type TaskOptions } from '../runs/record.js';
 import { sinceOf } from '../runs/since.js';
 
 /** The run that is on record for this manifest and these options, perhaps of another version of it. */

@@ -5,15 +5,14 @@ import { results } from '../../src/cli/commands/results.js';
 import { run } from '../../src/cli/commands/run.js';
 import { status } from '../../src/cli/commands/status.js';
 import type { RunSummary } from '../../src/runs/status.js';
-import { consensusOf } from '../../src/sandbox/labels.js';
 import { callMain } from '../cli/harness.js';
 import { gather, judge } from '../oracle/judge.js';
 import { uniquePrefix } from '../setup/redis-target.js';
+import { answerOf, OPTIONS, QUESTION, SEED } from './answers.js';
 import { startCli, TASK } from './cli.js';
 import {
   API_KEY,
   boughtTasks,
-  line,
   numbered,
   readOut,
   sandbox,
@@ -23,17 +22,14 @@ import {
   writeManifest,
 } from './harness.js';
 
-const [QUESTION, OPTIONS, SEED, BELOW] = ['Which?', ['cat', 'dog'], 1, 0.85];
-
-const answer = (n: number, threshold: number) =>
-  consensusOf(SEED, { dataUrl: line(n).data_url, spec: { question: QUESTION, options: OPTIONS, threshold } });
+const BELOW = 0.85;
 
 /** The lines that the local Gateway is unsure of: two of three labelers agree. */
 const unsure = (lines: number) =>
-  numbered(lines).flatMap((_each, n) => (answer(n + 1, 3).confidence < BELOW ? [n + 1] : []));
+  numbered(lines).flatMap((_each, n) => (answerOf(n + 1, 3).confidence < BELOW ? [n + 1] : []));
 
 const costOf = (lines: number, threshold: number, some = numbered(lines).map((_each, n) => n + 1)) =>
-  some.reduce((sum, n) => sum + answer(n, threshold).costSats, 0);
+  some.reduce((sum, n) => sum + answerOf(n, threshold).costSats, 0);
 
 async function world(lines: number, options: Parameters<typeof sandbox>[0] = {}) {
   const gateway = await sandbox(options);

@@ -6,10 +6,10 @@ import { run } from '../../src/cli/commands/run.js';
 import { status } from '../../src/cli/commands/status.js';
 import { tune } from '../../src/cli/commands/tune.js';
 import type { RunSummary } from '../../src/runs/status.js';
-import { consensusOf } from '../../src/sandbox/labels.js';
 import { callMain } from '../cli/harness.js';
 import { gather, judge } from '../oracle/judge.js';
 import { uniquePrefix } from '../setup/redis-target.js';
+import { goldLine, OPTIONS, QUESTION, SEED } from './answers.js';
 import { startCli, TASK } from './cli.js';
 import {
   API_KEY,
@@ -25,18 +25,9 @@ import {
   writeManifest,
 } from './harness.js';
 
-const [QUESTION, OPTIONS, SEED] = ['Which?', ['cat', 'dog'], 1];
-
-const labelOf = (dataUrl: string) =>
-  consensusOf(SEED, { dataUrl, spec: { question: QUESTION, options: OPTIONS, threshold: 3 } }).label;
-
 /** Gold lines 1001 …; those of `wrong` are known by another label than they will be given. */
 const goldLines = (count: number, wrong: (n: number) => boolean = () => false) =>
-  Array.from({ length: count }, (_, n) => {
-    const { data_url, metadata } = line(1_001 + n);
-    const label = labelOf(data_url);
-    return { data_url, metadata, gold: wrong(n) ? OPTIONS.find((other) => other !== label) : label };
-  });
+  Array.from({ length: count }, (_, n) => goldLine(1_001 + n, wrong(1_001 + n)));
 
 const isGold = ({ data_url }: SandboxTask) => Number(/(\d+)\.jpg$/.exec(data_url)?.[1]) > 1_000;
 

@@ -16,8 +16,8 @@ import { openQueues } from '../../src/queues/queues.js';
 import { connectRedis, redisOptions } from '../../src/redis/connection.js';
 import type { FailureRow, ResultRow } from '../../src/results/rows.js';
 import { runPolicy } from '../../src/runs/from-settings.js';
+import { keyFingerprint } from '../../src/runs/identity.js';
 import { budgetKey, runKeys } from '../../src/runs/keys.js';
-import { keyFingerprint } from '../../src/runs/record.js';
 import { type SandboxOptions, startSandbox } from '../../src/sandbox/index.js';
 import { testRedis, uniquePrefix } from '../setup/redis-target.js';
 

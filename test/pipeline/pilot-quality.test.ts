@@ -5,20 +5,15 @@ import { run } from '../../src/cli/commands/run.js';
 import { callsOf } from '../../src/plan/outlook.js';
 import type { PilotReport } from '../../src/plan/pilot/report.js';
 import type { RunSummary } from '../../src/runs/status.js';
-import { consensusOf } from '../../src/sandbox/labels.js';
+import { goldLine } from './answers.js';
 import { TASK } from './cli.js';
 import { boughtTasks, line, readOut, sandbox, tempDir, writeManifest } from './harness.js';
 import { commandLine } from './plan-commands.js';
 
 type Answer = RunSummary & { pilot: PilotReport };
 
-/** The tests' Gateway gives this label; every fifth line is known by the other one. */
-const gold = (n: number) => {
-  const { data_url, metadata } = line(n);
-  const spec = { question: 'Which?', options: ['cat', 'dog'], threshold: 3 };
-  const { label } = consensusOf(1, { dataUrl: data_url, spec });
-  return { data_url, metadata, gold: (label === 'cat') === (n % 5 !== 0) ? 'cat' : 'dog' };
-};
+/** Every fifth line is known by another label than it will be given. */
+const gold = (n: number) => goldLine(n, n % 5 === 0);
 
 test.each([1, 2])(
   'a pilot of %i file(s) asks the gold lines too; the run of all buys neither again, and comes to what was foretold',

@@ -4,15 +4,14 @@ import { expect, test } from 'vitest';
 import { run } from '../../src/cli/commands/run.js';
 import { status } from '../../src/cli/commands/status.js';
 import type { RunSummary } from '../../src/runs/status.js';
-import { consensusOf } from '../../src/sandbox/labels.js';
 import { callMain } from '../cli/harness.js';
 import { gather, judge } from '../oracle/judge.js';
 import { uniquePrefix } from '../setup/redis-target.js';
+import { answerOf, goldLine, OPTIONS, QUESTION, SEED } from './answers.js';
 import { startCli, TASK } from './cli.js';
 import {
   API_KEY,
   boughtTasks,
-  line,
   numbered,
   readOut,
   sandbox,
@@ -22,18 +21,12 @@ import {
   writeManifest,
 } from './harness.js';
 
-const [QUESTION, OPTIONS, SEED, BELOW] = ['Which?', ['cat', 'dog'], 1, 0.85];
+const BELOW = 0.85;
 const LINES = 300;
 const GOLD = Array.from({ length: 40 }, (_, n) => 1_001 + n);
 
-const answer = (n: number, threshold: number) =>
-  consensusOf(SEED, { dataUrl: line(n).data_url, spec: { question: QUESTION, options: OPTIONS, threshold } });
-
 /** Every fourth gold line is known by another label than it will be given. */
-const gold = GOLD.map((n) => {
-  const { label } = answer(n, 3);
-  return { ...line(n), gold: n % 4 === 0 ? OPTIONS.find((other) => other !== label) : label };
-});
+const gold = GOLD.map((n) => goldLine(n, n % 4 === 0));
 
 test('Redis lost in the middle: the parts tell how gold lines and second tasks stand, and nothing is bought twice', async () => {
   const gateway = await sandbox({ settle: { minMs: 50, maxMs: 300 } });
@@ -67,9 +60,9 @@ test('Redis lost in the middle: the parts tell how gold lines and second tasks s
   expect(kept.length).toBeLessThan(LINES + GOLD.length);
 
   const all = [...numbered(LINES).map((_each, n) => n + 1), ...GOLD];
-  const again = all.filter((n) => answer(n, 3).confidence < BELOW);
+  const again = all.filter((n) => answerOf(n, 3).confidence < BELOW);
   const cost = (some: readonly number[], threshold: number) =>
-    some.reduce((sum, n) => sum + answer(n, threshold).costSats, 0);
+    some.reduce((sum, n) => sum + answerOf(n, threshold).costSats, 0);
   const truth = {
     ...{ state: 'completed', lines: all.length, settled: all.length, failed: 0 },
     cost_sats: cost(all, 3) + cost(again, 5),

@@ -94,10 +94,10 @@ function turn.climb(used, seconds)
   climb()
 end
 
--- What was let through, per second, while all slots were wanted. Stops count: they will come again. Plans are made with it,
--- since `rate` may be a try, or a bucket's store.
+-- What was let through, per second, while all slots were wanted. Stops count, as they will come again; of a long one a part,
+-- or it would outweigh what follows. Plans are made with it, since `rate` may be a try, or a bucket's store.
 local function noteFull(wanted)
-  if wanted then S.fullMs, S.fullOk = S.fullMs + now - S.fullAt, S.fullOk + S.sinceFull end
+  if wanted then S.fullMs, S.fullOk = S.fullMs + min(now - S.fullAt, P.fullMost), S.fullOk + S.sinceFull end
   if S.fullMs > P.fullMost then S.fullMs, S.fullOk = S.fullMs / 2, S.fullOk / 2 end
   S.fullAt, S.sinceFull = now, 0
 end

@@ -142,3 +142,12 @@ test("a task from before Redis' clock was set back is polled as a new one would 
   expect(polls.extraSleepMs(-300_000)).toBeNull();
   expect(polls.observePending({ seen: 0 }, -300_000)).toBe(false);
 });
+
+test("ages that are not the tasks' own, as of a process that stood still, do not stretch the safety net of deliveries", async () => {
+  const { reading, open } = await run({ pollDelayMs: 50 });
+  const polls = open();
+  found(polls, [...Array<number>(950).fill(1_000), ...Array<number>(50).fill(300_000)]);
+  await polls.look(reading({ produced: true, queued: 0, in_flight: 10 }));
+  expect(polls.webhookFallbackDelayMs(0)).toBeGreaterThan(1_000);
+  expect(polls.webhookFallbackDelayMs(0)).toBeLessThan(10_000);
+});
