@@ -102,8 +102,9 @@ test('too many gold errors block the run; `tune` and the same command go on', as
   expect((soFar?.agreed ?? 0) + (soFar?.disagreed ?? 0)).toBeGreaterThanOrEqual(20);
   expect(gateway.stats().tasks).toBeLessThan(440);
   expect((await ingest('--max-gold-errors', '25%')).status).toBe(4);
-  const tuned = await asg('tune', 'r', '--max-gold-errors', '60%');
-  expect(tuned.stdout).toMatch(/max-gold-errors\s*25% → 60%[\s\S]*goes on/);
+  // Half are wrong in the end; of the first twenty answers more may be.
+  const tuned = await asg('tune', 'r', '--max-gold-errors', '90%');
+  expect(tuned.stdout).toMatch(/max-gold-errors\s*25% → 90%[\s\S]*goes on/);
   const { status, stdout } = await ingest('--max-gold-errors', '25%');
   expect(status).toBe(0);
   expect(JSON.parse(stdout)).toMatchObject({ lines: 440, gold: { agreed: 20, disagreed: 20, share: 0.5 } });
