@@ -18,7 +18,7 @@ const GATEWAY_HINTS: Readonly<Partial<Record<GatewayErrorCode, string>>> = {
   invalid_response: DOCTOR,
 };
 
-const AGAIN = 'then give the same command again: it goes on where it stopped';
+const AGAIN = 'then give the same command again';
 /** What this machine lacks. */
 const SYSTEM_HINTS: Readonly<Record<string, string>> = {
   ENOSPC: `make room where the results and --data-dir are, ${AGAIN}`,
