@@ -94,8 +94,8 @@ function turn.climb(used, seconds)
   climb()
 end
 
--- What was let through, per second, while all slots were wanted. Stops count, as they will come again; of a long one a part,
--- or it would outweigh what follows. Plans are made with it, since `rate` may be a try, or a bucket's store.
+-- What was let through, per second, after the ramp and while all slots were wanted. Stops count, as they will come again; of a
+-- long one only a part, or it would outweigh what follows. Plans use this, since `rate` may be a try, or a bucket's store.
 local function noteFull(wanted)
   if wanted then S.fullMs, S.fullOk = S.fullMs + min(now - S.fullAt, P.fullMost), S.fullOk + S.sinceFull end
   if S.fullMs > P.fullMost then S.fullMs, S.fullOk = S.fullMs / 2, S.fullOk / 2 end
@@ -115,7 +115,7 @@ local function tick()
   local used = S.grants / max(S.room, .001)
   -- A busy machine that comes late for its slots still wants them all, if it makes a part of the calls.
   if S.rate <= P.behind * letThrough() then used = max(used, S.unmet / max(P.leastAsks, S.asks)) end
-  noteFull(used >= P.wanted)
+  noteFull(mode ~= 'ramp' and used >= P.wanted)
   turn[mode](used, seconds)
   if S.roundEnd <= now then startRound() end
 end
