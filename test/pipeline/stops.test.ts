@@ -118,6 +118,26 @@ describe('--budget is not passed', () => {
     const { summary } = await runLines(pipeline, dir, manifest, { runId: 'r', budget: 6 });
     expect(summary).toMatchObject({ state: 'completed', settled: 3 });
   });
+
+  test('by a task for a forgotten one whose answer was lost: what may be bought stays reserved', async () => {
+    const gateway = await sandbox();
+    const proxy = await faulty(gateway);
+    const dir = await tempDir();
+    const manifest = await writeManifest(dir, numbered(1));
+    const pipeline = await pipelineTo(proxy.url);
+    const json = { type: 'application/json', body: '{"error":"because"}' };
+    let submissions = 0;
+    proxy.fault = ({ method, url }) => {
+      if (method === 'POST') submissions += 1;
+      if (method === 'POST') return submissions === 1 ? null : { status: 500, ...json };
+      return url?.endsWith('/result') ? { status: 404, ...json } : null;
+    };
+    const { summary } = await runLines(pipeline, dir, manifest, { runId: 'r', budget: 2, retryFor: '1ms' });
+    expect(summary).toMatchObject({ state: 'completed', failures: { retries_exhausted: 1 } });
+    expect(submissions).toBeGreaterThan(1);
+    const counts = await pipeline.redis.hmget(runKeys(pipeline.prefix, 'r').counts, 'bought', 'bought_again');
+    expect(counts).toEqual(['2', '1']);
+  });
 });
 
 describe('a cancelled run comes to its end', () => {
