@@ -332,6 +332,13 @@ const CASES: Record<string, Case> = {
     effect: { 'tasks:1': { t1: 'another job' }, 'tasks:2': { t2: 'job' } },
     answers: [2],
   },
+  'index-tasks, where the name of another job begins with this one': {
+    before: (redis, keys) => redis.hset(keys.tasks(1), 't1', 'job-2'),
+    keys: (keys) => [keys.tasks(1)],
+    args: ['job', 't1'],
+    effect: { 'tasks:1': { t1: 'job-2 job' } },
+    answers: [1],
+  },
   'judge-refusal': {
     before: (redis, keys) => redis.sadd(keys.refused, '0:1'),
     keys: (keys) => [keys.counts, keys.refused],
