@@ -694,6 +694,18 @@ test.each(['result_timeout', 'retries_exhausted', 'task_not_found', 'key_conflic
   },
 );
 
+test('a failure is taken back once: a line that has ended again since stays so when `retry` is repeated', async () => {
+  const { redis, keys } = await open();
+  const { before, keys: keysOf, args } = CASES.unfail ?? expect.fail();
+  await before(redis, keys);
+  const unfail = defineScript(new URL('unfail.lua', DIRECTORY));
+  expect(await unfail.run(redis, keysOf(keys), args)).toBe(2);
+  await setBits(redis, keys.ended(0), 0);
+  const ended = await dump(redis, keys);
+  expect(await unfail.run(redis, keysOf(keys), args)).toBe(0);
+  expect(await dump(redis, keys)).toEqual(ended);
+});
+
 describe('a lease that has gone to another process is a fence', () => {
   const FENCED = [
     ...['checkpoint', 'clear-ended', 'forget-progress', 'make-ready', 'rebuild-part', 'recount', 'set-bits'],
