@@ -138,6 +138,31 @@ describe('--budget is not passed', () => {
     const counts = await pipeline.redis.hmget(runKeys(pipeline.prefix, 'r').counts, 'bought', 'bought_again');
     expect(counts).toEqual(['2', '1']);
   });
+
+  test('by a second task of a line that is asked again, whose answer was lost: its price stays reserved', async () => {
+    const gateway = await sandbox();
+    const proxy = await faulty(gateway);
+    const dir = await tempDir();
+    const manifest = await writeManifest(dir, numbered(1));
+    const pipeline = await pipelineTo(proxy.url);
+    let submissions = 0;
+    proxy.fault = ({ method }) => {
+      if (method !== 'POST') return null;
+      submissions += 1;
+      return submissions === 1
+        ? null
+        : { status: 500, type: 'application/json', body: '{"error":"because"}' };
+    };
+    const flags = { runId: 'r', budget: 2, retryFor: '1ms', escalate: 'confidence<=1' };
+    const { summary } = await runLines(pipeline, dir, manifest, flags);
+    expect(summary).toMatchObject({ state: 'completed', settled: 1, escalated: { failed: 1 } });
+    const counts = ['bought', 'unpriced', 'escalating'];
+    expect(await pipeline.redis.hmget(runKeys(pipeline.prefix, 'r').counts, ...counts)).toEqual([
+      '2',
+      '1',
+      '0',
+    ]);
+  });
 });
 
 describe('a cancelled run comes to its end', () => {
