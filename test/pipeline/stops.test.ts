@@ -224,6 +224,21 @@ describe('blocked', () => {
     expect(gateway.stats().tasks).toBe(3);
   });
 
+  test('a sink that takes its rows in time is not said to take long, nor waited for afterwards', async () => {
+    const { dir, manifest, pipeline } = await ingestion(3);
+    await runLines(pipeline, dir, manifest, { runId: 'r', budget: 2 });
+    const record = await loadRun(pipeline.redis, pipeline.prefix, 'r');
+    const log = pipeline.log.child({});
+    const warnings: unknown[] = [];
+    log.warn = ((...said: unknown[]) => void warnings.push(said)) as typeof log.warn;
+    const leaveAfterMs = 2_000;
+    const sink = openSink(path.join(dir, 'out'));
+    await flushOnLeaving({ ...pipeline, sink }, record as RunRecord, log, leaveAfterMs);
+    // A timer of the same length that begins later ends later.
+    await new Promise((resolve) => setTimeout(resolve, leaveAfterMs));
+    expect(warnings).toEqual([]);
+  });
+
   test('quota: `run` waits for lines in flight no longer than the grace', async () => {
     const { dir, manifest, pipeline } = await ingestion(6, {
       quota: 3,
