@@ -48,11 +48,9 @@ local turn = {}
 
 function turn.ramp(used)
   if S.grants < 2 then return end
-  if used >= P.rampWanted then
-    if S.roundOk >= .5 * S.grants then S.rate = S.rate * 2 end
-  else
-    S.mode = 'free'
-  end
+  local spare = S.rate > P.rampSpareFrom and S.unused >= P.rampSpare * S.grants
+  if spare or used < P.rampWanted then S.mode = 'free'
+  elseif S.roundOk >= .5 * S.grants then S.rate = S.rate * 2 end
   if S.rate > P.noLimit then S.mode = 'free' end
 end
 
