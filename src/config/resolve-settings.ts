@@ -7,11 +7,13 @@ import { flagOf, type OptionKey, optionOf, options, settingOf, type Values } fro
 import { secretUrl } from './secret.js';
 import { type SettingOrigin, type Settings, toSettings } from './settings.js';
 
+/** The sources of settings, beside the files that they name. */
 export interface SettingsInput {
   /** The command's name; some defaults depend on it. */
   command: string;
   /** By option key, as text or typed; undefined is not given. */
   flags: Readonly<Record<string, unknown>>;
+  /** Usually `process.env`. Empty variables count as missing. */
   env: NodeJS.ProcessEnv;
   /** Relative paths start here. */
   cwd: string;

@@ -3,6 +3,7 @@ import { prettyFactory } from 'pino-pretty';
 import { maskerOf } from './mask.js';
 import { plainLines } from './terminal.js';
 
+/** Options of `createLogger`. */
 export interface LoggerOptions {
   /** pino's levels, and `silent`. At `debug` and `trace` errors come with their stacks. */
   level: string;

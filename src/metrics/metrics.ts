@@ -15,6 +15,7 @@ const MISNAMED = [
   'nodejs_active_resources_total',
 ];
 
+/** What `createMetrics` returns. */
 export type Metrics = ReturnType<typeof createMetrics>;
 
 /**

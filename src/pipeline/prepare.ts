@@ -32,11 +32,16 @@ import { askPolicy } from '../runs/tune.js';
 
 const [forgetProgress, setReady] = [runScript('forget-progress'), runScript('make-ready')];
 
+/** A run that somebody asks for. */
 export interface RunRequest {
   manifest: Manifest;
+  /** What all lines share. */
   task: TaskOptions;
+  /** Limits and times of the run. */
   policy: RunPolicy;
+  /** The Gateway's origin, or `sandbox`. */
   gateway: string;
+  /** Identifies the API key without showing it. */
   keyFingerprint: string;
   /** `--run-id`; null for the one that follows from the manifest. */
   runId: string | null;
@@ -52,7 +57,9 @@ export interface RunRequest {
   signal?: AbortSignal;
 }
 
+/** What `prepareRun` found. */
 export type Prepared =
+  /** The run is recorded and may be produced and consumed. */
   | { kind: 'go'; record: RunRecord }
   /** Redis knows nothing of the run, and its summary is in `--out`: it had ended. */
   | { kind: 'ended'; summary: RunSummary; out: string };

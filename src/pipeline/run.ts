@@ -33,7 +33,9 @@ const LOOK_MS = 400;
 const WAIT_SHOWN_MS = 1_000;
 const QUOTA_GRACE_MS = 60_000;
 
+/** How `runManifest` ended. */
 export interface RunOutcome {
+  /** The fields of `summary.json`, also for a run that stopped before its end. */
   summary: RunSummary;
   /** The place of the parts: a path, `s3://…` or `gs://…`. */
   out: string;
@@ -41,6 +43,7 @@ export interface RunOutcome {
   blocked: { reason: BlockReason; message: string } | null;
 }
 
+/** Callbacks of `runManifest`. */
 export interface RunWatch {
   /**
    * Called several times a second. `calls_per_second` is this process' own; `processes` are at work on the run, this

@@ -18,11 +18,13 @@ const LOOK_MS = 500;
 /** Checks in a row that must find the queues empty and the counts wrong: jobs on their way are not lost jobs. */
 const LOOKS_BEFORE_SWEEP = 4;
 
+/** How long and how much `superviseProducer` works. */
 export interface SuperviseOptions {
   /** `produced`: return once all is enqueued; `ended`: stay, and sweep, until the run is summed up. */
   until: 'produced' | 'ended';
   /** False for a process that only sweeps, such as `work`. */
   mayProduce: boolean;
+  /** Aborting it stops the work; the run can be resumed. */
   signal: AbortSignal;
 }
 

@@ -33,6 +33,7 @@ export interface HttpOptions {
   arriveMs?: number;
 }
 
+/** A listening server. */
 export interface HttpServer {
   /** `http://host:port`, with the port that was taken. */
   readonly url: string;
