@@ -4,7 +4,7 @@ import { plus, type Range, whole } from '../lib/range.js';
 import type { RunPolicy } from '../runs/record.js';
 import { quantile } from '../runs/settle-times.js';
 import type { Counted } from './count-lines.js';
-import type { History, KnownRate } from './outlook.js';
+import type { History, KnownRate } from './history.js';
 import type { Plan } from './plan.js';
 import { forecastPolling, meanSeconds } from './polling-forecast.js';
 import type { Price } from './price.js';

@@ -1,10 +1,14 @@
 import { exactly, plus, type Range } from '../lib/range.js';
 import type { Forecast } from '../runs/forecast.js';
 import { quantile, type SettleTimes } from '../runs/settle-times.js';
-import { type AskedAgain, costOfMore, moreAgain } from './forecast/asked-again.js';
+import {
+  costOfSecondTasks,
+  type SecondTasksSoFar,
+  secondTasksToCome,
+} from './forecast/second-tasks-so-far.js';
+import { MIN_LINES } from './min-lines.js';
 import { longestMs, meanSeconds, seenShare } from './polling-forecast.js';
 import { costOfLabels, type Price } from './price.js';
-import { TELLING } from './telling.js';
 
 /** The present counts of a run, and its facts. All of them are counts that its record holds. */
 export interface SoFar {
@@ -20,7 +24,7 @@ export interface SoFar {
   inFlight: number;
   costSats: number;
   /** Null without `--escalate`. */
-  again: AskedAgain | null;
+  secondTasks: SecondTasksSoFar | null;
   /** Gateway calls. */
   calls: number;
   /** Result calls among them. */
@@ -51,18 +55,18 @@ const LATE = 1.1;
 export function forecastRun(soFar: SoFar, outlook: Outlook): Forecast {
   const called = soFar.settled + soFar.failed - soFar.rejected;
   const left = linesLeft(soFar, called);
-  const { again } = soFar;
-  const more = moreAgain(again, left, called);
+  const { secondTasks } = soFar;
+  const secondTasksLeft = secondTasksToCome(secondTasks, left, called);
   // A line that is asked again is two tasks to submit and to collect.
-  const tasks = plus(left, more);
-  const collected = called + (again === null ? 0 : again.ended + again.out);
+  const tasks = plus(left, secondTasksLeft);
+  const collected = called + (secondTasks === null ? 0 : secondTasks.ended + secondTasks.out);
   const polls = pollsPerLabel(soFar, outlook, collected);
   const calls = callsForecast(soFar, tasks, collected, polls);
-  const toDo = { left: tasks, called: collected, twice: Math.min(1, more.expected) };
+  const toDo = { left: tasks, called: collected, twice: Math.min(1, secondTasksLeft.expected) };
   const seconds =
     calls === null || polls === null ? null : timeForecast(soFar, outlook, { ...toDo, calls, polls });
   return {
-    cost_sats: costForecast(soFar, outlook, { left, more, called }),
+    cost_sats: costForecast(soFar, outlook, { left, secondTasksLeft, called }),
     calls,
     seconds: left.high === 0 ? exactly(soFar.elapsedSeconds) : seconds,
   };
@@ -80,29 +84,32 @@ function linesLeft({ lines, read, rejected }: SoFar, called: number): Range {
 function costForecast(
   soFar: SoFar,
   { price }: Outlook,
-  { left, more: again, called }: { left: Range; more: Range; called: number },
+  { left, secondTasksLeft, called }: { left: Range; secondTasksLeft: Range; called: number },
 ): Range | null {
-  const firstSats = soFar.costSats - (soFar.again?.costSats ?? 0);
+  const firstSats = soFar.costSats - (soFar.secondTasks?.costSats ?? 0);
   const own: Price | null =
-    soFar.settled >= TELLING && firstSats > 0
+    soFar.settled >= MIN_LINES && firstSats > 0
       ? { value: firstSats / soFar.settled, source: 'history', labels: soFar.settled, spread: 0 }
       : null;
   const used = own ?? price;
   if (left.high === 0) return exactly(soFar.costSats);
   if (used === null) return null;
-  const settles = called >= TELLING ? soFar.settled / called : 1;
-  const chance = called >= TELLING ? 2 * Math.sqrt((settles * (1 - settles)) / called) : 0;
+  const settles = called >= MIN_LINES ? soFar.settled / called : 1;
+  const chance = called >= MIN_LINES ? 2 * Math.sqrt((settles * (1 - settles)) / called) : 0;
   const more = costOfLabels(used, {
     expected: left.expected * settles,
     low: left.low * Math.max(0, settles - chance),
     high: left.high * Math.min(1, settles + chance),
   });
-  return plus(exactly(soFar.costSats), plus(more, costOfMore(soFar.again, again, used)));
+  return plus(
+    exactly(soFar.costSats),
+    plus(more, costOfSecondTasks(soFar.secondTasks, secondTasksLeft, used)),
+  );
 }
 
 /** While most tasks are in flight, the polls so far are theirs, and say nothing about a label. */
 function pollsPerLabel({ polls, inFlight }: SoFar, outlook: Outlook, called: number): number | null {
-  const own = called >= TELLING && called * 4 >= inFlight ? polls / called : null;
+  const own = called >= MIN_LINES && called * 4 >= inFlight ? polls / called : null;
   if (own === null || outlook.pollsPerLabel === null) return outlook.pollsPerLabel ?? own;
   return Math.min(own, outlook.pollsPerLabel);
 }
@@ -112,7 +119,7 @@ function callsForecast(soFar: SoFar, left: Range, called: number, polls: number 
   if (polls === null) return null;
   // Calls that are neither submissions nor polls (429s, lost answers) continue at their rate.
   const useful = soFar.polls + called + soFar.inFlight;
-  const wasted = called >= TELLING ? Math.max(0, soFar.calls - useful) / called : 0;
+  const wasted = called >= MIN_LINES ? Math.max(0, soFar.calls - useful) / called : 0;
   const of = (lines: number) => soFar.calls + Math.max(0, lines - soFar.inFlight) + lines * (polls + wasted);
   const error = left.expected * polls * PACE_ERROR;
   return {
@@ -137,8 +144,9 @@ function timeForecast(
   outlook: Outlook,
   { left, calls, called, polls, twice }: ToDo,
 ): Range | null {
-  if (called < TELLING) return null;
-  const own = soFar.elapsedSeconds > 0 && soFar.calls >= TELLING ? soFar.calls / soFar.elapsedSeconds : null;
+  if (called < MIN_LINES) return null;
+  const own =
+    soFar.elapsedSeconds > 0 && soFar.calls >= MIN_LINES ? soFar.calls / soFar.elapsedSeconds : null;
   const made = outlook.callsPerSecond ?? own;
   if (made === null || made <= 0) return null;
   const { settle, maxInFlight, quota } = outlook;
@@ -158,10 +166,10 @@ function timeForecast(
     const mean = LATE * meanSeconds(settle);
     // Little's law: this many are in flight when the last one is submitted, or were.
     const flow = (perSecond / (1 + polls)) * mean;
-    const flying = Math.min(Math.max(inFlight, flow), called + lines, maxInFlight);
-    const longest = waits(1 - 1 / (1 + Math.min(flying, called + lines))) + twice * mean;
-    if (toSubmit === 0) return Math.max(seconds, longest - waits(1 - inFlight / Math.max(1, flying)));
-    const last = flying * polls;
+    const inFlightThen = Math.min(Math.max(inFlight, flow), called + lines, maxInFlight);
+    const longest = waits(1 - 1 / (1 + Math.min(inFlightThen, called + lines))) + twice * mean;
+    if (toSubmit === 0) return Math.max(seconds, longest - waits(1 - inFlight / Math.max(1, inFlightThen)));
+    const last = inFlightThen * polls;
     const submitting = Math.max((seconds * perSecond - last) / perSecond, (toSubmit * mean) / maxInFlight);
     return Math.max(0, submitting) + Math.max(longest, last / perSecond);
   };

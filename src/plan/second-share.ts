@@ -5,8 +5,8 @@ import { runKeys } from '../runs/keys.js';
 import type { RunReading } from '../runs/read-status.js';
 import { boughtLines } from '../runs/status.js';
 import { CONFIDENCE_STEPS, historyOf } from '../runs/timeline.js';
+import { MIN_LINES } from './min-lines.js';
 import type { Price } from './price.js';
-import { TELLING } from './telling.js';
 
 /** 0.55 × 20 is not 11 to the last digit. */
 const ROUNDING = 1e-9;
@@ -31,7 +31,7 @@ export async function knownShare(
   if (condition === undefined) return null;
   const same = runs.filter(({ record }) => record.task.escalate === escalate);
   const settled = same.reduce((sum, { status }) => sum + boughtLines(status), 0);
-  if (settled >= TELLING) {
+  if (settled >= MIN_LINES) {
     const again = sumOf(same, 'lines');
     const [answered, sats] = [again - sumOf(same, 'failed'), sumOf(same, 'cost_sats')];
     const price =
@@ -44,8 +44,8 @@ export async function knownShare(
   const others = runs.filter(({ record }) => record.task.escalate === undefined);
   const seen = await confidencesOf(redis, prefix, others);
   const total = seen.reduce((sum, n) => sum + n, 0);
-  if (total < TELLING) return null;
-  const { low, high } = meeting(seen, condition);
+  if (total < MIN_LINES) return null;
+  const { low, high } = linesMeeting(seen, condition);
   const middle = shareOf((low + high) / 2, total);
   return {
     share: { ...middle, low: shareOf(low, total).low, high: shareOf(high, total).high },
@@ -70,7 +70,10 @@ async function confidencesOf(redis: RedisClient, prefix: string, runs: readonly 
 }
 
 /** Between how many of them the condition is met: of the step that its number lies in, it may be all or none. */
-function meeting(seen: readonly number[], { operator, value }: Condition): { low: number; high: number } {
+function linesMeeting(
+  seen: readonly number[],
+  { operator, value }: Condition,
+): { low: number; high: number } {
   const place = value * CONFIDENCE_STEPS + ROUNDING;
   const at = Math.min(CONFIDENCE_STEPS - 1, Math.floor(place));
   const onBound = place - at < 2 * ROUNDING;

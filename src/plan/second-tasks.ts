@@ -15,13 +15,14 @@ export function secondTasks(
   if (escalate === null) return null;
   const condition = formatCondition(escalate);
   const asked = thresholdOr(consensusThreshold);
-  const again = higherThreshold(asked);
-  if (again === null) return { condition, share: null, source: 'highest', tasks: NONE, cost_sats: NONE };
+  const secondThreshold = higherThreshold(asked);
+  if (secondThreshold === null)
+    return { condition, share: null, source: 'highest', tasks: NONE, cost_sats: NONE };
   if (known === null) return { condition, share: null, source: null, tasks: null, cost_sats: null };
   const { share, source } = known;
   const tasks = secondOf(first, share);
-  const dearer = price && { ...price, value: (price.value * again) / asked };
-  const second = known.price ?? dearer;
+  const estimatedPrice = price && { ...price, value: (price.value * secondThreshold) / asked };
+  const second = known.price ?? estimatedPrice;
   return {
     condition,
     share: { expected: round(share.expected), low: round(share.low), high: round(share.high) },

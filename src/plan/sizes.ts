@@ -25,15 +25,15 @@ export interface Sizes {
 /** Redis' memory for the run at its peak: it follows the windows, not the manifest's length. */
 export function redisBytes(policy: RunPolicy, { lines, tasks, lineBytes, seconds, inFlight }: Sizes): Range {
   const waiting = Math.min(tasks, policy.maxQueued);
-  const flying = Math.min(tasks, policy.maxInFlight, inFlight ?? policy.maxInFlight);
+  const linesInFlight = Math.min(tasks, policy.maxInFlight, inFlight ?? policy.maxInFlight);
   const results = tasks * (lineBytes + RESULT_BYTES);
   // A part is closed by age before it is full, where results come slowly.
   const byAge =
     seconds === null ? results : (results * policy.partAgeMs) / 1000 / Math.max(1, seconds.expected);
   const unflushed = Math.min(results, policy.partSizeBytes, byAge);
   const bits = (lines * ENDED_BITS) / 8 + FIXED;
-  const low = waiting * (WAITING.low + lineBytes / 4) + flying * (IN_FLIGHT.low + lineBytes / 4);
-  const high = waiting * (WAITING.high + lineBytes) + flying * (IN_FLIGHT.high + lineBytes);
+  const low = waiting * (WAITING.low + lineBytes / 4) + linesInFlight * (IN_FLIGHT.low + lineBytes / 4);
+  const high = waiting * (WAITING.high + lineBytes) + linesInFlight * (IN_FLIGHT.high + lineBytes);
   return whole({
     expected: (low + high) / 2 + unflushed + bits,
     low: low + bits,

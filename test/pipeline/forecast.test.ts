@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { plan as planCommand } from '../../src/cli/commands/plan.js';
 import { run } from '../../src/cli/commands/run.js';
 import { status } from '../../src/cli/commands/status.js';
-import { callsOf } from '../../src/plan/outlook.js';
+import { callsOf } from '../../src/plan/history.js';
 import type { RunStatus, RunSummary } from '../../src/runs/status.js';
 import { collectGauges } from '../../src/web/metrics/collect.js';
 import { documentOf } from '../../src/web/pages/document.js';

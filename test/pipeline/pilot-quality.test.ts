@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { run } from '../../src/cli/commands/run.js';
-import { callsOf } from '../../src/plan/outlook.js';
+import { callsOf } from '../../src/plan/history.js';
 import type { PilotReport } from '../../src/plan/pilot/report.js';
 import type { RunSummary } from '../../src/runs/status.js';
 import { goldLine } from './answers.js';

@@ -41,7 +41,7 @@ export interface Baseline {
 }
 
 /** From this many settled lines on, a forecast is one to compare the run with. */
-const TELLING = 100;
+const MIN_SETTLED = 100;
 
 /** How the run will end, or has ended. */
 export const inShort = ({ expected, actual }: RunForecast): Forecast =>
@@ -59,7 +59,7 @@ export const inShort = ({ expected, actual }: RunForecast): Forecast =>
 
 /** The first usable forecast, once the whole manifest has been read; null before. */
 export function baselineOf({ status }: RunReading, { cost_sats, seconds }: Forecast): Baseline | null {
-  if (!status.produced || status.settled < TELLING || cost_sats === null || seconds === null) return null;
+  if (!status.produced || status.settled < MIN_SETTLED || cost_sats === null || seconds === null) return null;
   return {
     cost_sats: Math.round(cost_sats.expected),
     cost_sats_high: Math.round(cost_sats.high),

@@ -7,7 +7,7 @@ import type { Known } from './facts.js';
 /** Forecasts differ by this from one check to the next: less lateness than this is not called late. */
 const SLACK_SHARE = 0.02;
 
-export function judgeFinish(
+export function checkFinishBy(
   { record, status, nowMs }: RunReading,
   expected: Expected,
   soFar: SoFar | null,
@@ -23,7 +23,7 @@ export function judgeFinish(
   if (late <= SLACK_SHARE * (needsSeconds ?? 0)) return { time, kept: true, late_seconds: 0, message: null };
   const about = needsSeconds === null ? 'it is over' : `about ${span(late)} late`;
   const way =
-    hasSeconds <= 0 ? 'a later time' : whatWouldMakeIt(hasSeconds, { status, expected, soFar, known });
+    hasSeconds <= 0 ? 'a later time' : howToFinishInTime(hasSeconds, { status, expected, soFar, known });
   return {
     time,
     kept: false,
@@ -37,7 +37,7 @@ const UNDER_LIMIT = 0.8;
 /** With this many calls for each submission, labels are polled for. */
 const POLLED = 1.5;
 
-function whatWouldMakeIt(
+function howToFinishInTime(
   hasSeconds: number,
   {
     status,

@@ -5,8 +5,8 @@ import type { Planned, RunForecast } from '../../runs/forecast.js';
 import { type RunKeys, runKeys } from '../../runs/keys.js';
 import type { RunReading } from '../../runs/read-status.js';
 import { type SettleObservations, settledIn, settleTimes } from '../../runs/settle-times.js';
+import { MIN_LINES } from '../min-lines.js';
 import { rateToPlanWith } from '../rate-to-plan-with.js';
-import { TELLING } from '../telling.js';
 import type { Known } from './facts.js';
 import { forecastOf } from './run-forecast.js';
 
@@ -26,7 +26,7 @@ export async function readKnown(
   const seen: SettleObservations = new Map(
     Object.entries(fields).map(([field, count]) => [field, Number(count)]),
   );
-  const settle = settledIn(seen) >= TELLING ? settleTimes(seen) : null;
+  const settle = settledIn(seen) >= MIN_LINES ? settleTimes(seen) : null;
   const rate = budget === null ? null : rateToPlanWith(budget);
   const byUser = budget?.source === 'flag' || budget?.source === 'command';
   return {
@@ -55,7 +55,7 @@ export const forecastReader =
     readForecast(redis, runKeys(prefix, reading.record.id), reading, null);
 
 /** Puts the forecast and what follows from it into a reading's status. */
-export function tellForecast(reading: RunReading, forecast: RunForecast): void {
+export function putForecastInStatus(reading: RunReading, forecast: RunForecast): void {
   reading.status.forecast = forecast;
   const left = forecast.expected?.seconds_left ?? null;
   if (reading.status.state !== 'completed') reading.status.eta_seconds = left === null ? null : left.expected;

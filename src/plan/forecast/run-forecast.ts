@@ -5,12 +5,12 @@ import type { Expected, Forecast, Planned, RunForecast } from '../../runs/foreca
 import type { RunReading } from '../../runs/read-status.js';
 import { boughtLines } from '../../runs/status.js';
 import { forecastRun, type SoFar } from '../forecast.js';
-import { callsOf } from '../outlook.js';
+import { callsOf } from '../history.js';
+import { MIN_LINES } from '../min-lines.js';
 import { steadyPolls } from '../polling-forecast.js';
-import { TELLING } from '../telling.js';
-import type { AskedAgain } from './asked-again.js';
 import type { Known } from './facts.js';
-import { judgeFinish } from './finish-by.js';
+import { checkFinishBy } from './finish-by.js';
+import type { SecondTasksSoFar } from './second-tasks-so-far.js';
 
 /** Failures of lines that were never sent. */
 const REJECTIONS = [...LINE_PROBLEMS, 'key_conflict'];
@@ -60,7 +60,7 @@ export function forecastOf(reading: RunReading, known: Known): RunForecast {
     actual: null,
     off: null,
     unknown: left === null ? whyUnknown(reading, lines) : null,
-    finish_by: judgeFinish(reading, expected, soFar, known),
+    finish_by: checkFinishBy(reading, expected, soFar, known),
   };
 }
 
@@ -102,7 +102,7 @@ export function linesOf({ record, status, read }: RunReading): Range | null {
   if (record.pilot !== undefined) return exactly(record.pilot.lines + (record.manifest.gold?.lines ?? 0));
   const { bytes } = record.manifest;
   // If more was read than there is, the source came packed.
-  if (bytes === undefined || bytes === null || read.bytes > bytes || read.lines < TELLING) return null;
+  if (bytes === undefined || bytes === null || read.bytes > bytes || read.lines < MIN_LINES) return null;
   const more = Math.max(0, bytes - read.bytes) / (read.bytes / read.lines);
   const { expected, low, high } = within(more, more * LENGTH_ERROR);
   return { expected: read.lines + expected, low: read.lines + low, high: read.lines + high };
@@ -122,14 +122,18 @@ function soFarOf(reading: RunReading, lines: Range): SoFar {
     // Admitted lines that still wait for their slot have their submission before them.
     inFlight: Math.max(0, status.in_flight - present.submitting),
     costSats: status.cost_sats,
-    again: againOf(reading),
+    secondTasks: secondTasksSoFar(reading),
     calls: callsOf(status.gateway_calls),
     polls,
     elapsedSeconds: elapsedSeconds(reading),
   };
 }
 
-function againOf({ record: { task }, status: { escalated }, envelope }: RunReading): AskedAgain | null {
+function secondTasksSoFar({
+  record: { task },
+  status: { escalated },
+  envelope,
+}: RunReading): SecondTasksSoFar | null {
   if (escalated === null) return null;
   const asked = thresholdOr(task.consensusThreshold);
   return {
@@ -137,7 +141,7 @@ function againOf({ record: { task }, status: { escalated }, envelope }: RunReadi
     answered: escalated.lines - escalated.failed,
     out: envelope.again,
     costSats: escalated.cost_sats,
-    dearer: (higherThreshold(asked) ?? asked) / asked,
+    priceRatio: (higherThreshold(asked) ?? asked) / asked,
   };
 }
 

@@ -11,10 +11,10 @@ import { loadRun, type RunRecord } from '../../runs/record.js';
 import type { RunSummary } from '../../runs/status.js';
 import { outlookOf } from '../figures.js';
 import { rememberPlan } from '../forecast/known.js';
-import { readHistory } from '../outlook.js';
+import { readHistory } from '../history.js';
 import type { Plan } from '../plan.js';
 import { costOfTasks, secondTasks } from '../second-tasks.js';
-import { createTelling, type PilotFigures } from './tell.js';
+import { createPilotStatistics, type PilotFigures } from './statistics.js';
 
 /** A pilot's forecast for the rest of its manifest. Field names are public. */
 export interface PilotReport extends PilotFigures {
@@ -52,7 +52,7 @@ export async function reportPilot(
   const record = await loadRun(redis, prefix, summary.run_id);
   const chosen = record?.manifest.chosen;
   if (record?.pilot === undefined || chosen === undefined || summary.ended_at === null) return null;
-  const telling = createTelling();
+  const statistics = createPilotStatistics();
   let bytes = 0;
   const sink = place.openSink?.(record.out) ?? openSink(record.out, objectStores);
   for (const { name } of summary.parts) {
@@ -61,11 +61,11 @@ export async function reportPilot(
       const line = JSON.parse(row) as ResultRow;
       // Gold lines were chosen by the user: they say nothing of the manifest's.
       if (line.gold != null) continue;
-      telling.add(line);
+      statistics.add(line);
       bytes += row.length;
     }
   }
-  const { figures, price } = telling.told(weightsOf(record, chosen.lines));
+  const { figures, price } = statistics.summarize(weightsOf(record, chosen.lines));
   const history = await readHistory(redis, prefix, {
     gateway: record.gateway,
     keyFingerprint: record.keyFingerprint,

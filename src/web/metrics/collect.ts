@@ -1,7 +1,7 @@
 import type { ChainableCommander } from 'ioredis';
 import type { Gauges } from '../../metrics/gauges.js';
 import type { Pipeline } from '../../pipeline/pipeline.js';
-import { readForecast, tellForecast } from '../../plan/forecast/known.js';
+import { readForecast, putForecastInStatus } from '../../plan/forecast/known.js';
 import { QUEUE_NAMES, queueKey } from '../../queues/queues.js';
 import { readGroups, redisNow } from '../../redis/read-groups.js';
 import { readServerInfo } from '../../redis/server-info.js';
@@ -82,7 +82,7 @@ async function collect(pipeline: Pipeline, known: Set<string>, passedOver: Set<s
   await Promise.all(
     runs.map(async ({ reading }) => {
       const keys = runKeys(pipeline.prefix, reading.record.id);
-      tellForecast(reading, await readForecast(redis, keys, reading, snapshot));
+      putForecastInStatus(reading, await readForecast(redis, keys, reading, snapshot));
     }),
   );
   for (const { reading, jobs } of runs) {

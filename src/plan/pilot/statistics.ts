@@ -23,13 +23,13 @@ export interface Spread {
   greatest: number;
 }
 
-export interface Told {
+export interface PilotStatistics {
   figures: PilotFigures;
   price: Price | null;
 }
 
 /** Takes in the rows of a pilot's results. For some thousand lines, all of their figures are held. */
-export function createTelling() {
+export function createPilotStatistics() {
   const [agreements, confidences, settles]: [number[], number[], number[]] = [[], [], []];
   const costs = new Map<string | null, { n: number; sum: number; squares: number }>();
 
@@ -47,7 +47,7 @@ export function createTelling() {
       costs.set(row.source, { n: of.n + 1, sum: of.sum + sats, squares: of.squares + sats ** 2 });
     },
     /** @param weights how many lines of the manifest each source has, by its name; the name is null where there is one */
-    told(weights: ReadonlyMap<string | null, number>): Told {
+    summarize(weights: ReadonlyMap<string | null, number>): PilotStatistics {
       const price = priceOf(costs, weights);
       const error = price === null ? 0 : (2 * price.value * (price.differ ?? 0)) / Math.sqrt(price.labels);
       return {
