@@ -21,7 +21,7 @@ export const plainLines = (text: string): string => text.replace(CONTROLS_OF_OTH
 
 type Stream = NodeJS.WritableStream & { isTTY?: boolean };
 
-const beneath = new WeakMap<object, Stream>();
+const originals = new WeakMap<object, Stream>();
 
 /** A stream that lets no control through, for any writer. */
 export function plainStream<S extends Stream>(stream: S): S {
@@ -34,9 +34,9 @@ export function plainStream<S extends Stream>(stream: S): S {
       return typeof value === 'function' ? value.bind(target) : value;
     },
   });
-  beneath.set(guarded, stream);
+  originals.set(guarded, stream);
   return guarded;
 }
 
 /** The stream itself, for what draws on it. */
-export const streamBeneath = (stream: Stream): Stream => beneath.get(stream) ?? stream;
+export const originalStream = (stream: Stream): Stream => originals.get(stream) ?? stream;

@@ -29,14 +29,14 @@ export interface Store {
   objectStores: ObjectStores;
 }
 
-const TOLD_EVERY_MS = 60_000;
+const WARN_EVERY_MS = 60_000;
 
 /** Redis is waited for, however long: that it does not answer is said, at most once a minute. */
 function redisTrouble(log: Logger): (error: Error) => void {
-  let tellAt = 0;
+  let warnAt = 0;
   return (error) => {
-    if (Date.now() < tellAt) return;
-    tellAt = Date.now() + TOLD_EVERY_MS;
+    if (Date.now() < warnAt) return;
+    warnAt = Date.now() + WARN_EVERY_MS;
     log.warn({ err: error }, 'Redis does not answer, and is waited for');
   };
 }

@@ -58,7 +58,7 @@ export async function rekeyRun(
   const { customer_id: customer } = await withSlot(pipeline.budget, signal, (options) =>
     pipeline.client.getCustomer(options),
   );
-  const proof = from === to ? 'customer' : await prove(pipeline, record, customer, old, signal);
+  const proof = from === to ? 'customer' : await proveSameAccount(pipeline, record, customer, old, signal);
   const budget = from === to ? 'kept' : await moveBudget(pipeline, from);
   await redis.hset(keys.record, 'key_fingerprint', to, CUSTOMER, customer);
   const reading = await readRun(redis, prefix, record.id);
@@ -66,7 +66,7 @@ export async function rekeyRun(
   return { run_id: record.id, from, to, customer_id: customer, proof, budget, consumers };
 }
 
-async function prove(
+async function proveSameAccount(
   pipeline: Pipeline,
   record: RunRecord,
   customer: string,
@@ -81,7 +81,7 @@ async function prove(
     if (known === customer) return 'customer';
     throw otherAccount(record, `its key belongs to customer ${known}, the new one to ${customer}`);
   }
-  const task = await someTask(pipeline, record);
+  const task = await findBoughtTask(pipeline, record);
   if (task !== null) {
     const seen = await withSlot(pipeline.budget, signal, (options) =>
       pipeline.client.getTask(task, options),
@@ -106,7 +106,7 @@ const otherAccount = (record: RunRecord, why: string) =>
     hint: 'set ASG_API_KEY to a key of the account that began it',
   });
 
-/** Null when the old key is refused: then a task must prove it. */
+/** Null when the old key is refused: then a task must prove the account. */
 async function customerOf(
   { redis, prefix }: Pipeline,
   record: RunRecord,
@@ -126,7 +126,7 @@ async function customerOf(
 }
 
 /** A task that the run has bought: of its results, of those in no part yet, or of those in flight. */
-async function someTask(pipeline: Pipeline, record: RunRecord): Promise<string | null> {
+async function findBoughtTask(pipeline: Pipeline, record: RunRecord): Promise<string | null> {
   const { redis, prefix } = pipeline;
   const keys = runKeys(prefix, record.id);
   for (const [, fields] of await redis.xrange(keys.results, '-', '+', 'COUNT', 100))

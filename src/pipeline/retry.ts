@@ -17,7 +17,7 @@ import type { PartRecord } from '../runs/status.js';
 import { EXAMPLES } from '../runs/timeline.js';
 import { reopen } from '../runs/transition.js';
 
-const unfail = runScript('unfail');
+const takeFailuresBack = runScript('take-failures-back');
 
 /**
  * Puts a run's failures back into its queue, under the keys that they had. A failure part goes to `superseded/` only
@@ -41,13 +41,13 @@ export async function retryFailures(producer: Producer, record: RunRecord, sink:
     if (opened) await sink.removeSummary();
     // A flush that has begun is finished, and lines that have failed since are in parts.
     await flushAll({ ...producer, sink }, record);
-    return await putAllBack(producer, record, sink, { opened, lost: tally.signal });
+    return await requeueAllFailures(producer, record, sink, { opened, lost: tally.signal });
   } finally {
     await tally.release();
   }
 }
 
-async function putAllBack(
+async function requeueAllFailures(
   producer: Producer,
   record: RunRecord,
   sink: Sink,
@@ -75,7 +75,7 @@ async function putAllBack(
     let number = 1;
     for await (const rows of failureBlocks(sink, name)) {
       lost.throwIfAborted();
-      await putBack(producer, record, rows, name, number);
+      await requeueFailures(producer, record, rows, name, number);
       number += rows.length;
     }
     await forgetPart(producer, keys, name);
@@ -109,7 +109,7 @@ async function* failureBlocks(sink: Sink, name: string): AsyncIterable<WrittenRo
 }
 
 /** Clears the lines' bits and counts and queues them; rejections move into a new part. `first`: their place in the part. */
-async function putBack(
+async function requeueFailures(
   producer: Producer,
   record: RunRecord,
   rows: readonly WrittenRow[],
@@ -126,7 +126,7 @@ async function putBack(
       row.error.code,
       row.stage === 'manifest' ? text : '',
     ]);
-    await unfail.run(
+    await takeFailuresBack.run(
       producer.redis,
       [
         ...[keys.ended(source), keys.counts, keys.failures, keys.results, keys.record, keys.examples],

@@ -29,7 +29,7 @@ import type { Pipeline } from './pipeline.js';
 import { policyWithPrice } from './policy-with-price.js';
 import { type Prepared, prepareRun } from './prepare.js';
 
-const LOOK_MS = 400;
+const CHECK_EVERY_MS = 400;
 const WAIT_SHOWN_MS = 1_000;
 const QUOTA_GRACE_MS = 60_000;
 
@@ -272,7 +272,7 @@ async function watch(
         const settling = reason === 'quota' && inFlight && Date.now() - blockedSince < quotaGraceMs;
         if (!settling) return reading;
       } else blockedSince = null;
-      await consumer.rest(LOOK_MS, signal);
+      await consumer.rest(CHECK_EVERY_MS, signal);
     }
   }
 }

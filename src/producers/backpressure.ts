@@ -5,7 +5,7 @@ import type { RunPolicy } from '../runs/record.js';
 
 /** Bytes of queued lines, however few lines that is. */
 const MAX_QUEUED_BYTES = 64 << 20;
-const LOOK_AGAIN_MS = 100;
+const CHECK_EVERY_MS = 100;
 
 /** The load of a run, for a producer that adds to it. */
 export interface Depth {
@@ -55,7 +55,7 @@ export function createBackpressure(
   return {
     async wait() {
       while (isFull()) {
-        await sleep(LOOK_AGAIN_MS, undefined, { signal }).catch(() => undefined);
+        await sleep(CHECK_EVERY_MS, undefined, { signal }).catch(() => undefined);
         if (signal.aborted) return 0;
         depth = await readDepth();
       }

@@ -160,7 +160,7 @@ function refuseUnknownTypes(
   const line = raws[parsed.findIndex(({ kind }) => kind === 'item')]?.line ?? 1;
   throw manifestError(
     `${name}: line ${line} has the type ${JSON.stringify(first.type)}, and ${which(items.length)} have types like it; the Gateway knows ${TASK_TYPES.join(', ')}; nothing was sent`,
-    `mend the types; or --task-type ${first.type} says that the Gateway knows this one`,
+    `correct the types; or --task-type ${first.type} says that the Gateway knows this one`,
   );
 }
 

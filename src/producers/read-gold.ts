@@ -104,5 +104,5 @@ function checked(raw: RawLine, task: TaskOptions, spec: string): string | null {
   return parsed.item.text;
 }
 
-const wrong = (problem: string, hint = 'mend the line') =>
+const wrong = (problem: string, hint = 'correct the line') =>
   usageError('--gold', problem, { hint: `${hint}; nothing was sent` });

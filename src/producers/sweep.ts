@@ -13,7 +13,7 @@ import type { Producer } from './producer.js';
 const STEP_LINES = 1_000;
 /** Jobs in the submit queue from which the sweep waits. */
 const MOST_JOBS = 200;
-const LOOK_AGAIN_MS = 100;
+const CHECK_EVERY_MS = 100;
 
 export interface Swept {
   /** Lines that are queued again. */
@@ -50,7 +50,7 @@ export async function sweep(
     const admitted = await lineBits(redis, keys.admitted(source), raws);
     const wanted = (line: number) => record.state !== 'cancelled' || admitted(line);
     while ((await queues.submit.getJobCountByTypes('wait', 'delayed')) >= MOST_JOBS) {
-      await sleep(LOOK_AGAIN_MS, undefined, { signal: stop }).catch(() => undefined);
+      await sleep(CHECK_EVERY_MS, undefined, { signal: stop }).catch(() => undefined);
       if (stop.aborted) return false;
     }
     const { outcomes, lines } = await enqueue(producer, record, source, raws, wanted);

@@ -13,7 +13,7 @@ const MAX_STALLED = 1_000_000;
 const STORM_ERRORS_PER_SECOND = 50;
 const STORM_REST_MS = 2_000;
 /** When a job whose processing failed is tried again. */
-const AGAIN_MS = 2_000;
+const RETRY_MS = 2_000;
 
 export interface RunWorkerOptions<T> {
   name: 'submit' | 'poll' | 'flush';
@@ -41,8 +41,8 @@ export interface RunWorker {
 
 export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
   const { log } = options;
-  const hand = createHand(options, () => worker);
-  const worker: Worker<T, void> = new Worker<T, void>(options.name, withRedelivery(options, hand), {
+  const inHand = createJobsInHand(options, () => worker);
+  const worker: Worker<T, void> = new Worker<T, void>(options.name, withRedelivery(options, inHand), {
     autorun: false,
     connection: options.connection,
     prefix: options.keys.queuePrefix,
@@ -98,7 +98,7 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
       apply();
     },
     close(deadlineMs) {
-      closing ??= closeWithin(worker, { deadlineMs, isIdle: hand.isEmpty }).finally(stopAsking);
+      closing ??= closeWithin(worker, { deadlineMs, isIdle: inHand.isEmpty }).finally(stopAsking);
       return closing;
     },
   };
@@ -109,15 +109,18 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
  * too, BullMQ is given the same answer. No process renews the job's lock then, and the stalled check gives it to a
  * process within seconds. Left to itself, BullMQ would put it among the failed jobs, which nobody reads.
  */
-function withRedelivery<T>({ name, process, log }: RunWorkerOptions<T>, hand: Hand<T>): Processor<T, void> {
+function withRedelivery<T>(
+  { name, process, log }: RunWorkerOptions<T>,
+  inHand: JobsInHand<T>,
+): Processor<T, void> {
   return async (job: Job<T, void>, token?: string) => {
-    const held = hand.take(job);
+    const held = inHand.take(job);
     try {
       await process(job, token, held.release);
     } catch (error) {
       if (error instanceof DelayedError) throw error;
       log.error({ queue: name, job: job.id, err: error }, 'a job went wrong; it is tried again');
-      const again = Date.now() + Math.round(AGAIN_MS * (0.5 + Math.random()));
+      const again = Date.now() + Math.round(RETRY_MS * (0.5 + Math.random()));
       await job.moveToDelayed(again, token).catch((cause: unknown) => {
         log.warn(
           { queue: name, job: job.id, err: cause },
@@ -131,7 +134,7 @@ function withRedelivery<T>({ name, process, log }: RunWorkerOptions<T>, hand: Ha
   };
 }
 
-interface Hand<T> {
+interface JobsInHand<T> {
   take(job: Job<T, void>): { release(lines: number): void; end(): void };
   isEmpty(): boolean;
 }
@@ -140,10 +143,10 @@ interface Hand<T> {
  * Takes jobs by the lines that they carry: one more while fewer lines than `mostLines` are in hand. Few large jobs keep
  * a process as busy as many small ones, and none takes more of a run than it can work on.
  */
-function createHand<T>(
+function createJobsInHand<T>(
   { concurrency, mostLines, linesOf = () => 0 }: RunWorkerOptions<T>,
   worker: () => Worker<T, void>,
-): Hand<T> {
+): JobsInHand<T> {
   let jobs = 0;
   let lines = 0;
   const adapt = () => {
@@ -152,7 +155,7 @@ function createHand<T>(
     const most = lines < mostLines ? Math.min(concurrency, jobs + 1) : Math.max(1, jobs);
     const before = worker().concurrency;
     worker().concurrency = most;
-    if (most > before) lookAgain(worker());
+    if (most > before) fetchMoreJobs(worker());
   };
   return {
     isEmpty: () => jobs === 0,
@@ -183,7 +186,7 @@ function createHand<T>(
  * raised meanwhile. An empty entry in the queue of its waits makes it check. (BullMQ has no public way; without this,
  * one slow line would keep the place of the whole chunk that it came with.)
  */
-function lookAgain(worker: Worker): void {
+function fetchMoreJobs(worker: Worker): void {
   const { mainLoopQueue } = worker as unknown as {
     mainLoopQueue?: { add(entry: Promise<undefined>): void } | null;
   };

@@ -56,23 +56,23 @@ function clusterOptions(address: RedisAddress): ClusterOptions {
 export function connectRedis(target: RedisTarget, onError: (error: Error) => void = () => {}): RedisClient {
   const address = addressOf(target);
   const redis = address.cluster
-    ? patient(new Cluster(address.cluster, clusterOptions(address)))
+    ? waitForReopening(new Cluster(address.cluster, clusterOptions(address)))
     : new Redis(serverOptions(address));
   redis.on('error', onError);
-  return askedNowAndThen(redis);
+  return withKeepAlive(redis);
 }
 
 /** States of a cluster that has lost all its nodes, and was not closed. */
-const OPENED_AGAIN = new Set(['close', 'reconnecting', 'connecting', 'connect']);
+const REOPENING = new Set(['close', 'reconnecting', 'connecting', 'connect']);
 
 /**
  * ioredis sends a cluster's command again when one node's connection closes, but fails it when those of all nodes
  * have. Then this waits for them to open again, as with one server. A cluster closed on purpose still fails commands.
  */
-function patient(cluster: Cluster): Cluster {
+function waitForReopening(cluster: Cluster): Cluster {
   const { handleError } = cluster;
   cluster.handleError = (error, ttl, handlers) => {
-    if (error.message === 'Connection is closed.' && OPENED_AGAIN.has(cluster.status))
+    if (error.message === 'Connection is closed.' && REOPENING.has(cluster.status))
       handlers.connectionClosed();
     else handleError.call(cluster, error, ttl, handlers);
   };
@@ -81,9 +81,9 @@ function patient(cluster: Cluster): Cluster {
 
 /** Another connection to the same place. */
 export const duplicateOf = (redis: RedisClient): RedisClient =>
-  askedNowAndThen(redis instanceof Cluster ? patient(redis.duplicate()) : redis.duplicate());
+  withKeepAlive(redis instanceof Cluster ? waitForReopening(redis.duplicate()) : redis.duplicate());
 
-function askedNowAndThen<T extends RedisClient>(redis: T): T {
+function withKeepAlive<T extends RedisClient>(redis: T): T {
   redis.once('end', keepAlive(redis));
   return redis;
 }

@@ -14,7 +14,7 @@ import { EXAMPLES, type FailureExample } from './timeline.js';
 
 const scripts = {
   admit: runScript('admit'),
-  unadmit: runScript('unadmit'),
+  withdrawAdmission: runScript('withdraw-admission'),
   giveBack: runScript('give-back'),
   reserveAgain: runScript('reserve-again'),
   unreserveAgain: runScript('unreserve-again'),
@@ -85,7 +85,7 @@ export async function withdrawAdmission(
 ) {
   if (lines.length === 0) return;
   const names = [keys.admitted(source), keys.contested(source), keys.counts];
-  await scripts.unadmit.run(redis, names, lines.map(bitOf));
+  await scripts.withdrawAdmission.run(redis, names, lines.map(bitOf));
 }
 
 /**

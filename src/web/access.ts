@@ -21,7 +21,7 @@ export interface AccessOptions {
 
 export interface Access {
   /** The caller's role; `host`: by a name that is not this server's; `token`: without a valid token. */
-  judge(request: Pick<IncomingMessage, 'headers' | 'socket'>): Caller | 'host' | 'token';
+  check(request: Pick<IncomingMessage, 'headers' | 'socket'>): Caller | 'host' | 'token';
   /** A session for a valid token; null for any other text. */
   session(token: string): { role: Role; cookie: string } | null;
 }
@@ -46,7 +46,7 @@ export function createAccess({ viewerToken, operatorToken, allowHosts }: AccessO
   }
 
   return {
-    judge(request) {
+    check(request) {
       if (tokens.length === 0)
         return namesThisServer(request, allowHosts) ? { role: 'viewer', by: 'open' } : 'host';
       const { authorization, cookie } = request.headers;

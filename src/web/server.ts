@@ -73,10 +73,10 @@ export async function openHttpServer({
   app.decorateRequest('caller', null);
   app.addHook('onRequest', async (request, reply) => {
     if (access === null || request.routeOptions.config.open) return;
-    const judged = access.judge(request.raw);
-    if (judged === 'host') return reply.code(403).send(NOT_OUR_NAME);
-    if (judged !== 'token') {
-      request.caller = judged;
+    const caller = access.check(request.raw);
+    if (caller === 'host') return reply.code(403).send(NOT_OUR_NAME);
+    if (caller !== 'token') {
+      request.caller = caller;
       return;
     }
     // Not Basic, for which browsers would ask with a window of their own.

@@ -11,7 +11,7 @@ import { unfinishedRuns } from '../runs/unfinished-runs.js';
  * the line is submitted again well within it. A repeated delivery is known for one as long.
  */
 const REMEMBERED_SECONDS = 120;
-const RUNS_ARE_FRESH_MS = 1_000;
+const RUN_LIST_MAX_AGE_MS = 1_000;
 
 export type DeliveryOutcome = 'accepted' | 'duplicate' | 'unknown_task';
 
@@ -106,6 +106,6 @@ function createRunList(pipeline: Pipeline) {
   };
   return {
     now,
-    recent: () => (Date.now() - known.at < RUNS_ARE_FRESH_MS ? Promise.resolve(known.runs) : now()),
+    recent: () => (Date.now() - known.at < RUN_LIST_MAX_AGE_MS ? Promise.resolve(known.runs) : now()),
   };
 }

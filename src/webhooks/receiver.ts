@@ -33,7 +33,7 @@ export const receiver =
     app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MOST_BODY_BYTES }, (_request, body, done) =>
       done(null, body),
     );
-    const warnOfSignatures = seldom(() =>
+    const warnOfSignatures = atMostOnceAMinute(() =>
       log.warn(
         'a webhook delivery is not signed with ASG_WEBHOOK_SECRET: forged, or the webhook was registered with another secret; then delete it and start again',
       ),
@@ -67,7 +67,7 @@ export const receiver =
         metrics.webhooks.inc({ outcome: 'ignored' });
         return reply.code(204).send();
       }
-      const taken = inTime(() => deliverer.deliver(reading.delivery));
+      const taken = withTimeout(() => deliverer.deliver(reading.delivery));
       taking.add(taken);
       try {
         const outcome = await taken;
@@ -83,7 +83,7 @@ export const receiver =
     });
 
     /** Commands wait for a Redis that is away; the Gateway does not. */
-    async function inTime<T>(deliver: () => Promise<T>): Promise<T> {
+    async function withTimeout<T>(deliver: () => Promise<T>): Promise<T> {
       if (redis.status !== 'ready') throw new Error('Redis is away');
       const timer = new AbortController();
       const late = sleep(REDIS_ANSWER_MS, 'late' as const, { signal: timer.signal });
@@ -100,7 +100,7 @@ export const receiver =
 
 const answer = (reply: FastifyReply, status: number, error: string) => reply.code(status).send({ error });
 
-function seldom(act: () => void): () => void {
+function atMostOnceAMinute(act: () => void): () => void {
   let last = Number.NEGATIVE_INFINITY;
   return () => {
     const now = performance.now();

@@ -1,9 +1,9 @@
-import type { Kind, Problem } from '../oracle/judge.js';
+import type { Kind, Problem } from '../oracle/find-problems.js';
 import type { Fault } from './faults/fault.js';
 import type { Exit } from './parts/command.js';
 import type { Plan } from './plan.js';
 
-/** What is seen on the way, beside what the judge says. */
+/** What is seen on the way, beside what the oracle says. */
 const SEEN = {
   hung: 'no line ended for too long, or a process did not stop',
   died: 'a command ended by itself that should have gone on',
@@ -18,7 +18,7 @@ export const ON_THE_WAY = Object.keys(SEEN) as FindingKind[];
 export interface Finding {
   kind: FindingKind;
   seed: string;
-  /** The faults that lasted until just before it; for what the judge says, all of the round's. */
+  /** The faults that lasted until just before it; for what the oracle says, all of the round's. */
   after: string[];
   message: string;
   /** How many of its kind the round has. */

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Allowed, gather, judge } from '../oracle/judge.js';
+import { type Allowed, findProblems, gatherEvidence } from '../oracle/find-problems.js';
 import type { Fault } from './faults/fault.js';
 import { type Findings, newFindings } from './findings.js';
 import type { Exit } from './parts/command.js';
@@ -23,7 +23,7 @@ export interface RoundOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** One round: a run from its start to its end, faults on its way, and the judge. */
+/** One round: a run from its start to its end, faults on its way, and the oracle. */
 export async function runRound(dir: string, plan: Plan, options: RoundOptions): Promise<Findings> {
   const findings = newFindings(plan);
   const world = await makeWorld(dir, plan, options.clockLibrary);
@@ -196,21 +196,21 @@ function brief(status: string): string {
   }
 }
 
-/** Cancels, sees the run end and judges it; then retries what had not been sent, and goes on. */
+/** Cancels, sees the run end and checks it; then retries what had not been sent, and goes on. */
 async function cancelAndRetry(world: World, findings: Findings, options: RoundOptions): Promise<boolean> {
   const exit = await world.asg('cancel', 'cancel', RUN_ID, ...world.storeArgs);
   if (exit.status !== 0) return true;
   findings.begin([{ name: 'control: cancel, retry' }]);
   findings.healed();
   if (!(await waitForEnd(world, findings, options))) return false;
-  await judgeNow(world, findings, { unread: true, codes: ['cancelled'] });
+  await checkNow(world, findings, { unread: true, codes: ['cancelled'] });
   world.progress = { ended: 0, state: 'running', at: Date.now() };
   world.main = keepMain(world, findings, ['retry', RUN_ID]);
   findings.cancelled = true;
   return true;
 }
 
-async function judgeNow(world: World, findings: Findings, allowed: Allowed): Promise<void> {
+async function checkNow(world: World, findings: Findings, allowed: Allowed): Promise<void> {
   const exit = await world.main?.done;
   const asked = {
     ...{ runId: RUN_ID, question: QUESTION, options: OPTIONS, threshold: 3 },
@@ -222,15 +222,15 @@ async function judgeNow(world: World, findings: Findings, allowed: Allowed): Pro
     allowed: { ...allowed, trusted: world.plan.webhooks === 'trusted' },
     ...(exit ? { reported: exit.stdout } : {}),
   };
-  const evidence = await gather({ out: world.place.out, gatewayUrl: world.gateway.url }, known);
-  for (const problem of judge(evidence)) findings.problem(problem);
+  const evidence = await gatherEvidence({ out: world.place.out, gatewayUrl: world.gateway.url }, known);
+  for (const problem of findProblems(evidence)) findings.problem(problem);
 }
 
-/** The run has ended: the processes are stopped, its output is judged, and the same command tells the same again. */
+/** The run has ended: the processes are stopped, its output is checked, and the same command tells the same again. */
 async function conclude(world: World, findings: Findings): Promise<void> {
   await stopWorkers(world, findings);
   const cancelled = findings.cancelled;
-  await judgeNow(world, findings, cancelled ? { unread: true, superseded: true } : {});
+  await checkNow(world, findings, cancelled ? { unread: true, superseded: true } : {});
   const exit = await world.main?.done;
   if (world.plan.again === 'no' || cancelled || !exit) return;
   if (world.plan.again === 'prune') await world.asg('prune', 'runs', '--prune', ...world.storeArgs);

@@ -1,4 +1,4 @@
-import type { Kind } from './judge.js';
+import type { Kind } from './find-problems.js';
 import { type Fields, LINES, type Output, taskOf, url } from './output.js';
 import { rawMembers } from './raw-json.js';
 
@@ -20,7 +20,7 @@ const counts = (out: Output, by: number) => {
 
 const [first, second, third] = [0, 1, 2];
 
-/** One alteration each, and what the judge must call it: the kind itself, and what follows from it. */
+/** One alteration each, and what the oracle must call it: the kind itself, and what follows from it. */
 export const BROKEN: [name: string, alter: (out: Output) => void, kinds: Kind[]][] = [
   [
     'a row dropped',

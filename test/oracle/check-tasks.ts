@@ -14,7 +14,7 @@ export function checkTasks(
   report: Report,
 ): void {
   const { asked } = evidence;
-  // Earlier runs' tasks are judged with them; what they have settled has no use for another.
+  // Earlier runs' tasks are checked with them; what they have settled has no use for another.
   const before = tasksBefore(evidence);
   const tasks = evidence.tasks.filter(({ task_id }) => !before.has(task_id));
   const lines = new Map([...allLines].filter(([id]) => !unchanged.has(id)));

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Store } from '../../pipeline/open.js';
-import { readForecast, putForecastInStatus } from '../../plan/forecast/known.js';
+import { putForecastInStatus, readForecast } from '../../plan/forecast/known.js';
 import { readBudget } from '../../runs/allowed-rate.js';
 import { runKeys } from '../../runs/keys.js';
 import { readRun } from '../../runs/read-status.js';

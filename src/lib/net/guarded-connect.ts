@@ -16,7 +16,7 @@ export const publicOnly: AddressRule = (kind) => kind === 'public';
  * For an address that the user named, and what it redirects to: the first connection may go anywhere. Where that is
  * public, the others must be public, too: no outsider leads a program to an address that only the inside reaches.
  */
-export function likeTheFirst(): AddressRule {
+export function noInternalAfterPublic(): AddressRule {
   let first: AddressKind | undefined;
   return (kind) => {
     first ??= kind;
@@ -35,7 +35,7 @@ export function kindOf(address: string): AddressKind {
 }
 
 /** The kind of a host that says it without DNS: an address, or a loopback name; null for other names. */
-export function spokenKind(hostname: string): AddressKind | null {
+export function kindOfHost(hostname: string): AddressKind | null {
   const host = hostname.replace(/^\[|\]$/g, '');
   if (isIP(host) !== 0) return kindOf(host);
   return /(^|\.)localhost\.?$/i.test(host) ? 'loopback' : null;
@@ -48,7 +48,7 @@ type Resolve = (
 ) => void;
 
 /** The world, for tests: the addresses of names, and the places of addresses. */
-interface Seams {
+interface Overrides {
   resolve?: Resolve;
   kind?: (address: string) => AddressKind;
 }
@@ -59,7 +59,7 @@ interface Seams {
  */
 export function guardedConnect(
   rule: AddressRule,
-  { resolve = lookup as Resolve, kind = kindOf }: Seams = {},
+  { resolve = lookup as Resolve, kind = kindOf }: Overrides = {},
 ): buildConnector.connector {
   const refusal = (host: string, address: string) =>
     rule(kind(address))

@@ -1,5 +1,5 @@
 import { type Dispatcher, interceptors, request } from 'undici';
-import { guardedConnect, likeTheFirst, publicOnly } from '../../lib/net/guarded-connect.js';
+import { guardedConnect, noInternalAfterPublic, publicOnly } from '../../lib/net/guarded-connect.js';
 import { poolToAny } from '../../lib/net/proxy.js';
 import { reopening, retried } from '../../lib/object-stores/reopening.js';
 import type { Source } from '../types.js';
@@ -193,7 +193,7 @@ function contentEncoding(headers: Headers): string | undefined {
 
 /** A host that others named is asked directly: a proxy would resolve it where no rule applies. */
 const openAgent = (guarded = false) => {
-  const connect = guardedConnect(guarded ? publicOnly : likeTheFirst());
+  const connect = guardedConnect(guarded ? publicOnly : noInternalAfterPublic());
   const agent = poolToAny({ connections: 1, connect, direct: guarded });
   return agent.compose(interceptors.redirect({ maxRedirections: 5 }));
 };

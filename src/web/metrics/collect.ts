@@ -1,7 +1,7 @@
 import type { ChainableCommander } from 'ioredis';
 import type { Gauges } from '../../metrics/gauges.js';
 import type { Pipeline } from '../../pipeline/pipeline.js';
-import { readForecast, putForecastInStatus } from '../../plan/forecast/known.js';
+import { putForecastInStatus, readForecast } from '../../plan/forecast/known.js';
 import { QUEUE_NAMES, queueKey } from '../../queues/queues.js';
 import { readGroups, redisNow } from '../../redis/read-groups.js';
 import { readServerInfo } from '../../redis/server-info.js';

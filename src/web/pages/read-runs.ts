@@ -1,6 +1,6 @@
 import type { ChainableCommander } from 'ioredis';
 import type { BudgetSnapshot } from '../../budget/index.js';
-import { readForecast, putForecastInStatus } from '../../plan/forecast/known.js';
+import { putForecastInStatus, readForecast } from '../../plan/forecast/known.js';
 import type { RedisClient } from '../../redis/connection.js';
 import { readGroups, redisNow } from '../../redis/read-groups.js';
 import { readBudget } from '../../runs/allowed-rate.js';
@@ -59,7 +59,10 @@ async function foretold(
   reading: RunReading,
   budget: BudgetSnapshot | null,
 ): Promise<ShownRun> {
-  putForecastInStatus(reading, await readForecast(redis, runKeys(prefix, reading.record.id), reading, budget));
+  putForecastInStatus(
+    reading,
+    await readForecast(redis, runKeys(prefix, reading.record.id), reading, budget),
+  );
   if (budget !== null) Object.assign(reading.status, waitingForOf(reading, budget));
   return { ...reading, allowed: budget?.rate ?? null };
 }

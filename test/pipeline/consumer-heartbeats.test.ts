@@ -30,12 +30,12 @@ test('a run is summed up only when the other consumer has told its calls', async
 test('a consumer that has been silent for four seconds is not waited for', async () => {
   const { redis, prefix } = await pipelineTo('http://127.0.0.1:1');
   const keys = runKeys(prefix, 'r');
-  const attendance = createConsumerHeartbeats(redis, keys);
-  await attendance.beat(true);
+  const heartbeats = createConsumerHeartbeats(redis, keys);
+  await heartbeats.beat(true);
   await redis.hset(keys.consumers, 'dead', `0:${Date.now() - 10_000}`);
-  expect(await attendance.allCountsFlushed()).toBe(true);
+  expect(await heartbeats.allCountsFlushed()).toBe(true);
   expect(await redis.hexists(keys.consumers, 'dead')).toBe(0);
-  await attendance.leave();
-  await attendance.beat(false);
-  expect(await attendance.allCountsFlushed()).toBe(true);
+  await heartbeats.leave();
+  await heartbeats.beat(false);
+  expect(await heartbeats.allCountsFlushed()).toBe(true);
 });
