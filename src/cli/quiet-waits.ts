@@ -1,7 +1,7 @@
 import { plain } from '../lib/terminal.js';
 import type { RunStatus } from '../runs/status.js';
 
-/** Shorter waits come and go unsaid. */
+/** Shorter waits are not reported. */
 const LONG_MS = 5_000;
 
 type Wait = Pick<RunStatus, 'waiting_for' | 'message'>;

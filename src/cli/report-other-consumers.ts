@@ -1,4 +1,7 @@
-/** A killed process still counts for this long: a process that takes over its run is alone nevertheless. */
+/**
+ * The heartbeat of a killed process counts for this long, so the process that takes over its run may seem not to be
+ * alone.
+ */
 const HEARTBEAT_TIMEOUT_MS = 5_000;
 
 /**

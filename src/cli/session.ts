@@ -56,7 +56,7 @@ export async function findRun({ redis }: Store, prefix: string, id: string | und
   });
 }
 
-/** Until a command's pipeline is open, and while Redis is away, there is nothing that could be finished. */
+/** Rules for a command's stop: before its pipeline is open, and while Redis is away, nothing can be finished. */
 export function createStopRules(onGiveUp?: () => void): StopRules & { opened(pipeline: Pipeline): void } {
   let now: Pipeline | null = null;
   return {
@@ -80,11 +80,11 @@ const STATUS = { SIGINT: 130, SIGTERM: 143 } as const;
 /** Longest stop of a process. Calls in flight have 10 s of it; the rest waits for a silent Redis or Gateway. */
 export const STOP_MS = 15_000;
 
-/** How long nothing may be able to finish before the process stops waiting for it. */
+/** When nothing could be finished for this long, the process ends without waiting, ms. */
 const STUCK_MS = 2_000;
 const CHECK_EVERY_MS = 200;
 
-/** The facts about a command's own end. */
+/** When a stopped command may wait for its work, and what it does before it gives up. */
 export interface StopRules {
   /** Whether work in flight can be finished now. Without Redis it cannot. */
   mayFinish(): boolean;

@@ -19,7 +19,7 @@ export interface SettingsInput {
   cwd: string;
 }
 
-/** A value as somebody gave it. */
+/** A value as written, before it is parsed. */
 interface Written {
   raw: unknown;
   /** The option as the user wrote it: `--rate`, `ASG_RATE`, `rate in settings.yaml`. */
@@ -163,7 +163,7 @@ function checkTogether(values: Values, as: (key: OptionKey) => string): void {
     throw usageError(as('webhookTrust'), 'needs --webhook-url: without it there are no deliveries to trust');
 }
 
-/** Answers that only say `verified` do not say what the label cost. */
+/** An answer with the status `verified` does not hold the label's cost. */
 function checkEnvelopes(values: Values, as: (key: OptionKey) => string): void {
   const [given] = (['spend', 'spendPerDay'] as const).filter((key) => values[key] !== null);
   if (given !== undefined && values.until === 'verified')

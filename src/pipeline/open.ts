@@ -31,7 +31,7 @@ export interface Store {
 
 const WARN_EVERY_MS = 60_000;
 
-/** Redis is waited for, however long: that it does not answer is said, at most once a minute. */
+/** Waits for Redis without a limit, and logs at most once a minute that Redis does not answer. */
 function redisTrouble(log: Logger): (error: Error) => void {
   let warnAt = 0;
   return (error) => {
@@ -41,7 +41,7 @@ function redisTrouble(log: Logger): (error: Error) => void {
   };
 }
 
-/** The place of runs: the Redis of `openRedisTarget`; and the stores of their files. */
+/** Where runs are kept: Redis, and the object stores of their files. */
 export async function openStore(
   settings: Settings,
   log: Logger,

@@ -65,8 +65,8 @@ export type Prepared =
   | { kind: 'ended'; summary: RunSummary; out: string };
 
 /**
- * Puts the run on record or finds it there, and refuses what may not go on under its name. It proves the sink, and
- * rebuilds a run that Redis has forgotten. Nothing has been sent when this resolves.
+ * Records the run or finds its record. Refuses a command that does not fit the record. Claims the sink, and rebuilds a
+ * run that Redis has lost. Nothing has been sent when this resolves.
  *
  * @throws IngestError `usage` or `sink` when the run may not go on as asked
  */
@@ -109,13 +109,13 @@ export async function prepareRun(
     if (summary !== null) return { kind: 'ended', summary, out: wanted.out };
     if (wanted.since !== undefined) wanted.since.earlier = (await request.since?.find()) ?? [];
   }
-  // Claimed before anything is on record: a sink that cannot be written costs nothing.
+  // The sink is claimed before the run is recorded. A sink that cannot be written costs nothing then.
   if (mayClaim(known, marker)) await sink.claim(known ?? wanted, madeOf(wanted, manifest));
   const { record } = await createRun(redis, prefix, wanted, request.gold);
   // The forecast of `plan` is kept as long as the run.
   await redis.persist(runKeys(prefix, id).planned);
   if (record.sinkId !== wanted.sinkId && known === null) await sink.claim(record, madeOf(record, manifest));
-  // `runs --prune` may take an ended run away at any step.
+  // `runs --prune` may delete an ended run at any step.
   const policy = await askPolicy(redis, prefix, id, request.policy);
   if (policy === null || !(await makeReady(redis, prefix, record, sink, log)))
     return prepareRun(redis, prefix, request, log);
@@ -125,8 +125,8 @@ export async function prepareRun(
 }
 
 /**
- * The same command is the same run: also when that was begun under a name of its own. With `--key line`, a changed
- * manifest would buy every line again: the user says whether that is meant.
+ * The same command continues the same run, also when the run was started with `--run-id`. With `--key line`, a changed
+ * manifest would buy every line again, so the user has to decide.
  */
 function idOf(
   { manifest, task, gateway, since }: RunRequest,
@@ -182,7 +182,7 @@ function recordOf(id: string, request: RunRequest, isStream: boolean): RunRecord
   };
 }
 
-/** Sources that only a list has named are packed if their name says so. */
+/** A source that was only listed, not opened, counts as compressed if its name says so. */
 const unpackedBytes = ({ sources, bytes }: Manifest): number | null =>
   sources.every(
     ({ compression, spool, listed, name }) =>
@@ -191,7 +191,7 @@ const unpackedBytes = ({ sources, bytes }: Manifest): number | null =>
     ? bytes
     : null;
 
-/** A place that cannot be read is reported when it is claimed. */
+/** Not reported here: the claim reports a sink that cannot be read. */
 const readMarker = async (sink: Sink): Promise<Marker | null> =>
   (await sink.readMarker?.().catch(() => null)) ?? null;
 
@@ -212,8 +212,8 @@ function madeOf(record: RunRecord, { sources }: Manifest): MadeOf {
 }
 
 /**
- * A run claims its place once. A directory of that path on another host is another place: parts there would scatter; one
- * that was removed on its own host is made again.
+ * A run claims its sink once. The same path on another host is another directory: the parts would be split over two. On
+ * the host that claimed it, a removed directory is made again.
  */
 function mayClaim(known: RunRecord | null, marker: Marker | null): boolean {
   if (known === null) return true;
@@ -222,8 +222,8 @@ function mayClaim(known: RunRecord | null, marker: Marker | null): boolean {
 }
 
 /**
- * The first of a run's processes rebuilds it from its parts, if there are any; the others wait for that. Resolves to false
- * when the run is on record no more.
+ * The first process rebuilds the run from its parts, if there are any. The others wait for that. Resolves to false when
+ * the run's record is gone.
  */
 async function makeReady(
   redis: RedisClient,
@@ -242,7 +242,7 @@ async function makeReady(
       continue;
     }
     try {
-      // Forgetting the run removes the lease too: from here on nothing is written that would be left over.
+      // Deleting the run removes the lease too. After that nothing more is written, so no key is left over.
       if ((await redis.exists(keys.record)) === 0) continue;
       const bits = record.manifest.sources.flatMap((_name, index) => bitKeys(keys, index));
       const { counts, failures, labels, parts, history, examples } = keys;

@@ -21,7 +21,7 @@ export interface Rekeyed {
   customer_id: string;
   /** The proof that the account is the same. */
   proof: 'customer' | 'task' | 'nothing_bought';
-  /** The old key's memory of its limit goes along, unless the new key has one. */
+  /** What the old key's budget has learned moves to the new key, unless the new key has learned something itself. */
   budget: 'moved' | 'kept' | 'none';
   /** Processes that had the run in hand just now. */
   consumers: number;
@@ -33,12 +33,12 @@ export interface OldKey {
   client: Pick<ASGGatewayClient, 'getCustomer'>;
 }
 
-/** Field of the record: the customer that the run's tasks are bought for, where a rekey has learned it. */
+/** Field of the record: the customer who pays for the run's tasks. Only a rekey sets it. */
 const CUSTOMER = 'customer';
 
 /**
- * Moves a run to the pipeline's key, once it is shown that both belong to the same account: what was bought must not be
- * bought again.
+ * Moves a run to the pipeline's key. First it checks that both keys belong to the same account. Otherwise the new key
+ * would buy tasks again that the old key has bought.
  *
  * @throws IngestError `state` when the account is another, or unknown; nothing has changed then
  */
@@ -125,7 +125,7 @@ async function customerOf(
   }
 }
 
-/** A task that the run has bought: of its results, of those in no part yet, or of those in flight. */
+/** A task that the run has bought. Searched in the results stream, then in the poll queue, then in the parts. */
 async function findBoughtTask(pipeline: Pipeline, record: RunRecord): Promise<string | null> {
   const { redis, prefix } = pipeline;
   const keys = runKeys(prefix, record.id);
@@ -149,7 +149,7 @@ async function findBoughtTask(pipeline: Pipeline, record: RunRecord): Promise<st
   return null;
 }
 
-/** The learned limit goes to the new key, if that has learned none itself. */
+/** Copies the learned limit to the new key, unless the new key has learned one itself. */
 async function moveBudget(pipeline: Pipeline, from: string): Promise<Rekeyed['budget']> {
   const { redis, prefix, origin, keyFingerprint: to, budget } = pipeline;
   const [old, next] = [budgetKey(prefix, from, origin), budgetKey(prefix, to, origin)];

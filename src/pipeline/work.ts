@@ -100,7 +100,7 @@ async function forecastWhileOpen(pipeline: Pipeline, { id }: RunRecord, signal: 
   }
 }
 
-/** Lines that went missing are queued again, if this process can read the manifest. */
+/** Queues missing lines again, if this process can read the manifest. */
 async function sweepWhileOpen(
   pipeline: Pipeline,
   record: RunRecord,
@@ -108,7 +108,7 @@ async function sweepWhileOpen(
   retryEveryMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  // The file under the manifest's name here may be another copy: that is no reason to block the run.
+  // On this machine another file may have the manifest's name. That is no reason to block the run.
   const reopen = () =>
     reopenManifest(pipeline, record).catch((cause: unknown) => {
       throw new Error((cause as Error).message, { cause });
@@ -118,7 +118,7 @@ async function sweepWhileOpen(
     try {
       return await superviseProducer(producer, record, reopen, options);
     } catch (error) {
-      // The manifest may be within reach later; until then another process may sweep.
+      // The manifest may become readable later. Until then another process may sweep.
       pipeline.log.warn({ run: record.id, err: error }, 'lines are missing; `produce` or `run` sweeps them');
       if (signal.aborted) return;
       await sleep(retryEveryMs, undefined, { signal }).catch(() => undefined);
@@ -146,7 +146,7 @@ async function resumeWhenQuota(pipeline: Pipeline, everyMs: number, signal: Abor
   }
 }
 
-/** Asked for with a slot of the key's budget, as every call. */
+/** The call takes a slot of the key's budget, as every call does. */
 async function quotaLeft(pipeline: Pipeline, signal: AbortSignal): Promise<number> {
   const slot = await pipeline.budget.acquire('poll', { signal });
   const onCall = (call: GatewayCall) => {

@@ -10,7 +10,7 @@ import { MIN_LINES } from './min-lines.js';
 import { longestMs, meanSeconds, seenShare } from './polling-forecast.js';
 import { costOfLabels, type Price } from './price.js';
 
-/** The present counts of a run, and its facts. All of them are counts that its record holds. */
+/** The present counts of a run, from its record. */
 export interface SoFar {
   /** Lines of the manifest, blank ones excepted; a range while it is still being read. */
   lines: Range;
@@ -34,24 +34,24 @@ export interface SoFar {
 }
 
 export interface Outlook {
-  /** Known before the run from other runs; null: from this one alone. */
+  /** Price of a label, known from other runs; null: only this run's own figures count. */
   price: Price | null;
-  /** Calls per second that are made now; null: the mean so far. */
+  /** Present calls per second; null: the mean so far is used. */
   callsPerSecond: number | null;
-  /** Polls that the labels to come take, by what is known of settle times; null: as many as those before. */
+  /** Expected polls for each coming label, from the known settle times; null: as many as so far. */
   pollsPerLabel: number | null;
   settle: SettleTimes | null;
   maxInFlight: number;
-  /** The calls allowed in a longer stretch of time; null: no limit of the kind. */
+  /** The longer window of `--rate` that limits calls; null: there is none. */
   quota: { calls: number; perMs: number } | null;
 }
 
-/** The pace changes, and is not kept to the last call. */
+/** Error bound of the pace: it varies during a run. */
 const PACE_ERROR = 0.1;
-/** A result is collected this much later than it exists. */
+/** A result is polled on average this much later than it settles. */
 const LATE = 1.1;
 
-/** Pure: the same counts give the same forecast. */
+/** A pure function: the same counts give the same forecast. */
 export function forecastRun(soFar: SoFar, outlook: Outlook): Forecast {
   const called = soFar.settled + soFar.failed - soFar.rejected;
   const left = linesLeft(soFar, called);
@@ -72,7 +72,10 @@ export function forecastRun(soFar: SoFar, outlook: Outlook): Forecast {
   };
 }
 
-/** Lines that still need calls. Those that were read would have been rejected by now; of the others as many will be. */
+/**
+ * Lines that still need calls. Read lines that were rejected need none; the same share of the unread lines will be
+ * rejected.
+ */
 function linesLeft({ lines, read, rejected }: SoFar, called: number): Range {
   const known = Math.max(0, read - rejected - called);
   const share = read > 0 ? 1 - rejected / read : 1;
@@ -80,7 +83,7 @@ function linesLeft({ lines, read, rejected }: SoFar, called: number): Range {
   return { expected: of(lines.expected), low: of(lines.low), high: of(lines.high) };
 }
 
-/** Lines that fail cost nothing: as many of those to come will as have. */
+/** Failed lines cost nothing. The share of coming lines that fails is the share so far. */
 function costForecast(
   soFar: SoFar,
   { price }: Outlook,
@@ -107,7 +110,7 @@ function costForecast(
   );
 }
 
-/** While most tasks are in flight, the polls so far are theirs, and say nothing about a label. */
+/** While most tasks are still in flight, the polls so far belong to them. They do not tell the polls for each label. */
 function pollsPerLabel({ polls, inFlight }: SoFar, outlook: Outlook, called: number): number | null {
   const own = called >= MIN_LINES && called * 4 >= inFlight ? polls / called : null;
   if (own === null || outlook.pollsPerLabel === null) return outlook.pollsPerLabel ?? own;
@@ -117,7 +120,7 @@ function pollsPerLabel({ polls, inFlight }: SoFar, outlook: Outlook, called: num
 function callsForecast(soFar: SoFar, left: Range, called: number, polls: number | null): Range | null {
   if (left.high === 0) return exactly(soFar.calls);
   if (polls === null) return null;
-  // Calls that are neither submissions nor polls (429s, lost answers) continue at their rate.
+  // Other calls (429s, lost answers) go on at the same rate.
   const useful = soFar.polls + called + soFar.inFlight;
   const wasted = called >= MIN_LINES ? Math.max(0, soFar.calls - useful) / called : 0;
   const of = (lines: number) => soFar.calls + Math.max(0, lines - soFar.inFlight) + lines * (polls + wasted);
@@ -129,13 +132,13 @@ function callsForecast(soFar: SoFar, left: Range, called: number, polls: number 
   };
 }
 
-/** Of tasks. */
+/** The tasks that are left, second tasks included. */
 interface ToDo {
   left: Range;
   calls: Range;
   called: number;
   polls: number;
-  /** How likely it is that the last lines are asked twice. */
+  /** The probability that the last lines get a second task, 0 to 1. */
   twice: number;
 }
 
@@ -150,7 +153,7 @@ function timeForecast(
   const made = outlook.callsPerSecond ?? own;
   if (made === null || made <= 0) return null;
   const { settle, maxInFlight, quota } = outlook;
-  // Lines that do not fit into one such stretch go at its pace.
+  // Lines that do not fit into one window wait for the next windows.
   const fits = quota === null || calls.expected - soFar.calls <= quota.calls;
   const pace = fits ? made : Math.min(made, (quota.calls * 1000) / quota.perMs);
   const { inFlight } = soFar;
@@ -164,7 +167,7 @@ function timeForecast(
     const seconds = (total - soFar.calls) / perSecond;
     if (settle === null) return seconds;
     const mean = LATE * meanSeconds(settle);
-    // Little's law: this many are in flight when the last one is submitted, or were.
+    // Little's law gives the number in flight when the last line is submitted.
     const flow = (perSecond / (1 + polls)) * mean;
     const inFlightThen = Math.min(Math.max(inFlight, flow), called + lines, maxInFlight);
     const longest = waits(1 - 1 / (1 + Math.min(inFlightThen, called + lines))) + twice * mean;

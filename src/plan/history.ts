@@ -13,18 +13,18 @@ import { type KnownShare, knownShare } from './second-share.js';
 export interface KnownRate {
   /** Gateway calls per second. */
   value: number;
-  /** `search`: found out by runs of this key; `history`: no limit is in force, and this is what the last run made. */
+  /** `search`: learned by runs of this key. `history`: no limit is known, so this is the rate of the last run. */
   source: 'flag' | 'command' | 'header' | 'search' | 'history';
 }
 
 /** The facts that the runs of this key and Gateway in Redis give about the next run. */
 export interface History {
-  /** Of a first task. */
+  /** The price of a first task, without second tasks. */
   price: Price | null;
-  /** What of the lines `--escalate` asks again. */
+  /** The share of lines that `--escalate` asks again. */
   second: KnownShare | null;
   settle: SettleTimes | null;
-  /** Of a task, mean over past runs. */
+  /** Polls for each task, mean over past runs. */
   pollsPerLabel: number | null;
   rate: KnownRate | null;
   /** Other runs of the key that are going on: they share its rate. */
@@ -41,7 +41,7 @@ export const NO_HISTORY: History = {
 };
 
 const MAX_RUNS_READ = 30;
-/** From this many settled labels on, runs that ask the same outrank those that ask something else. */
+/** With this many labels from runs that ask the same question, other runs are left out. */
 const MIN_SAME_LABELS = 100;
 /** A run shorter than this says nothing about a pace. */
 const MIN_RUN_SECONDS = 5;
@@ -50,7 +50,7 @@ export interface HistoryQuery {
   gateway: string;
   keyFingerprint: string;
   task: TaskOptions;
-  /** The run that is planned: it is no other run. */
+  /** The planned run, which does not count among the other runs. */
   runId: string;
 }
 
@@ -90,7 +90,7 @@ const hasSameQuestion = (a: TaskOptions, b: TaskOptions) =>
   a.consensusThreshold === b.consensusThreshold &&
   JSON.stringify(a.labelSpec) === JSON.stringify(b.labelSpec);
 
-/** Of first tasks. */
+/** What a run paid for its first tasks. */
 const paidOf = ({ status }: RunReading) => ({
   settled: boughtLines(status),
   costSats: status.cost_sats - (status.escalated?.cost_sats ?? 0),
@@ -116,7 +116,7 @@ async function settleTimesOf(
   return best === null ? null : settleTimes(best);
 }
 
-/** Read, not joined: this sets or changes no limit. */
+/** Only reads the budget: it neither sets nor changes a limit. */
 async function knownRate(
   redis: RedisClient,
   prefix: string,

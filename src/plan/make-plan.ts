@@ -26,10 +26,10 @@ import { createTally, type Tally } from './tally.js';
 
 export interface PlanParts {
   objectStores: ObjectStores;
-  /** Null: there is none yet, so that nothing is on record. */
+  /** Null when there is no Redis yet, so no run is recorded. */
   redis: RedisClient | null;
   origin: string;
-  /** Null: no key is set, so that nothing is known of its runs and of its account. */
+  /** Null when no API key is set, so nothing is known of its runs and account. */
   gateway: { keyFingerprint: string; client: ASGGatewayClient; budget: Budget } | null;
 }
 

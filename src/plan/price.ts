@@ -4,11 +4,11 @@ export interface Price {
   /** Sats per label. */
   value: number;
   source: 'history' | 'usage' | 'flag';
-  /** Labels that it was learned from; 0 for one that was given. */
+  /** The number of labels that the price comes from; 0 for a price that the user gave. */
   labels: number;
-  /** How much the averages of single runs differ from it, as a share of it; 0 for fewer than two runs. */
+  /** How much the means of single runs differ from the price, as a share; 0 for fewer than two runs. */
   spread: number;
-  /** How much the prices of single labels differ, as a share of it (standard deviation), where that was seen. */
+  /** Standard deviation of the price of single labels, as a share of the price, if it was observed. */
   differ?: number;
 }
 
@@ -43,7 +43,9 @@ export function priceOf(runs: readonly PaidRun[]): Price | null {
   };
 }
 
-/** The cost of `labels` more labels: the mean is known from some, and theirs will differ by chance. */
+/**
+ * The cost of `labels` more labels. Its range holds the error of the mean and the random differences between labels.
+ */
 export function costOfLabels(price: Price, labels: Range): Range {
   if (labels.high === 0) return { expected: 0, low: 0, high: 0 };
   const differ = price.source === 'flag' ? 0 : (price.differ ?? PRICES_DIFFER);

@@ -11,16 +11,16 @@ import type { Price } from './price.js';
 /** 0.55 × 20 is not 11 to the last digit. */
 const ROUNDING = 1e-9;
 
-/** Of the lines that settle, the share that `--escalate` asks again. */
+/** The share of the settled lines that `--escalate` asks again. */
 export interface KnownShare {
   share: Range;
   /** `runs` that asked again by the same condition, or the `confidences` that runs without one have recorded. */
   source: 'runs' | 'confidences';
-  /** Of a second task, where some were paid for. */
+  /** The price of a second task, if some were paid for. */
   price: Price | null;
 }
 
-/** Null where no run tells. */
+/** Null when no run shows the share. */
 export async function knownShare(
   redis: RedisClient,
   prefix: string,
@@ -57,7 +57,10 @@ export async function knownShare(
 const sumOf = (runs: readonly RunReading[], field: 'lines' | 'failed' | 'cost_sats'): number =>
   runs.reduce((sum, { status }) => sum + (status.escalated?.[field] ?? 0), 0);
 
-/** How many lines settled with a confidence of each step; those without one last, which meet no condition. */
+/**
+ * How many lines settled with a confidence in each step. The last entry: lines without a confidence, which meet no
+ * condition.
+ */
 async function confidencesOf(redis: RedisClient, prefix: string, runs: readonly RunReading[]) {
   const sum = Array.from({ length: CONFIDENCE_STEPS + 1 }, () => 0);
   for (const { record } of runs) {
@@ -69,7 +72,10 @@ async function confidencesOf(redis: RedisClient, prefix: string, runs: readonly 
   return sum;
 }
 
-/** Between how many of them the condition is met: of the step that its number lies in, it may be all or none. */
+/**
+ * The least and the most lines that meet the condition. Of the step that holds the condition's number, all or none may
+ * meet it.
+ */
 function linesMeeting(
   seen: readonly number[],
   { operator, value }: Condition,

@@ -15,7 +15,7 @@ import { GOLD_SOURCE, type Gold, type GoldLine } from '../runs/gold.js';
 import type { TaskOptions } from '../runs/record.js';
 import { prepareLine } from './prepare-line.js';
 
-/** All of them are in memory, and in Redis. */
+/** A limit, since all gold lines are kept in memory and in Redis. */
 const MOST_LINES = 10_000;
 const MOST_BYTES = 8 << 20;
 

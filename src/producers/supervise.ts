@@ -15,7 +15,7 @@ import type { Producer } from './producer.js';
 import { sweep } from './sweep.js';
 
 const CHECK_EVERY_MS = 500;
-/** Checks in a row that must find the queues empty and the counts wrong: jobs on their way are not lost jobs. */
+/** This many checks in a row must find empty queues and wrong counts. A job between two queues is not lost. */
 const CHECKS_BEFORE_SWEEP = 4;
 
 /** How long and how much `superviseProducer` works. */
@@ -45,7 +45,7 @@ export async function superviseProducer(
     const reading = await readRun(producer.redis, producer.prefix, record.id);
     if (reading === null || reading.summedUp) return true;
     const { produced } = reading.status;
-    // Lines that a cancelled run has not read stay unread.
+    // A cancelled run reads no more lines.
     if (until === 'produced' && (produced || reading.record.state === 'cancelled')) return true;
     emptyChecks = countsAreWrong(reading) ? emptyChecks + 1 : 0;
     const now = { ...reading.record, manifest: record.manifest };
@@ -61,8 +61,8 @@ export async function superviseProducer(
   }
 
   /**
-   * Lines that are missing are queued again; when none is, it is the counts that are wrong, or lines that have no row: the
-   * next sweep finds those missing.
+   * Queues missing lines again. If no line is missing, the counts are wrong or lines have no row: then the lines
+   * without a row are opened, and the next sweep queues them.
    */
   async function repairRun(now: RunRecord, lease: Lease, stop: AbortSignal): Promise<void> {
     const { found, lines, whole } = await sweep(producer, now, await openManifest(), lease, stop);
@@ -116,8 +116,8 @@ export async function superviseProducer(
 }
 
 /**
- * Jobs can be lost for all our care: then nothing waits any more, and lines have not ended. Or, by a Redis that lost its
- * last second, the counts disagree with what has ended.
+ * True when nothing waits any more and lines have not ended, since jobs can be lost. True also when the counts disagree
+ * with the ended lines, since Redis can lose its last second.
  */
 function countsAreWrong({ record, status, jobs }: RunReading): boolean {
   if (jobs.submit + jobs.poll > 0) return false;

@@ -13,14 +13,14 @@ export interface Limits {
 }
 
 /**
- * Closes a worker or a queue. BullMQ's `close()` has no deadline and does not return while Redis is away; a second,
- * forced one only waits for it.
+ * Closes a worker or a queue with a deadline. BullMQ's `close()` has none and does not return while Redis is away. A
+ * second, forced `close()` only waits for the first.
  */
 export async function closeWithin(bull: Queue | Worker, limits: Limits = QUEUE): Promise<void> {
   const over = new AbortController();
   const closed = bull.close().then(() => 'closed' as const);
   const ended = await Promise.race([closed, tooLong(limits, over.signal)]).finally(() => over.abort());
-  // Not waited for: while Redis is away this would have no end either.
+  // Not awaited: while Redis is away, `disconnect` may not return either.
   if (ended === 'late') void bull.disconnect().catch(() => undefined);
 }
 

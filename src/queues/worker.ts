@@ -4,15 +4,20 @@ import { keepBullAlive } from '../redis/keep-alive.js';
 import type { RunKeys } from '../runs/keys.js';
 import { closeWithin } from './close-within.js';
 
-/** Measured: a killed process' jobs are back after lock + stalled check; a blocked event loop is forgiven for 7 s. */
+/**
+ * Measured: another process has a killed process' jobs after lock + stalled check. A process may block its event loop
+ * for 7 s.
+ */
 export const LOCK_MS = 15_000;
 export const STALLED_CHECK_MS = 5_000;
-/** BullMQ never resets a job's stalled count, and a poll job can outlive many crashes. */
+/** BullMQ never resets a job's stalled count, and a poll job may live through many crashes. */
 const MAX_STALLED = 1_000_000;
-/** A failing fetch is retried without a pause (READONLY, out of memory): past this rate the worker rests. */
+/**
+ * BullMQ retries a failed fetch without a pause (READONLY, out of memory). Above this rate of errors the worker pauses.
+ */
 const STORM_ERRORS_PER_SECOND = 50;
 const STORM_REST_MS = 2_000;
-/** When a job whose processing failed is tried again. */
+/** Delay before a job with an unexpected error runs again, ms. */
 const RETRY_MS = 2_000;
 
 export interface RunWorkerOptions<T> {
@@ -68,7 +73,7 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
   let second = 0;
   let errors = 0;
   worker.on('error', (error) => {
-    // It was given back while its lock was being renewed, or another process has it: both are provided for.
+    // The job was given back while its lock was being renewed, or another process has it. Both are handled.
     if (error.message.startsWith('could not renew lock'))
       return log.debug({ queue: options.name, err: error });
     const now = Math.floor(Date.now() / 1000);
@@ -105,9 +110,10 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
 }
 
 /**
- * No job is lost to an unexpected error, such as one of Redis': it goes back for a while (invariant 3). If that fails
- * too, BullMQ is given the same answer. No process renews the job's lock then, and the stalled check gives it to a
- * process within seconds. Left to itself, BullMQ would put it among the failed jobs, which nobody reads.
+ * An unexpected error, such as one of Redis, loses no job: the job is delayed and runs again (invariant 3). If Redis
+ * refuses the delay too, BullMQ still gets a `DelayedError`. Then no process renews the job's lock, and the stalled
+ * check gives the job to a process within seconds. Without this, BullMQ would move the job to the failed jobs, which
+ * nobody reads.
  */
 function withRedelivery<T>(
   { name, process, log }: RunWorkerOptions<T>,
@@ -151,7 +157,7 @@ function createJobsInHand<T>(
   let lines = 0;
   const adapt = () => {
     if (mostLines === null) return;
-    // One more at a time: BullMQ fetches all that it may have before it begins with the first.
+    // One more at a time: BullMQ fetches all the jobs it may have before it starts the first one.
     const most = lines < mostLines ? Math.min(concurrency, jobs + 1) : Math.max(1, jobs);
     const before = worker().concurrency;
     worker().concurrency = most;

@@ -47,12 +47,12 @@ function clusterOptions(address: RedisAddress): ClusterOptions {
     retryDelayOnFailover: FAILOVER_RETRY_MS,
     retryDelayOnClusterDown: FAILOVER_RETRY_MS,
     retryDelayOnTryAgain: FAILOVER_RETRY_MS,
-    // A name is passed on as it is, so that TLS can check it against the node's certificate.
+    // The host name is not resolved here, so that TLS can check it against the node's certificate.
     ...(redisOptions.tls ? { dnsLookup: (name, done) => done(null, name) } : {}),
   };
 }
 
-/** A connection that reconnects for ever; `onError` gets its connection errors, which never crash the process. */
+/** A connection that always reconnects. `onError` gets its connection errors, which never crash the process. */
 export function connectRedis(target: RedisTarget, onError: (error: Error) => void = () => {}): RedisClient {
   const address = addressOf(target);
   const redis = address.cluster
@@ -62,7 +62,7 @@ export function connectRedis(target: RedisTarget, onError: (error: Error) => voi
   return withKeepAlive(redis);
 }
 
-/** States of a cluster that has lost all its nodes, and was not closed. */
+/** The states of a cluster client that has lost all its nodes and was not closed on purpose. */
 const REOPENING = new Set(['close', 'reconnecting', 'connecting', 'connect']);
 
 /**
@@ -96,7 +96,7 @@ export function bullConnection(target: RedisTarget): { connection: ConnectionOpt
   if (!addressOf(target).cluster)
     return { connection: redisOptions(target) as ConnectionOptions, close: () => {} };
   const cluster = connectRedis(target);
-  // Every queue and worker listens.
+  // Every queue and worker adds listeners.
   cluster.setMaxListeners(0);
   return { connection: cluster as unknown as ConnectionOptions, close: () => cluster.disconnect() };
 }

@@ -1,7 +1,7 @@
 import type { Queue, Worker } from 'bullmq';
 import { Cluster, type Redis } from 'ioredis';
 
-/** A connection that asks nothing for so long is asked for a sign of life. */
+/** How often each connection is pinged, ms. */
 const PING_EVERY_MS = 10_000;
 
 interface PingClient {
@@ -10,8 +10,8 @@ interface PingClient {
 }
 
 /**
- * Asks a client's connections for an answer every 10 s. Those that owe one are closed by their `socketTimeout`; without
- * a question, one that is idle or only listens would learn that it is dead when it is needed.
+ * Pings a client's connections every 10 s. A connection that does not answer is closed by its `socketTimeout`. Without
+ * pings, a connection that is idle or only listens would seem alive until it is needed.
  *
  * @returns a function that ends it
  */

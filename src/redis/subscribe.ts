@@ -26,8 +26,8 @@ export async function subscribe(
 }
 
 /**
- * A cluster's client listens on a connection that takes no `socketTimeout` and that no PING reaches. To subscribe once
- * more changes nothing, and wants an answer by that connection.
+ * A cluster client listens on a connection without `socketTimeout`, which no PING reaches. Subscribing again changes
+ * nothing and needs an answer on that connection. So it shows whether the connection is alive.
  */
 function subscribeAgain(cluster: Cluster, channel: string): () => void {
   let askedAt: number | null = null;

@@ -5,7 +5,7 @@ const PING_EVERY_MS = 1_000;
 /** Longer than a busy server takes. */
 const SILENT_MS = 4_000;
 
-/** Reports a Redis that is away: asks it each second, and sets `waits` when it has not answered for a while. */
+/** Pings Redis each second, and sets `waits` when it has not answered for a while. */
 export function watchRedis(redis: RedisClient, waits: Waits): { close(): void } {
   let askedAt: number | null = null;
   const timer = setInterval(() => {

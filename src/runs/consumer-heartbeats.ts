@@ -14,9 +14,9 @@ const ABSENT_MS = 4_000;
  * reported, after every line ended, that its counts are on record.
  */
 export interface ConsumerHeartbeats {
-  /** Says that this consumer is there; `told`: every line has ended and its counts are on record. */
+  /** Reports that this consumer is alive. `told`: every line has ended and this consumer's counts are recorded. */
   beat(told: boolean, doing?: { callsPerSecond: number; submitting: number }): Promise<void>;
-  /** Whether all present consumers have reported that. */
+  /** Whether all live consumers have reported that their counts are recorded. */
   allCountsFlushed(): Promise<boolean>;
   leave(): Promise<void>;
 }

@@ -51,9 +51,9 @@ async function setPolicy(
 }
 
 /**
- * Puts the policy of a command on record. Values set by `tune` meanwhile are kept, as long as the command asks for
- * the same as before. So a command that is started again after a crash takes nothing back. Resolves to the policy in
- * force; null when the run is gone.
+ * Records the policy of a command. Values that `tune` has set meanwhile stay, if the command asks for the same values
+ * as before. So a command that is started again after a crash undoes no `tune`. Resolves to the policy in force; null
+ * when the run is gone.
  */
 export async function askPolicy(
   redis: RedisClient,

@@ -20,7 +20,7 @@ export const parts: CommandDefinition = {
       const shown = new Set<string>();
       try {
         for (;;) {
-          // In this order: what became durable before the run was summed up is among the parts that are read then.
+          // The run is read before its parts. So parts that were written before the summary are not missed.
           const reading = await readRun(store.redis, settings.prefix, id);
           for (const part of await partsOnRecord(store.redis, settings.prefix, id)) {
             if (shown.has(part.name)) continue;

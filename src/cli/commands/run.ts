@@ -96,7 +96,7 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
     });
   } catch (error) {
     const status = interrupt.status();
-    // Redis may refuse just then: what was interrupted is not waited for.
+    // After an interrupt the command does not wait for Redis, which may refuse just then.
     if (status === null || (error !== interrupt.signal.reason && !isTemporaryError(error))) throw error;
     progress.stop();
     printInterrupted();

@@ -32,7 +32,7 @@ export interface NotifierOptions {
 
 const CHECK_EVERY_MS = 2_000;
 const CLOSE_MS = 10_000;
-/** Longer than all tries of a sender: one that died leaves the notice to others after it. */
+/** Longer than all tries of one sender. When a sender dies, another process sends the notice after this time. */
 const LEASE_MS = 300_000;
 const BASELINE = 'baseline';
 
@@ -96,7 +96,7 @@ export function createNotifier(
       metrics.notifications.inc({ outcome: 'sent' });
       await redis.hset(ledger, notice.notice_id, new Date().toISOString());
     } catch (error) {
-      // Not sent, and not tried again by this process: its lease ends, and then another may.
+      // This process does not try again. Its lease ends, and then another process may send.
       metrics.notifications.inc({ outcome: 'failed' });
       log.warn({ run, event, err: error }, 'a notice was not sent');
     }

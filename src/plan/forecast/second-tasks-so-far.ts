@@ -4,18 +4,18 @@ import { secondOf } from '../second-tasks.js';
 
 /** The second tasks that a run with `--escalate` has bought so far. */
 export interface SecondTasksSoFar {
-  /** Lines that have ended after one; of them, those with a second answer. */
+  /** Lines that have ended after a second task; `answered`: those of them that have a second answer. */
   ended: number;
   answered: number;
-  /** Second tasks that are out. */
+  /** Second tasks in flight. */
   out: number;
-  /** Sats, of those that were answered. */
+  /** Cost of the answered ones, satoshis. */
   costSats: number;
-  /** A second task costs so many times as much as a first one, while few were paid for. */
+  /** Expected price of a second task divided by the price of a first one. Used until enough were paid for. */
   priceRatio: number;
 }
 
-/** Second tasks that are not submitted yet, if as many of the lines to come are asked again as of those so far. */
+/** Second tasks that are not submitted yet. The share of coming lines that is asked again is the share so far. */
 export function secondTasksToCome(soFar: SecondTasksSoFar | null, left: Range, called: number): Range {
   if (soFar === null) return NONE;
   const firsts = called + soFar.out;
@@ -25,10 +25,10 @@ export function secondTasksToCome(soFar: SecondTasksSoFar | null, left: Range, c
   return secondOf(lines, shareOf(soFar.ended + soFar.out, firsts));
 }
 
-/** From so many on, their own price is known. */
+/** From this many answers on, the price of a second task is known. */
 const MIN_ANSWERS = 20;
 
-/** What the second tasks cost that are out or to come. */
+/** The cost of the second tasks that are in flight or still to come. */
 export function costOfSecondTasks(soFar: SecondTasksSoFar | null, more: Range, first: Price): Range {
   if (soFar === null) return NONE;
   const { answered, out, costSats, priceRatio } = soFar;

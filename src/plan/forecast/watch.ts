@@ -8,10 +8,10 @@ import { putForecastInStatus, readForecast, rememberFirst } from './known.js';
 
 /** A forecast older than this is made again, ms. */
 const MAX_AGE_MS = 2_000;
-/** From this many settled lines on, or half of them, a run is compared with its own forecast. */
+/** From this many settled lines on, or from half of all lines, the run keeps its own first forecast. */
 const MIN_SETTLED = 100;
 
-/** Forecasts one run while it goes on, holds it to the first of them, and logs once that it will be late. */
+/** Forecasts one run while it runs, keeps its first forecast, and logs once when the run will be late. */
 export function watchForecast(
   {
     redis,
@@ -36,11 +36,11 @@ export function watchForecast(
   }
 
   return {
-    /** Puts the forecast into the reading's status; a fresh one every two seconds, where Redis lets it be made. */
+    /** Puts the forecast into the reading's status. Makes a new one every two seconds, if Redis answers. */
     async look(reading: RunReading): Promise<void> {
       if (last === null || reading.summedUp || performance.now() - madeAt >= MAX_AGE_MS) {
         madeAt = performance.now();
-        // The run goes on whether it is foretold or not.
+        // A failed forecast must not stop the run.
         const made = make(reading).catch((error: unknown) => {
           log.debug({ err: error, run }, 'no forecast was made');
           return last;

@@ -20,7 +20,7 @@ import { createPilotStatistics, type PilotFigures } from './statistics.js';
 export interface PilotReport extends PilotFigures {
   /** The run that goes on with the rest. */
   of: string;
-  /** That the pilot took, and of the whole manifest, blank ones excepted. */
+  /** The lines of the pilot, and of the whole manifest, without blank lines. */
   lines: number;
   manifest_lines: number;
   rest: PilotForecast;
@@ -42,7 +42,7 @@ export interface PilotPlace {
   openSink?: (out: string) => Sink;
 }
 
-/** Null when the pilot has not come to its end, or is on record no more. */
+/** Null when the pilot has not ended, or its record is gone. */
 export async function reportPilot(
   place: PilotPlace,
   settings: Settings,
@@ -59,7 +59,7 @@ export async function reportPilot(
     if (parsePartName(name)?.kind !== 'results') continue;
     for await (const row of readRows(sink, name)) {
       const line = JSON.parse(row) as ResultRow;
-      // Gold lines were chosen by the user: they say nothing of the manifest's.
+      // The user chose the gold lines, so they tell nothing about the manifest.
       if (line.gold != null) continue;
       statistics.add(line);
       bytes += row.length;
@@ -121,7 +121,9 @@ function ownLines({ settled, failed, gold }: RunSummary): Pick<RunSummary, 'sett
   return { settled: settled - gold.agreed - gold.disagreed, failed: failed - gold.failed };
 }
 
-/** As many of the lines will settle as have; two standard errors, and where none has failed three may still. */
+/**
+ * The share that settles is the share so far: two standard errors; when none failed, up to three may have been missed.
+ */
 function settling({ settled, failed }: Pick<RunSummary, 'settled' | 'failed'>, lines: number): Range {
   const seen = settled + failed;
   const share = seen > 0 ? settled / seen : 1;

@@ -7,10 +7,10 @@ import type { Price } from '../price.js';
 export interface PilotFigures {
   /** Share of the workers that agreed with the label, mean. */
   agreement: number | null;
-  /** Lines on which all of them did, as a share. */
+  /** Share of the lines on which all workers agreed. */
   unanimous: number | null;
   confidence: Spread | null;
-  /** Sats of a first task, mean, and how far off the mean of all lines may be. */
+  /** Mean cost of a first task in satoshis, with its error bound. */
   cost_per_label_sats: Range | null;
   settle_seconds: Spread | null;
 }
@@ -28,7 +28,7 @@ export interface PilotStatistics {
   price: Price | null;
 }
 
-/** Takes in the rows of a pilot's results. For some thousand lines, all of their figures are held. */
+/** Collects the rows of a pilot's results. Holds all their figures, for some thousand lines. */
 export function createPilotStatistics() {
   const [agreements, confidences, settles]: [number[], number[], number[]] = [[], [], []];
   const costs = new Map<string | null, { n: number; sum: number; squares: number }>();
@@ -36,7 +36,7 @@ export function createPilotStatistics() {
   return {
     add(row: ResultRow): void {
       const { worker_count: workers, agreement_count: agreeing, confidence } = row;
-      // Of two tasks, the first: second ones are foretold by themselves.
+      // When a line had two tasks, the first counts. Second tasks are forecast separately.
       const { cost_sats: sats } = row.escalated_from ?? row;
       if (workers !== null && workers > 0 && agreeing !== null) agreements.push(agreeing / workers);
       if (confidence !== null) confidences.push(confidence);
@@ -67,7 +67,9 @@ export function createPilotStatistics() {
   };
 }
 
-/** The mean over all lines: that of each source, by how many lines it has (Cochran, Sampling Techniques, 5.3). */
+/**
+ * The mean price over all lines: the mean of each source, weighted by its lines (Cochran, Sampling Techniques, 5.3).
+ */
 function priceOf(
   costs: ReadonlyMap<string | null, { n: number; sum: number; squares: number }>,
   weights: ReadonlyMap<string | null, number>,

@@ -10,7 +10,7 @@ import { parseRunReads, queueRunReads, type RunReading } from '../../runs/read-s
 import type { BlockReason, RunState } from '../../runs/status.js';
 
 const CACHE_MS = 1_000;
-/** A run that has ended stays in the metrics for so long, so that its last figures are scraped. */
+/** An ended run stays in the metrics for this time, so that its last figures are scraped. */
 const ENDED_MS = 3_600_000;
 /** BullMQ keeps the jobs of a paused queue where they waited. */
 const STATES = { waiting: ['wait', 'paused'], active: ['active'], delayed: ['delayed'], failed: ['failed'] };
