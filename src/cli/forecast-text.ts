@@ -55,5 +55,5 @@ export function overPlan({ off, planned }: RunForecast): string[] {
       : planned.by === 'pilot'
         ? "the pilot's forecast"
         : '`plan`';
-  return known.length === 0 ? [] : [`${known.join(', ')} (foretold by ${by})`];
+  return known.length === 0 ? [] : [`${known.join(', ')} (forecast by ${by})`];
 }

@@ -76,7 +76,7 @@ export async function superviseProducer(
         lines,
         now.since,
       );
-      producer.log.warn({ run: now.id, lines, rows }, 'the counts were wrong and have been counted anew');
+      producer.log.warn({ run: now.id, lines, rows }, 'the counts were wrong and have been counted again');
       if (rows === null || rows >= lines) return;
       const opened = await openLinesWithoutRows(producer, now, lease);
       producer.log.warn({ run: now.id, lines: opened }, 'lines passed for ended and have no row');

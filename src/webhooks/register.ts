@@ -43,7 +43,7 @@ export async function ensureRegistered(
         'webhook',
         `webhook ${idle.webhook_id} of ${callbackUrl} does not deliver ${EVENT}`,
         {
-          hint: 'delete it, then start again: it is registered anew',
+          hint: 'delete it, then start again: it is registered again',
         },
       );
     const made = await callGateway(pipeline, signal, (options) =>

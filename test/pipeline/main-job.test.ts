@@ -131,8 +131,8 @@ describe('keys', () => {
       hint: expect.stringContaining('--key content'),
     });
     expect((await boughtTasks(gateway.url)).length).toBe(3);
-    const anew = await runLines(pipeline, dir, manifest, { out: path.join(dir, 'out2'), runId: 'second' });
-    expect(anew.summary.settled).toBe(4);
+    const second = await runLines(pipeline, dir, manifest, { out: path.join(dir, 'out2'), runId: 'second' });
+    expect(second.summary.settled).toBe(4);
   });
 });
 

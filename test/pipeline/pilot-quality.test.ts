@@ -16,7 +16,7 @@ type Answer = RunSummary & { pilot: PilotReport };
 const gold = (n: number) => goldLine(n, n % 5 === 0);
 
 test.each([1, 2])(
-  'a pilot of %i file(s) asks the gold lines too; the run of all buys neither again, and comes to what was foretold',
+  'a pilot of %i file(s) asks the gold lines too; the run of all buys neither again, and ends as forecast',
   async (files) => {
     const gateway = await sandbox({ settle: { minMs: 50, maxMs: 200 } });
     const dir = await tempDir();

@@ -35,7 +35,7 @@ describe('a run that goes on', () => {
     expect(forecastRun(soFar(), NOTHING)).toEqual({ cost_sats: null, calls: null, seconds: null });
   });
 
-  test('is foretold from its own counts: a tenth done is a tenth of the cost and of the time', () => {
+  test('is forecast from its own counts: a tenth done is a tenth of the cost and of the time', () => {
     const done = soFar({ settled: 100, costSats: 65_000, calls: 220, polls: 120, elapsedSeconds: 11 });
     const { cost_sats: cost, calls, seconds } = forecastRun(done, NOTHING);
     expect(cost?.expected).toBe(650_000);

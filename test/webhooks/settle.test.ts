@@ -150,7 +150,7 @@ test('a process without --webhook-url still looks for what deliveries said', asy
   await expectNoTraces(submitting, summary.run_id);
 });
 
-test('a webhook that was deleted blocks the run and fails no line; started again, it is registered anew', async () => {
+test('a webhook that was deleted blocks the run and fails no line; started again, it is registered again', async () => {
   const gateway = await sandbox({ settle: { minMs: 0, maxMs: 50 } });
   const pipeline = await pipelineTo(gateway.url);
   const webhooks = await takeWebhooks(pipeline);

@@ -49,11 +49,11 @@ export async function readNewest(redis: RedisClient, prefix: string, most: numbe
     budgets.set(key, asked);
     return asked;
   };
-  const runs = readings.map(async (reading) => foretold(redis, prefix, reading, await budgetOf(reading)));
+  const runs = readings.map(async (reading) => addForecast(redis, prefix, reading, await budgetOf(reading)));
   return { runs: await Promise.all(runs), total };
 }
 
-async function foretold(
+async function addForecast(
   redis: RedisClient,
   prefix: string,
   reading: RunReading,
@@ -90,7 +90,7 @@ export async function readShown(
   const live = reading.record.endedAt === null;
   const budget = live ? await readBudget(redis, prefix, reading.record) : null;
   return {
-    ...(await foretold(redis, prefix, reading, budget)),
+    ...(await addForecast(redis, prefix, reading, budget)),
     history: historyOf(history),
     examples: examplesOf(examples),
   };

@@ -92,7 +92,7 @@ describe('a run of 1,000 lines at 50 calls/s', () => {
     expect(early.expected?.seconds).toBeNull();
   });
 
-  test('foretells its end from what is left to submit, the polls to come, and the last labels', () => {
+  test('forecasts its end from what is left to submit, the polls to come, and the last labels', () => {
     const half = reading({
       seconds: 21,
       status: {
