@@ -40,7 +40,7 @@ function wanted(): Section[] {
   return SECTIONS.filter((section) => names.includes(section));
 }
 
-/** A point that is cut off by `--limit` says so in the tables. */
+/** The tables mark a point that `--limit` has cut off. */
 function limited(form: Form): Form {
   if (values.limit === undefined || form.growth === null) return form;
   const limitMs = Number(values.limit) * 1000;

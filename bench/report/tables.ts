@@ -35,7 +35,7 @@ export function reached(figure: Figure, value: number | undefined): string {
   return within(figure.must) ? 'must' : 'no';
 }
 
-/** The comparedFigures figures: as they were, and as they are. */
+/** The figures with a target: before, and now. */
 export function comparedFigures(before: Results | undefined, now: Results | undefined): string {
   const shown = now ?? before;
   if (!shown) return '';

@@ -7,7 +7,7 @@ import { callMain } from './harness.js';
 
 const KEY = 'sk_live_0123456789';
 
-/** A command that hands its context over and exits as told. */
+/** A command that gives its context to the test and exits with the given status. */
 function probe(
   run: (context: CommandContext) => number | Promise<number>,
   keys = ['rate', 'options', 'question', 'compress', 'debug', 'logLevel', 'printConfig', 'json'],

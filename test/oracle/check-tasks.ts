@@ -5,7 +5,7 @@ import type { SeenRow } from './parts.js';
 import type { Report } from './problem.js';
 import { type Before, tasksBefore } from './settled-before.js';
 
-/** Each task bought once, for a line that asks for it, and told of in a row. */
+/** Each task was bought once, for a line that asks for it, and a row names it. */
 export function checkTasks(
   evidence: Evidence,
   allLines: Map<string, ManifestLine>,

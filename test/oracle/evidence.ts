@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
-/** What a run's lines were asked with, as its command line said. */
+/** The options that the run was started with. */
 export interface Asked {
   runId: string;
   question: string;
@@ -46,7 +46,7 @@ export interface BoughtTask {
   created_at: string;
 }
 
-/** All that the oracle looks at: nothing of it comes from the product's own memory. */
+/** Everything that the oracle reads. None of it comes from the product's own memory. */
 export interface Evidence {
   asked: Asked;
   sources: Source[];

@@ -12,7 +12,7 @@ test('a run is summed up only when the other consumer has told its calls', async
   const other = createConsumerHeartbeats(redis, keys);
   await other.beat(false);
   const running = runLines(pipeline, dir, await writeManifest(dir, [line(1), line(2)]), { runId: 'r' });
-  // All rows are in parts, and the consumer of this process has told: only the other is waited for.
+  // All rows are in parts, and the consumer of this process has reported its counts. Only the other one is missing.
   await until(async () => {
     await other.beat(false);
     const told = (await redis.hvals(keys.consumers)).filter((value) => value.startsWith('1:'));
@@ -20,7 +20,7 @@ test('a run is summed up only when the other consumer has told its calls', async
   }, 'the parts');
   expect(await other.allCountsFlushed()).toBe(false);
   expect(await redis.hget(keys.record, 'summed_up')).toBeNull();
-  // Its last call, put on record late.
+  // The other consumer's last call, recorded late.
   await redis.hincrby(keys.calls, 'result:503', 1);
   await other.beat(true);
   const { summary } = await running;

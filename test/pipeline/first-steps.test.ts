@@ -143,7 +143,7 @@ describe('a run', () => {
     run.kill('SIGINT');
     const { status, stderr } = await run.exit;
     expect(status).toBe(130);
-    // Without the correct it takes the 15 s that work in flight may take.
+    // Without the fix it takes the 15 s that work in flight may take.
     expect(performance.now() - asked).toBeLessThan(12_000);
     expect(stderr).toContain('the same command again resumes where it stopped:\n  asg-ingest run ');
   });

@@ -211,7 +211,7 @@ describe('what is lost comes back', () => {
     expect(first.blocked?.reason).toBe('quota');
     const settledInParts = (await readOut(path.join(dir, 'out'))).results.length;
     gateway.set({ quota: 100 });
-    // Another prefix knows nothing of the run, as a new Redis would.
+    // Another prefix acts as an empty Redis.
     const after = await pipelineTo(gateway.url);
     const { summary } = await runLines(after, dir, manifest, { partAge: '1s', runId: 'r' });
     expect(summary).toMatchObject({ state: 'completed', lines: 40, settled: 40 });

@@ -50,7 +50,7 @@ test('Redis lost in the middle: the parts tell how gold lines and second tasks s
   first.kill('SIGKILL');
   await first.exit;
 
-  // Another prefix is a Redis that knows nothing.
+  // Another prefix acts as an empty Redis.
   const store = storeFlags({ prefix: uniquePrefix() });
   const asg = (...some: string[]) =>
     callMain([...some, ...store], { run, status }, { env: { ASG_API_KEY: API_KEY }, cwd: dir });

@@ -45,7 +45,9 @@ async function daily(options: Parameters<typeof sandbox>[0] = {}) {
     return (await boughtTasks(gateway.url)).filter(({ task_id }) => !known.has(task_id));
   };
   const out = (id: string) => path.join(dir, 'out', id);
-  /** What the folder holds now, by the oracle; the runs that are built on are problems by their own evidence. */
+  /**
+   * The oracle's input for the present folder. Earlier runs that a run builds on are checked with their own evidence.
+   */
   const evidence = async (id: string, more: { carry?: boolean; sources?: Map<string, Line[]> } = {}) => {
     const { sources = files, carry = false } = more;
     return gatherEvidence(
@@ -304,7 +306,7 @@ describe('killed in the middle', () => {
 
 describe('with a process that works beside', () => {
   /** Processes of their own, on a Redis that they share; day 1 is done, and the folder has 150 new lines. */
-  async function beside() {
+  async function withOtherProcess() {
     const world = await daily({ settle: { minMs: 50, maxMs: 300 } });
     const { gateway, dir, put, files, argsOf } = world;
     const at = ['--gateway-url', gateway.url];
@@ -355,7 +357,7 @@ describe('with a process that works beside', () => {
   ])(
     '`run` is killed, `work` takes what is queued, and `run` goes on ($carry)',
     async ({ carry, ...books }) => {
-      const { gateway, start, work, problems, newTasks, bought } = await beside();
+      const { gateway, start, work, problems, newTasks, bought } = await withOtherProcess();
       const more = [
         '--since',
         'day1',
@@ -385,7 +387,7 @@ describe('with a process that works beside', () => {
     { carry: true, settled: 250, carried: 100, unchanged: 0 },
     { carry: false, settled: 150, carried: 0, unchanged: 100 },
   ])('`produce --since`, then `work` ($carry)', async ({ carry, ...books }) => {
-    const { start, work, summaryOf, problems, newTasks, bought } = await beside();
+    const { start, work, summaryOf, problems, newTasks, bought } = await withOtherProcess();
     const produced = await start('produce', 'day2', '--since', 'day1', ...(carry ? ['--carry'] : [])).exit;
     expect(produced.status, produced.stderr).toBe(0);
     expect(JSON.parse(produced.stdout)).toEqual({ run_id: 'day2', lines: 250, produced: true });

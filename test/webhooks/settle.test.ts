@@ -14,7 +14,7 @@ import {
 } from '../pipeline/harness.js';
 import { deliveryOf, outcomes, post, sign, takeWebhooks } from './harness.js';
 
-/** Polls that no test waits for: what settles here was told of. */
+/** Polls come later than any test ends. So a line that settles was reported by a delivery. */
 const LATE = { pollDelay: '30s', pollMaxDelay: '60s', poll: 'fixed' };
 /** The safety net after 24 × 40 ms. */
 const SOON = { pollDelay: '40ms', pollMaxDelay: '100ms', poll: 'fixed' };
