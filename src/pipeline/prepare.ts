@@ -84,44 +84,49 @@ export async function prepareRun(
   const { pilot } = request;
   const id = pilot === undefined ? whole : pilotId(whole, pilot.lines);
   const known = await loadRun(redis, prefix, id);
-  const wanted = recordOf(id, request, isStream);
+  const newRecord = recordOf(id, request, isStream);
   if (pilot !== undefined) {
-    wanted.pilot = { of: whole, lines: pilot.lines };
-    wanted.manifest.chosen = known?.manifest.chosen ?? (await pilot.choose());
+    newRecord.pilot = { of: whole, lines: pilot.lines };
+    newRecord.manifest.chosen = known?.manifest.chosen ?? (await pilot.choose());
   }
   if (request.since !== undefined) {
     const { run, carry } = request.since;
     if (run === id) throw usageError('--since', `${run} is this run itself; nothing was sent`);
-    wanted.since = { run, carry, earlier: known?.since?.earlier ?? [] };
+    newRecord.since = { run, carry, earlier: known?.since?.earlier ?? [] };
   }
   if (known !== null) {
-    const rekeyed = known.keyFingerprint !== wanted.keyFingerprint;
+    const rekeyed = known.keyFingerprint !== newRecord.keyFingerprint;
     const mayRekey = rekeyed && (await hasBoughtNothing(redis, runKeys(prefix, id)));
-    refuseOtherRun(mayRekey ? { ...known, keyFingerprint: wanted.keyFingerprint } : known, wanted, isStream);
+    refuseOtherRun(
+      mayRekey ? { ...known, keyFingerprint: newRecord.keyFingerprint } : known,
+      newRecord,
+      isStream,
+    );
     if (isStream) await refuseOtherStream(redis, prefix, id, manifest, request.signal);
-    if (mayRekey) await updateKey(redis, prefix, id, wanted.keyFingerprint);
+    if (mayRekey) await updateKey(redis, prefix, id, newRecord.keyFingerprint);
   }
-  const sink = request.openSink(known?.out ?? wanted.out);
+  const sink = request.openSink(known?.out ?? newRecord.out);
   const marker = await readMarker(sink);
-  refuseOtherPlace(marker, wanted, known?.out ?? wanted.out);
+  refuseOtherPlace(marker, newRecord, known?.out ?? newRecord.out);
   if (known === null) {
     const summary = await endedBefore(sink, id);
-    if (summary !== null) return { kind: 'ended', summary, out: wanted.out };
-    if (wanted.since !== undefined) wanted.since.earlier = (await request.since?.find()) ?? [];
+    if (summary !== null) return { kind: 'ended', summary, out: newRecord.out };
+    if (newRecord.since !== undefined) newRecord.since.earlier = (await request.since?.find()) ?? [];
   }
   // The sink is claimed before the run is recorded. A sink that cannot be written costs nothing then.
-  if (mayClaim(known, marker)) await sink.claim(known ?? wanted, madeOf(wanted, manifest));
-  const { record } = await createRun(redis, prefix, wanted, request.gold);
+  if (mayClaim(known, marker)) await sink.claim(known ?? newRecord, madeOf(newRecord, manifest));
+  const { record } = await createRun(redis, prefix, newRecord, request.gold);
   // The forecast of `plan` is kept as long as the run.
   await redis.persist(runKeys(prefix, id).planned);
-  if (record.sinkId !== wanted.sinkId && known === null) await sink.claim(record, madeOf(record, manifest));
+  if (record.sinkId !== newRecord.sinkId && known === null)
+    await sink.claim(record, madeOf(record, manifest));
   // `runs --prune` may delete an ended run at any step.
   const policy = await askPolicy(redis, prefix, id, request.policy);
   if (policy === null || !(await makeReady(redis, prefix, record, sink, log)))
     return prepareRun(redis, prefix, request, log);
   if (!isStream && pilot === undefined)
     await rememberManifest(redis, prefix, identity, { run: id, version: manifest.version });
-  return { kind: 'go', record: { ...record, keyFingerprint: wanted.keyFingerprint, policy } };
+  return { kind: 'go', record: { ...record, keyFingerprint: newRecord.keyFingerprint, policy } };
 }
 
 /**

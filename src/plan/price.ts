@@ -27,11 +27,13 @@ const PRICES_DIFFER = 0.5;
  * not count. Null when no run has any.
  */
 export function priceOf(runs: readonly PaidRun[]): Price | null {
-  const told = runs.filter(({ settled, costSats, polls }) => settled > 0 && costSats > 0 && polls >= settled);
-  const settled = told.reduce((sum, run) => sum + run.settled, 0);
+  const pricedRuns = runs.filter(
+    ({ settled, costSats, polls }) => settled > 0 && costSats > 0 && polls >= settled,
+  );
+  const settled = pricedRuns.reduce((sum, run) => sum + run.settled, 0);
   if (settled === 0) return null;
-  const value = told.reduce((sum, run) => sum + run.costSats, 0) / settled;
-  const squares = told.reduce(
+  const value = pricedRuns.reduce((sum, run) => sum + run.costSats, 0) / settled;
+  const squares = pricedRuns.reduce(
     (sum, run) => sum + run.settled * (run.costSats / run.settled / value - 1) ** 2,
     0,
   );
@@ -39,7 +41,7 @@ export function priceOf(runs: readonly PaidRun[]): Price | null {
     value,
     source: 'history',
     labels: settled,
-    spread: told.length > 1 ? Math.sqrt(squares / settled) : 0,
+    spread: pricedRuns.length > 1 ? Math.sqrt(squares / settled) : 0,
   };
 }
 

@@ -33,10 +33,12 @@ export async function advancePolls(redis: RedisClient, keys: RunKeys, times: Sle
     const moves = redis.pipeline();
     for (const { id, dueMs, data } of jobs) {
       const ageMs = now - (data.at ?? now);
-      const wanted = Math.ceil(now + (data.w ? times.webhookFallbackDelayMs : times.nextPollDelayMs)(ageMs));
+      const wantedDueMs = Math.ceil(
+        now + (data.w ? times.webhookFallbackDelayMs : times.nextPollDelayMs)(ageMs),
+      );
       // A job that sleeps this long has not been polled since its delivery became overdue.
-      const at = data.w && times.isOverdue(ageMs) ? now : wanted;
-      if (dueMs <= wanted) from += 1;
+      const at = data.w && times.isOverdue(ageMs) ? now : wantedDueMs;
+      if (dueMs <= wantedDueMs) from += 1;
       else moves.zadd(delayed, 'XX', 'LT', at * SCORES_PER_MS, id);
     }
     from += page.length / 2 - jobs.length;

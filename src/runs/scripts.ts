@@ -215,7 +215,7 @@ export async function endLines(
     ending.kind === 'failed' ? JSON.stringify(ending.example) : '',
     placed[index] ? `${placed[index].field} ${placed[index].mark}` : '',
   ]);
-  const told = lines.flatMap(({ ending }) => (ending.kind === 'settled' && ending.labelers) || []);
+  const labelerPayments = lines.flatMap(({ ending }) => (ending.kind === 'settled' && ending.labelers) || []);
   const digits = (await scripts.endLines.run(
     redis,
     [
@@ -234,8 +234,8 @@ export async function endLines(
     ],
     [
       EXAMPLES,
-      Math.max(0, ...told.map(({ sats }) => costOf(sats))),
-      Math.max(0, ...told.map(({ count }) => count)),
+      Math.max(0, ...labelerPayments.map(({ sats }) => costOf(sats))),
+      Math.max(0, ...labelerPayments.map(({ count }) => count)),
       lines.some(({ ending }) => ending.also !== undefined)
         ? JSON.stringify(lines.map(({ ending }) => ending.also ?? {}))
         : '',

@@ -89,8 +89,8 @@ export function quantile({ times, total }: SettleTimes, share: number): number {
  * that found it in progress and this one.
  */
 export function settleTimeMs(result: SettledResult, fromMs: number, ageMs: number): number {
-  const told = gatewayTimeMs(result, ageMs);
-  if (told !== null) return told;
+  const gatewayMs = gatewayTimeMs(result, ageMs);
+  if (gatewayMs !== null) return gatewayMs;
   return fromMs + Math.random() * (ageMs - fromMs);
 }
 
@@ -99,8 +99,8 @@ export function gatewayTimeMs(
   result: Pick<SettledResult, 'settled_at' | 'created_at'>,
   ageMs: number,
 ): number | null {
-  const told = epochMs(result.settled_at) - epochMs(result.created_at);
-  return told >= 0 && told <= ageMs + CLOCKS_APART_MS ? told : null;
+  const gatewayMs = epochMs(result.settled_at) - epochMs(result.created_at);
+  return gatewayMs >= 0 && gatewayMs <= ageMs + CLOCKS_APART_MS ? gatewayMs : null;
 }
 
 /** The Gateway's times are whole seconds, and the call takes time. */

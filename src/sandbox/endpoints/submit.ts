@@ -56,7 +56,7 @@ export const submitBatch: Endpoint = (world, { customer, body }) => {
 
 /** Tasks that a batch would buy: known ones cost nothing, and a key that it holds twice costs once. */
 function cost(customer: Customer, wires: WireTask[]): number {
-  const fresh = wires.filter((wire) => known(customer, wire) === undefined);
-  const keyed = fresh.flatMap(({ idempotency_key: key }) => (key == null ? [] : [key]));
-  return fresh.length - keyed.length + new Set(keyed).size;
+  const newTasks = wires.filter((wire) => known(customer, wire) === undefined);
+  const keyed = newTasks.flatMap(({ idempotency_key: key }) => (key == null ? [] : [key]));
+  return newTasks.length - keyed.length + new Set(keyed).size;
 }

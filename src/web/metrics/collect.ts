@@ -112,12 +112,12 @@ async function readRuns(
   const [[ids], ...answers] = read as [[string[]], ...unknown[][]];
   const listed = new Set(ids);
   for (const id of passedOver) if (!listed.has(id)) passedOver.delete(id);
-  const fresh = ids.filter((id) => !known.has(id) && !passedOver.has(id));
-  if (fresh.length > 0) answers.push(...(await readGroups(redis, fresh.map(groupOf))));
+  const newIds = ids.filter((id) => !known.has(id) && !passedOver.has(id));
+  if (newIds.length > 0) answers.push(...(await readGroups(redis, newIds.map(groupOf))));
 
   const runs: ReadRun[] = [];
   known.clear();
-  for (const [at, id] of [...before, ...fresh].entries()) {
+  for (const [at, id] of [...before, ...newIds].entries()) {
     const reading = parseRunReads((answers[at] ?? []).slice(LENGTHS.length), nowMs);
     if (reading === null || !listed.has(id)) continue;
     const { gateway, keyFingerprint: key, endedAt } = reading.record;
