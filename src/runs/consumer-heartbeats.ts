@@ -14,7 +14,7 @@ const ABSENT_MS = 4_000;
  * reported, after every line ended, that its counts are on record.
  */
 export interface ConsumerHeartbeats {
-  /** Reports that this consumer is alive. `countsFlushed`: every line has ended and this consumer's counts are recorded. */
+  /** Reports that this consumer is alive. `countsFlushed`: every line has ended and its counts are recorded. */
   beat(countsFlushed: boolean, doing?: { callsPerSecond: number; submitting: number }): Promise<void>;
   /** Whether all live consumers have reported that their counts are recorded. */
   allCountsFlushed(): Promise<boolean>;
