@@ -26,7 +26,7 @@ export interface RunWorkerOptions<T> {
   connection: ConnectionOptions;
   /** Most jobs at a time. */
   concurrency: number;
-  /** Lines in hand from which no further job is taken; null: jobs carry no lines. */
+  /** Lines in hand from which no further job is taken, until `holdLines` says otherwise; null: jobs carry no lines. */
   mostLines: number | null;
   /** Does a job's work; calls `release` with the number of lines that it no longer holds. */
   process(job: Job<T, void>, token: string | undefined, release: (lines: number) => void): Promise<void>;
@@ -40,6 +40,8 @@ export interface RunWorker {
   /** Takes no new jobs; jobs that are being worked on go on. */
   hold(): void;
   unhold(): void;
+  /** From now on no further job is taken while so many lines are in hand; a job may carry more. */
+  holdLines(most: number): void;
   /** Waits for running jobs up to the deadline (ms), then leaves them to the stalled check of another process. */
   close(deadlineMs: number): Promise<void>;
 }
@@ -102,6 +104,7 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
       held = false;
       apply();
     },
+    holdLines: inHand.holdLines,
     close(deadlineMs) {
       closing ??= closeWithin(worker, { deadlineMs, isIdle: inHand.isEmpty }).finally(stopAsking);
       return closing;
@@ -143,10 +146,11 @@ function withRedelivery<T>(
 interface JobsInHand<T> {
   take(job: Job<T, void>): { release(lines: number): void; end(): void };
   isEmpty(): boolean;
+  holdLines(most: number): void;
 }
 
 /**
- * Takes jobs by the lines that they carry: one more while fewer lines than `mostLines` are in hand. Few large jobs keep
+ * Takes jobs by the lines that they carry: one more while fewer lines than `mostLines` are in inHand. Few large jobs keep
  * a process as busy as many small ones, and none takes more of a run than it can work on.
  */
 function createJobsInHand<T>(
@@ -155,16 +159,22 @@ function createJobsInHand<T>(
 ): JobsInHand<T> {
   let jobs = 0;
   let lines = 0;
+  let enough = mostLines;
   const adapt = () => {
-    if (mostLines === null) return;
+    if (enough === null) return;
     // One more at a time: BullMQ fetches all the jobs it may have before it starts the first one.
-    const most = lines < mostLines ? Math.min(concurrency, jobs + 1) : Math.max(1, jobs);
+    const most = lines < enough ? Math.min(concurrency, jobs + 1) : Math.max(1, jobs);
     const before = worker().concurrency;
     worker().concurrency = most;
     if (most > before) fetchMoreJobs(worker());
   };
   return {
     isEmpty: () => jobs === 0,
+    holdLines(most) {
+      if (enough === null || enough === most) return;
+      enough = most;
+      adapt();
+    },
     take(job) {
       let left = linesOf(job.data);
       jobs += 1;

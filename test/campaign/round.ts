@@ -261,7 +261,7 @@ async function stopWorkers(world: World, findings: Findings): Promise<void> {
 /** Ends whatever is still there. */
 async function end(world: World): Promise<void> {
   const all = [...world.workers, ...(world.main ? [world.main] : [])];
-  for (const keeper of all) keeper.stopRestarting();
+  for (const command of all) command.stopRestarting();
   for (const process of [...all.map(({ now }) => now), ...(world.second ? [world.second] : [])]) {
     if (!process.running()) continue;
     process.kill('SIGCONT');
