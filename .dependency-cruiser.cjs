@@ -42,10 +42,10 @@ module.exports = {
     })),
     {
       name: 'every-file-has-a-room',
-      comment: 'Only the entry of the library lies at the top of src.',
+      comment: 'Only the entry of the library and its list of types lie at the top of src.',
       severity: 'error',
       from: { path: '^src/' },
-      to: { path: `^src/(?!(${FOLDERS.join('|')})/|index\\.ts$)` },
+      to: { path: `^src/(?!(${FOLDERS.join('|')})/|(index|public-types)\\.ts$)` },
     },
   ],
   options: {

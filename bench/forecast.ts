@@ -1,5 +1,5 @@
 /**
- * What a pilot and `plan` foretell of five runs, against what those came to: `npm run bench:forecast [-- lines rate]`.
+ * What a pilot and `plan` forecast for five runs, compared with what the runs took: `npm run bench:forecast [-- lines rate]`.
  * Each run has a local Gateway of its own that nobody has seen before; a pilot of a sixth of the lines finds out what it is
  * like. Needs the built package.
  */
@@ -54,8 +54,8 @@ async function answerOf<T>(...args: string[]): Promise<T> {
   return JSON.parse(stdout) as T;
 }
 
-const off = (foretold: number | undefined, was: number) =>
-  foretold === undefined ? 'unknown' : `${was === 0 ? '0.0' : ((100 * (foretold - was)) / was).toFixed(1)}%`;
+const off = (expected: number | undefined, was: number) =>
+  expected === undefined ? 'unknown' : `${was === 0 ? '0.0' : ((100 * (expected - was)) / was).toFixed(1)}%`;
 const row = (cells: (string | number)[]) =>
   console.log(cells.map((cell) => String(cell).padStart(15)).join(''));
 

@@ -1,7 +1,7 @@
 /**
  * The main job's figures, from the built package against a local Gateway in a process of its own:
  *   npm run bench:main-job -- rate [n] [seconds] [unknown]   share of a limit used by three processes, 429s seen
- *   npm run bench:main-job -- kill [lines] [kills]   random kill -9, then the Gateway's record is the judge
+ *   npm run bench:main-job -- kill [lines] [kills]   random kill -9, then the Gateway's record is checked
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type SandboxStats, startSandbox } from '../src/sandbox/index.js';

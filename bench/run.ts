@@ -17,7 +17,7 @@ import { removeManifests } from './lab/lab.js';
 import { measure } from './measure.js';
 import { keepAsAfter, writeDocs } from './report/docs.js';
 import { type Results, SECTIONS, type Section } from './report/results.js';
-import { contenders, growth, judged, profileTables } from './report/tables.js';
+import { comparedFigures, contenders, growth, profileTables } from './report/tables.js';
 
 const { values } = parseArgs({
   options: {
@@ -40,7 +40,7 @@ function wanted(): Section[] {
   return SECTIONS.filter((section) => names.includes(section));
 }
 
-/** A point that is cut off by `--limit` says so in the tables. */
+/** The tables mark a point that `--limit` has cut off. */
 function limited(form: Form): Form {
   if (values.limit === undefined || form.growth === null) return form;
   const limitMs = Number(values.limit) * 1000;
@@ -71,7 +71,12 @@ async function measured(): Promise<Results> {
 
 if (!values['no-measure']) {
   const results = await measured().finally(removeManifests);
-  const tables = [judged(undefined, results), contenders(results), profileTables(results), growth(results)];
+  const tables = [
+    comparedFigures(undefined, results),
+    contenders(results),
+    profileTables(results),
+    growth(results),
+  ];
   process.stdout.write(`${tables.filter((text) => text !== '').join('\n\n')}\n`);
   if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(results, null, 2)}\n`);
   if (values['write-docs']) await keepAsAfter(results);

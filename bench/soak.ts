@@ -1,6 +1,6 @@
 /**
  * A run under everything at once: errors, resets, 429s, outages, a quota that ends, pauses, `kill -9` of its producer,
- * its workers and its Redis. The Gateway's record is the judge: each line ended once, and was bought once.
+ * its workers and its Redis. The Gateway's record is checked: each line ended once, and was bought once.
  *   npm run bench:soak -- [runs] [lines] [first seed]
  */
 import { existsSync } from 'node:fs';

@@ -33,6 +33,7 @@ export {
   type SuperviseOptions as KeepProducingOptions,
   superviseProducer as keepProducing,
 } from './producers/supervise.js';
+export type * from './public-types.js';
 export type { FailureRow, ResultRow } from './results/rows.js';
 export { openSink, type Sink } from './results/sink.js';
 export { type RunReading, readRun } from './runs/read-status.js';

@@ -5,7 +5,7 @@ import { inLab, manifestOf } from '../lab/lab.js';
 import { memoryOf, type Program, runArgs, startOurs } from '../lab/program.js';
 import { redisUse, usedMemory } from '../lab/redis-figures.js';
 
-const LOOK_MS = 200;
+const CHECK_EVERY_MS = 200;
 /** So long that no label comes and no poll is made while it is measured. */
 const NEVER = { settleMs: 3_600_000, pollDelay: '30m', pollMaxDelay: '1h' };
 
@@ -44,7 +44,7 @@ export async function inFlight(
     const { rss } = await memoryOf(program.pid);
     // A killed process leaves what is in flight as it is, and its connections' buffers count no more.
     await program.kill();
-    await sleep(LOOK_MS);
+    await sleep(CHECK_EVERY_MS);
     const used = (await usedMemory(lab.redis)) - before;
     const last = samples.at(-1) ?? { tasks: 0, at: 0 };
     const early = samples.findLast((one) => one.tasks <= 0.9 * last.tasks) ?? last;
@@ -80,7 +80,7 @@ async function watch(program: Program, sample: () => Promise<Sample>, lines: num
     samples.push(one);
     if (over) throw new Error(`the run ended with ${one.tasks} of ${lines} tasks in flight`);
     if (one.tasks >= lines || one.at - began > limitMs) return { tasks: one.tasks, samples };
-    await sleep(LOOK_MS);
+    await sleep(CHECK_EVERY_MS);
   }
 }
 

@@ -11,7 +11,7 @@ import { runArgs, startOurs, succeeded } from '../lab/program.js';
 const PROCESSES = 4;
 const CALLS_PER_S = 5;
 const LIMIT_MS = 120_000;
-const LOOK_MS = 250;
+const CHECK_EVERY_MS = 250;
 
 export interface LowRate {
   calls_per_s: number;
@@ -57,7 +57,7 @@ async function measure(lines: number, troubleEvery: number) {
         }),
       );
       if (atFirst === null && calls.every((n) => n !== null)) atFirst = calls.map((n) => n ?? 0);
-      await sleep(LOOK_MS);
+      await sleep(CHECK_EVERY_MS);
     }
     if (!over) {
       await Promise.all(programs.map((program) => program.kill()));

@@ -5,7 +5,7 @@ import { memoryOf, runArgs, startOurs } from '../lab/program.js';
 import { peakMemory } from '../lab/redis-figures.js';
 import { median } from '../lab/stats.js';
 
-const LOOK_MS = 1_000;
+const CHECK_EVERY_MS = 1_000;
 
 export interface LinesPoint {
   lines: number;
@@ -32,7 +32,7 @@ export async function atLines(lines: number, limitMs: number): Promise<LinesPoin
     let peak = 0;
     let labels = 0;
     while (!over && performance.now() - began < limitMs) {
-      await Promise.race([sleep(LOOK_MS), ends]);
+      await Promise.race([sleep(CHECK_EVERY_MS), ends]);
       const memory = await memoryOf(program.pid);
       if (memory.rss > 0) resident.push(memory.rss);
       peak = Math.max(peak, memory.peak);

@@ -1,4 +1,4 @@
-/** What Redis tells of its own work. */
+/** Redis' own figures of its work. */
 import type { Redis } from 'ioredis';
 
 export interface RedisUse {

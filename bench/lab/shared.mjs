@@ -1,4 +1,4 @@
-/** What the floors and we must have alike. */
+/** Settings that the floors and our program share. */
 
 /** The first poll of a task comes after this (ms). */
 export const POLL_MS = 60;

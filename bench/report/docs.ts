@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { type Chart, chartsSvg } from '../growth/chart.js';
 import type { Results } from './results.js';
 import { checked, costs, examples } from './sizing.js';
-import { contenders, growth, judged, profileTables } from './tables.js';
+import { comparedFigures, contenders, growth, profileTables } from './tables.js';
 
 const at = (file: string) => fileURLToPath(new URL(`../../${file}`, import.meta.url));
 const PERFORMANCE = at('docs/performance.md');
@@ -26,7 +26,7 @@ export async function writeDocs(): Promise<void> {
   const shown = after ?? before;
   if (!shown) throw new Error('nothing is recorded: npm run bench -- --write-docs measures first');
   await rewrite(PERFORMANCE, {
-    figures: `${judged(before, after)}\n\n${measuredWith(shown)}`,
+    figures: `${comparedFigures(before, after)}\n\n${measuredWith(shown)}`,
     contenders: contenders(shown),
     profile: profileTables(shown),
     growth: growth(shown),

@@ -1,4 +1,4 @@
-/** The figures that are judged: where each is in the results, beside which floor, and what it must reach. */
+/** The figures with a target: where each is in the results, beside which floor, and what it must reach. */
 import { type Results, sizesOf, smallest } from './results.js';
 
 export interface Figure {

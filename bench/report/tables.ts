@@ -35,8 +35,8 @@ export function reached(figure: Figure, value: number | undefined): string {
   return within(figure.must) ? 'must' : 'no';
 }
 
-/** The judged figures: as they were, and as they are. */
-export function judged(before: Results | undefined, now: Results | undefined): string {
+/** The figures with a target: before, and now. */
+export function comparedFigures(before: Results | undefined, now: Results | undefined): string {
   const shown = now ?? before;
   if (!shown) return '';
   const rows = FIGURES.map((figure) => {

@@ -112,7 +112,7 @@ export const oneRun: Record<string, PanelSpec[]> = {
     {
       title: 'Failures by code',
       description:
-        'Lines that failed so far. invalid_* and rejected: mend the lines, the failures file is a manifest; retries_exhausted, result_timeout: `asg-ingest retry <run>`.',
+        'Lines that failed so far. invalid_* and rejected: correct the lines, the failures file is a manifest; retries_exhausted, result_timeout: `asg-ingest retry <run>`.',
       unit: 'short',
       queries: [['max by (code) (asg_ingest_run_failures{job="$job",run="$run"})', '{{code}}']],
     },

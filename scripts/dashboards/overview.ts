@@ -172,7 +172,7 @@ export const overview: Record<string, PanelSpec[]> = {
     {
       title: 'Blocked runs',
       description:
-        'Runs that stand still until somebody acts, by reason. key_refused: mend the key; quota: top it up; sink: mend --out; `asg-ingest status <run>` says what to do. Zero is well.',
+        'Runs that stand still until somebody acts, by reason. key_refused: correct the key; quota: top it up; sink: correct --out; `asg-ingest status <run>` says what to do. Zero is well.',
       unit: 'short',
       span: 12,
       queries: [

@@ -19,7 +19,7 @@ const GATEWAY_HINTS: Readonly<Partial<Record<GatewayErrorCode, string>>> = {
 };
 
 const AGAIN = 'then give the same command again';
-/** What this machine lacks. */
+/** Hints for resources that this machine lacks. */
 const SYSTEM_HINTS: Readonly<Record<string, string>> = {
   ENOSPC: `make room where the results and --data-dir are, ${AGAIN}`,
   EDQUOT: `make room where the results and --data-dir are, ${AGAIN}`,

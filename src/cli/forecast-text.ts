@@ -6,7 +6,7 @@ type Fact = [name: string, value: string];
 
 const moment = (iso: string) => `${iso.slice(0, 16).replace('T', ' ')} UTC`;
 
-/** How a run is going to end, a line a fact; what is not known is left out, but for the end. */
+/** How a run will end, one line for each fact. Unknown facts are left out, except the end. */
 export function forecastFacts(forecast: RunForecast | null): Fact[] {
   if (forecast === null) return [];
   const { expected, planned, unknown } = forecast;
@@ -55,5 +55,5 @@ export function overPlan({ off, planned }: RunForecast): string[] {
       : planned.by === 'pilot'
         ? "the pilot's forecast"
         : '`plan`';
-  return known.length === 0 ? [] : [`${known.join(', ')} (foretold by ${by})`];
+  return known.length === 0 ? [] : [`${known.join(', ')} (forecast by ${by})`];
 }

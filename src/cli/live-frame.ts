@@ -1,4 +1,4 @@
-import { plainLines, streamBeneath } from '../lib/terminal.js';
+import { originalStream, plainLines } from '../lib/terminal.js';
 
 type Stream = NodeJS.WritableStream;
 
@@ -15,7 +15,7 @@ const open = new WeakMap<Stream, { clear(): void; redraw(): void }>();
 /** Its library takes 60 ms to load, which a command without a terminal does not need to wait for. */
 export async function openLiveFrame(stream: Stream): Promise<LiveFrame> {
   const { createLogUpdate } = await import('log-update');
-  const update = createLogUpdate(streamBeneath(stream));
+  const update = createLogUpdate(originalStream(stream));
   let last = '';
   open.set(stream, { clear: () => update.clear(), redraw: () => last && update(last) });
   return {

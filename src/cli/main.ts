@@ -35,7 +35,7 @@ const commands: Record<string, () => Promise<CommandDefinition>> = {
 /** How long what is being closed may take after the command's end. */
 const LEAVE_MS = 2_000;
 
-/** Handles that still hold the process have no work left: a dead connection, a worker of BullMQ that waits for one. */
+/** Handles that still keep the process alive have no work left: a dead connection, or an idle BullMQ worker. */
 function leave(): void {
   setTimeout(() => (process.stdout.writableLength > 0 ? leave() : process.exit()), LEAVE_MS).unref();
 }
@@ -51,7 +51,7 @@ const io = {
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 const argv = process.argv.slice(2);
 if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
-  // Asked by scripts, often: nothing else is loaded for it.
+  // Scripts often ask for the version, so nothing else is loaded for it.
   const { VERSION } = await import('../lib/version.js');
   process.stdout.write(`${VERSION}\n`);
 } else {

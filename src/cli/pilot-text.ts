@@ -2,7 +2,7 @@ import pc from 'picocolors';
 import { number, span } from '../lib/format.js';
 import { plain } from '../lib/terminal.js';
 import type { PilotReport } from '../plan/pilot/report.js';
-import type { Spread } from '../plan/pilot/tell.js';
+import type { Spread } from '../plan/pilot/statistics.js';
 import { secondTasksText, sourced } from './plan-text.js';
 import { ranged } from './range-text.js';
 

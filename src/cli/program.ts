@@ -7,7 +7,7 @@ import { IngestError } from '../lib/errors.js';
 import { createLogger, type LoggerOptions } from '../lib/logging.js';
 import { maskerOf } from '../lib/mask.js';
 import { trustAlso } from '../lib/net/trust.js';
-import { plainStream, streamBeneath } from '../lib/terminal.js';
+import { originalStream, plainStream } from '../lib/terminal.js';
 import { commandOptions, flagsOf } from './command-options.js';
 import { commandText } from './command-text.js';
 import { formatError } from './error-text.js';
@@ -182,7 +182,7 @@ function eachCommand(command: Command, use: (command: Command) => void): void {
 
 /** On a terminal the log is for people, and goes round the live display; else straight to stderr's descriptor. */
 function logDestination(stderr: Output): Pick<LoggerOptions, 'pretty' | 'destination'> {
-  if (streamBeneath(stderr) === process.stderr && !stderr.isTTY) return {};
+  if (originalStream(stderr) === process.stderr && !stderr.isTTY) return {};
   return {
     pretty: stderr.isTTY === true,
     destination: { write: (line) => writeBeside(stderr, line) },

@@ -13,7 +13,7 @@ export type ProgressStatus = RunStatus & {
 };
 
 export interface Progress {
-  /** May be called as often as is convenient; what is shown is paced here. */
+  /** May be called at any rate: the display decides when it shows the status. */
   update(status: ProgressStatus): void;
   /** A remark on a line of its own; with `json` an object `{"event":"note","text":…}`. */
   note(text: string): void;
@@ -96,7 +96,7 @@ const DISPLAYS: Record<'live' | 'lines' | 'json', OpenDisplay> = {
   },
 };
 
-/** State, and reason or what it waits for: a change of them is shown at once. */
+/** The state with its reason or wait. A change is shown at once. */
 const standing = ({ state, reason, waiting_for }: ProgressStatus) =>
   reason !== null ? `${state}: ${reason}` : waiting_for ? `${state}, waiting for ${waiting_for}` : state;
 

@@ -1,7 +1,7 @@
 import { plain } from '../lib/terminal.js';
 import type { RunStatus } from '../runs/status.js';
 
-/** Shorter waits come and go unsaid. */
+/** Shorter waits are not reported. */
 const LONG_MS = 5_000;
 
 type Wait = Pick<RunStatus, 'waiting_for' | 'message'>;
@@ -11,16 +11,16 @@ type Wait = Pick<RunStatus, 'waiting_for' | 'message'>;
  * user would face an empty screen the whole time.
  */
 export function quietWaits(stderr: NodeJS.WritableStream, now: () => number): (status: Wait) => void {
-  let wait: { what: string; since: number; told: boolean } | null = null;
+  let wait: { what: string; since: number; reported: boolean } | null = null;
   return ({ waiting_for: what, message }) => {
     if (what !== 'redis' && what !== 'gateway' && what !== 'source') {
-      if (wait?.told) stderr.write(`asg-ingest: no longer waiting for ${wait.what}\n`);
+      if (wait?.reported) stderr.write(`asg-ingest: no longer waiting for ${wait.what}\n`);
       wait = null;
       return;
     }
-    if (wait?.what !== what) wait = { what, since: now(), told: false };
-    if (wait.told || now() - wait.since < LONG_MS) return;
-    wait.told = true;
+    if (wait?.what !== what) wait = { what, since: now(), reported: false };
+    if (wait.reported || now() - wait.since < LONG_MS) return;
+    wait.reported = true;
     stderr.write(`asg-ingest: waiting for ${what}${message === null ? '' : `: ${plain(message)}`}\n`);
   };
 }

@@ -2,7 +2,10 @@ import { createReleasers } from '../lib/releasers.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 import type { CommandContext } from './program.js';
 
-/** Opens the ports that the settings ask for, metrics and webhooks, and says where. Gives what closes them. */
+/**
+ * Opens the ports of the settings, for metrics and webhooks, and logs their addresses. Resolves to the function that
+ * closes them.
+ */
 export async function servePorts(
   pipeline: Pipeline,
   { settings, io }: Pick<CommandContext, 'settings' | 'io'>,

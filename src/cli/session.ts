@@ -56,8 +56,8 @@ export async function findRun({ redis }: Store, prefix: string, id: string | und
   });
 }
 
-/** Until a command's pipeline is open, and while Redis is away, there is nothing that could be finished. */
-export function endingOf(onGiveUp?: () => void): Ending & { opened(pipeline: Pipeline): void } {
+/** Rules for a command's stop: before its pipeline is open, and while Redis is away, nothing can be finished. */
+export function createStopRules(onGiveUp?: () => void): StopRules & { opened(pipeline: Pipeline): void } {
   let now: Pipeline | null = null;
   return {
     opened(pipeline) {
@@ -80,12 +80,12 @@ const STATUS = { SIGINT: 130, SIGTERM: 143 } as const;
 /** Longest stop of a process. Calls in flight have 10 s of it; the rest waits for a silent Redis or Gateway. */
 export const STOP_MS = 15_000;
 
-/** How long nothing may be able to finish before the process stops waiting for it. */
+/** When nothing could be finished for this long, the process ends without waiting, ms. */
 const STUCK_MS = 2_000;
-const LOOK_MS = 200;
+const CHECK_EVERY_MS = 200;
 
-/** The facts about a command's own end. */
-export interface Ending {
+/** When a stopped command may wait for its work, and what it does before it gives up. */
+export interface StopRules {
   /** Whether work in flight can be finished now. Without Redis it cannot. */
   mayFinish(): boolean;
   /** The process ends now, without having finished. */
@@ -98,7 +98,7 @@ export interface Ending {
  */
 export function onInterrupt(
   note: (text: string) => void,
-  { mayFinish, onGiveUp }: Ending = { mayFinish: () => true },
+  { mayFinish, onGiveUp }: StopRules = { mayFinish: () => true },
 ): Interrupt {
   const controller = new AbortController();
   let status: number | null = null;
@@ -114,10 +114,10 @@ export function onInterrupt(
     setTimeout(giveUp, STOP_MS).unref();
     let stuckMs = 0;
     const look = () => {
-      stuckMs = mayFinish() ? 0 : stuckMs + LOOK_MS;
+      stuckMs = mayFinish() ? 0 : stuckMs + CHECK_EVERY_MS;
       if (stuckMs >= STUCK_MS) giveUp();
     };
-    setInterval(look, LOOK_MS).unref();
+    setInterval(look, CHECK_EVERY_MS).unref();
     controller.abort(new Error(`interrupted by ${name}`));
   };
   const [onInt, onTerm] = [() => handle('SIGINT'), () => handle('SIGTERM')];

@@ -1,4 +1,4 @@
-/** An empty variable is one that is not set, for this process, what it loads and what it starts. */
+/** Removes empty variables: they count as missing in this process, in its libraries and in its children. */
 export function dropEmpty(env: NodeJS.ProcessEnv): void {
   for (const [name, value] of Object.entries(env)) if (value === '') delete env[name];
 }

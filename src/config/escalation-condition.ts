@@ -44,8 +44,8 @@ export const formatCondition = ({ field, operator, value }: Condition): string =
 
 /** An answer without the field does not meet the condition. */
 export function meets({ field, operator, value }: Condition, result: SettledResult): boolean {
-  const told = FIELDS[field](result);
-  return told !== null && OPERATORS[operator](told, value);
+  const fieldValue = FIELDS[field](result);
+  return fieldValue !== null && OPERATORS[operator](fieldValue, value);
 }
 
 const [DEFAULT_THRESHOLD, MOST] = [3, 10];

@@ -8,7 +8,7 @@ export interface Hours {
 
 const DAY = 1_440;
 const MINUTE_MS = 60_000;
-/** By more than this no clock is ever put forward or back, minutes. */
+/** Most minutes by which a clock change moves the clock. */
 const MOST_SHIFT = 180;
 
 /** `22:00-06:00`, `22:00-06:00[Europe/Paris]`, `09:00-12:00,13:00-17:00[UTC]`; undefined when it is none of them. */
@@ -23,7 +23,7 @@ export function parseHours(text: string): Hours | undefined {
   return valid ? { spans, zone } : undefined;
 }
 
-/** The same hours by the clocks of a zone that is named: other processes may be elsewhere. */
+/** The same hours with the zone's name: other processes may be in another zone. */
 export const inNamedZone = ({ spans, zone }: Hours): Hours => ({
   spans,
   zone: zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,

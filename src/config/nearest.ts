@@ -15,7 +15,7 @@ function distance(a: string, b: string): number {
   return last[b.length] ?? a.length;
 }
 
-/** The known name that is most like what was written; undefined when none is near. */
+/** The known name that is closest to the written one; undefined when none is close. */
 export function nearest(written: string, known: readonly string[]): string | undefined {
   const scored = known.map((name) => ({ name, edits: distance(written.toLowerCase(), name.toLowerCase()) }));
   const best = scored.sort((a, b) => a.edits - b.edits)[0];

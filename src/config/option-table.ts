@@ -231,7 +231,7 @@ export const options = {
     only: 'flag',
   }),
   price: positive({
-    describe: 'what a label costs, where nothing else tells: no run of this key, and for `plan` no bill',
+    describe: 'what a label costs, if neither past runs of this key nor, for `plan`, the bill show it',
     default: null,
     max: 1_000_000_000,
     only: 'flag',

@@ -7,17 +7,19 @@ import { flagOf, type OptionKey, optionOf, options, settingOf, type Values } fro
 import { secretUrl } from './secret.js';
 import { type SettingOrigin, type Settings, toSettings } from './settings.js';
 
+/** The sources of settings, beside the files that they name. */
 export interface SettingsInput {
   /** The command's name; some defaults depend on it. */
   command: string;
   /** By option key, as text or typed; undefined is not given. */
   flags: Readonly<Record<string, unknown>>;
+  /** Usually `process.env`. Empty variables count as missing. */
   env: NodeJS.ProcessEnv;
   /** Relative paths start here. */
   cwd: string;
 }
 
-/** A value as somebody gave it. */
+/** A value as written, before it is parsed. */
 interface Written {
   raw: unknown;
   /** The option as the user wrote it: `--rate`, `ASG_RATE`, `rate in settings.yaml`. */
@@ -161,7 +163,7 @@ function checkTogether(values: Values, as: (key: OptionKey) => string): void {
     throw usageError(as('webhookTrust'), 'needs --webhook-url: without it there are no deliveries to trust');
 }
 
-/** Answers that only say `verified` do not say what the label cost. */
+/** An answer with the status `verified` does not hold the label's cost. */
 function checkEnvelopes(values: Values, as: (key: OptionKey) => string): void {
   const [given] = (['spend', 'spendPerDay'] as const).filter((key) => values[key] !== null);
   if (given !== undefined && values.until === 'verified')

@@ -38,7 +38,7 @@ export class ASGGatewayHTTPError extends ASGGatewayError {
   }
 }
 
-type HTTPErrorArguments = [
+export type HTTPErrorArguments = [
   message: string,
   statusCode: number,
   body: unknown,

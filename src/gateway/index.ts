@@ -1,7 +1,13 @@
+export type { StoreCredentials } from '../lib/object-stores/credentials.js';
 export * from './batch-error.js';
 export * from './client.js';
 export * from './errors.js';
-export { parseRateLimitHeaders, parseRetryAfter, type RateLimitHeaders } from './rate-limit-headers.js';
+export {
+  type Headers as HeaderMap,
+  parseRateLimitHeaders,
+  parseRetryAfter,
+  type RateLimitHeaders,
+} from './rate-limit-headers.js';
 export { DEFAULT_RETRY, type RetryPolicy } from './retry.js';
 export type {
   BatchAnswer,
@@ -16,6 +22,7 @@ export type {
   ManifestJob,
   Operation,
   PendingResult,
+  RawResult,
   Registration,
   RejectedTask,
   ResultAnswer,

@@ -10,7 +10,7 @@ export interface RateLimitHeaders {
   resetMs?: number;
 }
 
-type Headers = Readonly<Record<string, string | undefined>>;
+export type Headers = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads `RateLimit-Policy` and `RateLimit` (IETF draft 10, and the dictionary of draft 7), `RateLimit-*` (older

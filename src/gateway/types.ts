@@ -71,9 +71,17 @@ export const submitAnswer = z.looseObject({
   created_at: maybe(stamp),
   idempotent: maybe(z.boolean()),
 });
+/**
+ * The task that the Gateway made, or found under the same idempotency key (`idempotent: true`).
+ * @interface
+ */
 export type SubmitTaskResult = z.infer<typeof submitAnswer>;
 
 export const batchAnswer = z.looseObject({ batch_id: text, task_count: z.number(), status: text });
+/**
+ * What the Gateway answers to one batch. The documented answer names no task.
+ * @interface
+ */
 export type BatchAnswer = z.infer<typeof batchAnswer>;
 
 export interface SubmitBatchParams {
@@ -113,6 +121,10 @@ export const taskAnswer = z.looseObject({
   data_url: maybe(text),
   created_at: maybe(stamp),
 });
+/**
+ * A task as the Gateway has it, without its label.
+ * @interface
+ */
 export type Task = z.infer<typeof taskAnswer>;
 
 const settlement = z.looseObject({
@@ -134,7 +146,11 @@ const rawResult = z.looseObject({
   cost_sats: maybe(z.number()),
   settlement: maybe(settlement),
 });
-type RawResult = z.infer<typeof rawResult>;
+/**
+ * A result as the server sent it. Times are ISO strings or epoch numbers; costs are in satoshis.
+ * @interface
+ */
+export type RawResult = z.infer<typeof rawResult>;
 
 /** A task's result: the flat fields and `settlement` both, whichever the server sent. */
 export type SettledResult = RawResult & {
@@ -164,6 +180,10 @@ export const webhookAnswer = z.looseObject({
   events: maybe(z.array(text)),
   active: maybe(z.boolean()),
 });
+/**
+ * A registered webhook. The Gateway never sends its secret back.
+ * @interface
+ */
 export type Webhook = z.infer<typeof webhookAnswer>;
 /** Documented as a list; one inside an object is understood too. */
 export const webhooksAnswer = z.union([
@@ -172,6 +192,10 @@ export const webhooksAnswer = z.union([
 ]);
 
 export const jobAnswer = z.looseObject({ job_id: text, status: text });
+/**
+ * A job that the Gateway makes of a whole manifest. Its answer may hold more fields.
+ * @interface
+ */
 export type ManifestJob = z.infer<typeof jobAnswer>;
 
 export type JobCredentials = StoreCredentials;
@@ -194,6 +218,10 @@ export const registrationAnswer = z.looseObject({
   label_quota: maybe(z.number()),
   message: maybe(text),
 });
+/**
+ * A new customer. `api_key` is shown only this once.
+ * @interface
+ */
 export type Registration = z.infer<typeof registrationAnswer>;
 
 export const customerAnswer = z.looseObject({
@@ -205,6 +233,10 @@ export const customerAnswer = z.looseObject({
   created_at: maybe(stamp),
   api_key_hint: maybe(text),
 });
+/**
+ * The account of the API key. `label_quota` is how many labels it may still buy.
+ * @interface
+ */
 export type Customer = z.infer<typeof customerAnswer>;
 
 export const usageAnswer = z.looseObject({
@@ -213,11 +245,19 @@ export const usageAnswer = z.looseObject({
   total_cost_sats: z.number(),
   daily_breakdown: maybe(z.array(z.looseObject({ date: text, tasks: z.number(), cost_sats: z.number() }))),
 });
+/**
+ * Labels settled in one month (`YYYY-MM`), and their cost in satoshis.
+ * @interface
+ */
 export type Usage = z.infer<typeof usageAnswer>;
 
 export const invoicesAnswer = z.looseObject({
   invoices: z.array(z.looseObject({ month: text, status: text })),
 });
+/**
+ * The invoices of the account, one a month.
+ * @interface
+ */
 export type Invoices = z.infer<typeof invoicesAnswer>;
 
 /** Fills the flat fields and `settlement` from each other. */

@@ -3,6 +3,7 @@ import { prettyFactory } from 'pino-pretty';
 import { maskerOf } from './mask.js';
 import { plainLines } from './terminal.js';
 
+/** Options of `createLogger`. */
 export interface LoggerOptions {
   /** pino's levels, and `silent`. At `debug` and `trace` errors come with their stacks. */
   level: string;
@@ -53,11 +54,11 @@ export function createLogger({ level, pretty: forPeople, secrets = [], destinati
       serializers: { err: (error: unknown) => errorFields(error, withStack) },
       hooks: { streamWrite: (line) => plainLines(mask(line)) },
     },
-    forPeople ? prettied(stderr) : stderr,
+    forPeople ? prettyStream(stderr) : stderr,
   );
 }
 
-function prettied(destination: DestinationStream): DestinationStream {
+function prettyStream(destination: DestinationStream): DestinationStream {
   const format = prettyFactory({ colorize: false, singleLine: true, translateTime: 'SYS:HH:MM:ss' });
   // Line ends in a value must not look like a log line of its own.
   return { write: (line) => destination.write(format(line).replace(/\n(?=.)/g, '\n    ')) };

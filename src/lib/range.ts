@@ -20,14 +20,14 @@ export const plus = (a: Range, b: Range): Range => ({
   high: a.high + b.high,
 });
 
-/** Whole numbers, the range not made narrower. */
+/** Rounds to whole numbers. The range does not become narrower. */
 export const whole = ({ expected, low, high }: Range): Range => ({
   expected: Math.round(expected),
   low: Math.floor(low),
   high: Math.ceil(high),
 });
 
-/** A share of which a sample was seen: two standard errors; where it has none, three may have been missed. */
+/** A share estimated from a sample: two standard errors. When the sample has none, up to three may have been missed. */
 export function shareOf(n: number, total: number): Range {
   const share = Math.min(1, n / total);
   const error = 2 * Math.sqrt((share * (1 - share)) / total);

@@ -6,6 +6,7 @@ export interface Releasers {
   close(): Promise<void>;
 }
 
+/** Collects what must be released at the end, such as connections. `close` releases the newest first. */
 export function createReleasers(): Releasers {
   const stack: (() => unknown)[] = [];
   let closing: Promise<void> | undefined;

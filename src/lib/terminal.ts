@@ -12,7 +12,7 @@ const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16
 
 const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
-/** A value from outside in a line of ours: on that one line, and nothing but letters. */
+/** A value from outside, for use in one of our lines: it stays on one line and holds no control characters. */
 export const plain = (text: string): string =>
   text.replace(CONTROLS, (character) => SHORT[character] ?? escaped(character));
 
@@ -21,7 +21,7 @@ export const plainLines = (text: string): string => text.replace(CONTROLS_OF_OTH
 
 type Stream = NodeJS.WritableStream & { isTTY?: boolean };
 
-const beneath = new WeakMap<object, Stream>();
+const originals = new WeakMap<object, Stream>();
 
 /** A stream that lets no control through, for any writer. */
 export function plainStream<S extends Stream>(stream: S): S {
@@ -34,9 +34,9 @@ export function plainStream<S extends Stream>(stream: S): S {
       return typeof value === 'function' ? value.bind(target) : value;
     },
   });
-  beneath.set(guarded, stream);
+  originals.set(guarded, stream);
   return guarded;
 }
 
-/** The stream itself, for what draws on it. */
-export const streamBeneath = (stream: Stream): Stream => beneath.get(stream) ?? stream;
+/** The unfiltered stream, for code that draws on it with control characters. */
+export const originalStream = (stream: Stream): Stream => originals.get(stream) ?? stream;

@@ -67,7 +67,7 @@ const wrong = (input: Record<string, unknown>, field: Field, rule: string) => ({
   message: `${field}: ${rule}, got ${show(input[field])}`,
 });
 
-/** The form of most lines: a host of plain names, and ASCII behind it. No such text is refused by the check below. */
+/** The form of most URLs: a plain host name, then ASCII. The slower check below accepts all of them. */
 const PLAIN_URL = /^https?:\/\/(?:[a-z][a-z0-9]*(?:-[a-z0-9]+)*\.)+[a-z]{2,}(?:\/[\x21-\x7e]*)?$/;
 
 /** `new URL` also takes `http:host` and trims; the Gateway need not. */

@@ -7,7 +7,7 @@ export interface ContentSeen {
   digest: string;
 }
 
-/** A stream has no version: its content shows whether the same bytes are piped in again. */
+/** A stream has no version. The digest of its content shows whether the same bytes are piped in again. */
 export interface ContentDigest {
   push(chunk: Uint8Array): void;
   /** Digest of all bytes before `offset`, which lies in the chunk that was pushed last, never before an earlier one. */

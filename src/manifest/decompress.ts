@@ -6,14 +6,14 @@ import { manifestError } from './sources/store.js';
 import type { Compression } from './types.js';
 import { unzstd } from './unzstd.js';
 
-/** This much is let out only once a source has proved whole, or has turned out to be longer. */
+/** This many bytes are held back until the source has ended without damage, or is longer than that. */
 const HELD_BYTES = 4 * 1024 * 1024;
 
-/** The compression by the first bytes, since names can lie; no bytes, no compression. */
+/** The compression by the first bytes, since names can be wrong. An empty source has none. */
 export function compressionOf(name: string, head: Uint8Array): Compression | null {
   const magic = magicOf(head);
   const byName = /\.gz$/i.test(name) ? 'gzip' : /\.zst$/i.test(name) ? 'zstd' : null;
-  // A server may have unpacked it on the way: then it begins like JSON.
+  // A server may have decompressed it already: then it begins like JSON.
   if (magic === null && byName !== null && head.length > 0 && head[0] !== 0x7b) {
     throw manifestError(
       `${name} is not ${byName} data, whatever its name says`,
@@ -27,7 +27,7 @@ export function compressionOf(name: string, head: Uint8Array): Compression | nul
 export function magicOf([a, b, c, d]: Uint8Array): Compression | null {
   if (a === 0x1f && b === 0x8b) return 'gzip';
   if (b === 0xb5 && a === 0x28 && c === 0x2f && d === 0xfd) return 'zstd';
-  // A skippable frame, which parallel compressors put first.
+  // A skippable frame: parallel compressors begin with one.
   if (a !== undefined && a >= 0x50 && a <= 0x5f && b === 0x2a && c === 0x4d && d === 0x18) return 'zstd';
   return null;
 }
@@ -52,8 +52,8 @@ const UNPACK: Readonly<Record<Compression, (bytes: AsyncIterable<Uint8Array>) =>
   { gzip: gunzip, zstd: unzstd, br: unbrotli, deflate: inflate };
 
 /**
- * Unpacked bytes; every member or frame of the source, one after the other. Damage in a small source is found before any
- * of it is let out; but not of a stream, whose end may be long in coming (`heldBytes` 0).
+ * The unpacked bytes of all members or frames, in order. Damage in a small source is found before any byte is given
+ * out. Not so for a stream, whose end may come late (`heldBytes` 0).
  *
  * @throws IngestError `source_changed` when the data is damaged or cut off
  */

@@ -2,12 +2,12 @@ import zlib from 'node:zlib';
 import { type ByteReader, readBytes } from './byte-reader.js';
 
 const INPUT_BYTES = 64 * 1024;
-/** As the chunks of files: greater ones are slower to parse. */
+/** The size of a file's chunks. Larger ones are slower to parse. */
 const OUTPUT_CHUNK_BYTES = 64 * 1024;
 
 /**
- * Gzip members, one after the other; zero bytes between and after them are padding, as tapes have it. Node's own stream
- * drops all that follows a zero byte without a word: here anything else there is an error.
+ * Unpacks all gzip members. Zero bytes between and after them are padding, as on tapes. Node's own stream silently
+ * drops everything after a zero byte. Here any other byte there is an error.
  */
 export async function* gunzip(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   const reader = readBytes(bytes);
@@ -19,7 +19,7 @@ export async function* gunzip(bytes: AsyncIterable<Uint8Array>): AsyncIterable<U
   }
 }
 
-/** Unpacks what a stream of zlib takes of the reader's bytes; what it leaves stays in the reader. */
+/** Unpacks one member with a zlib stream. Bytes that zlib leaves stay in the reader. */
 export async function* unpacked(
   reader: ByteReader,
   unpack: zlib.Gunzip | zlib.Inflate | zlib.BrotliDecompress,

@@ -23,14 +23,17 @@ export function createLineSplitter(from: Position, maxLineBytes: number): LineSp
   let seen = offset;
   let batch: RawLine[] = [];
   const longLines = cutLongLines(maxLineBytes);
-  /** Whether all bytes of the line that is not complete yet were ASCII; whether all are that the chunk completes. */
+  /**
+   * Two flags. First: the bytes of the incomplete line are all ASCII. Second: so are the lines that this chunk
+   * completes.
+   */
   let [restAscii, ascii] = [true, true];
 
   const addLine = (bytes: string): void => {
     const tooLong = bytes.length > maxLineBytes;
     const length = bytes.length + (tooLong ? longLines.takeDropped() : 0);
     const start = offset;
-    // Past what was seen lies only the newline that the last line lacks.
+    // Only the newline that the last line lacks lies behind the seen bytes.
     offset = Math.min(start + length + 1, seen);
     line += 1;
     const place = { line, end: offset, bytes: offset - start };

@@ -1,11 +1,11 @@
 /**
- * Cuts lines over the limit while their bytes come in, so that no line is ever whole in memory. The first
- * `maxLineBytes + 1` bytes pass, by which the splitter knows a long line.
+ * Cuts too long lines while their bytes come in, so no such line is ever complete in memory. Their first `maxLineBytes
+ * + 1` bytes pass, so the splitter sees that they are too long.
  */
 export interface LongLines {
   /** The chunk's bytes, one per character, without those cut. */
   pass(chunk: Buffer): string;
-  /** How many bytes of the oldest cut line not asked for yet are missing. */
+  /** The number of bytes cut from the oldest cut line. Each call returns the next line's number. */
   takeDropped(): number;
 }
 

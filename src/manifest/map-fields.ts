@@ -19,7 +19,7 @@ export const fieldMapOf = (texts: readonly string[]): FieldMap =>
 export function mapFields(object: string, map: FieldMap): string {
   let mapped = object;
   for (const [to, from] of map) {
-    // A field by its name, dots and all, else by the path that the dots make.
+    // A field whose name contains the dots, else the path that the dots describe.
     const value = rawField(object, from) ?? rawPath(object, from);
     if (value !== undefined) mapped = withValue(mapped, to.split('.'), value);
   }

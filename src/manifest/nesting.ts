@@ -2,7 +2,7 @@ const [QUOTE, BACKSLASH, OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [
   0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d,
 ];
 
-/** Whether JSON text opens more than `limit` arrays and objects within each other; counts, so depth costs no stack. */
+/** Whether JSON text nests arrays and objects deeper than `limit`. It only counts, so deep nesting takes no stack. */
 export function nestsDeeperThan(text: string, limit: number): boolean {
   if (text.length <= limit) return false;
   let depth = 0;

@@ -1,12 +1,11 @@
-/** A usual ending or none, compressed or not: parts that other programs write often have none. */
+/** A usual ending or none, compressed or not. Parts that other programs write often have no ending. */
 const USUAL = /(^|\/)([^./]+|.*\.(jsonl|ndjson|jsonlines|json))(\.(gz|gzip|zst|zstd))?$/i;
-/** A folder or a bare `*`: who writes another pattern has chosen the names. */
+/** A folder or a bare `*`. With another pattern the user has chosen the names. */
 const TAKES_ALL = /^(?!https?:)(.*\/)?\*?$/;
 const SHOWN = 3;
 
 /**
- * The note about a folder's files that by their names hold no lines of JSON, and are read nevertheless; null if there
- * is none.
+ * A note about files of a folder whose names do not look like JSON lines. They are read anyway. Null if there are none.
  */
 export function oddNames(spec: string, names: readonly string[]): string | null {
   const odd = TAKES_ALL.test(spec) ? names.filter((name) => !USUAL.test(name)) : [];

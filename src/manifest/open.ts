@@ -12,7 +12,7 @@ import {
 } from './sources/store.js';
 import type { Manifest, Source } from './types.js';
 
-/** Object stores answer slowly one by one; files do not mind. */
+/** Many at once, since an object store answers each request slowly. */
 const STATS_AT_ONCE = 16;
 
 /**

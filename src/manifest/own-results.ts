@@ -6,7 +6,7 @@ import { matcherOf } from './sources/file-pattern.js';
 
 const WRITTEN = [partName('results', 'r', 1, false), partName('failures', 'r', 1, true), SUMMARY];
 
-/** Whether a manifest of several files would take as its sources what a run of it writes to `out`. */
+/** Whether a manifest of several files would include the files that its run writes to `out`. */
 export async function wouldReadOwnResults(spec: string, out: string, cwd: string): Promise<boolean> {
   const place = parseObjectUri(spec);
   const sink = parseObjectUri(out);
@@ -16,7 +16,7 @@ export async function wouldReadOwnResults(spec: string, out: string, cwd: string
     if (place.key !== '' && !place.key.endsWith('/') && !place.key.includes('*')) return false;
     const folder = place.key.slice(0, place.key.lastIndexOf('/', place.key.indexOf('*') >>> 0) + 1);
     const prefix = sink.key === '' || sink.key.endsWith('/') ? sink.key : `${sink.key}/`;
-    // Below its folder a sink is known by its marker.
+    // In a folder below, the marker shows that it is a sink.
     if (prefix !== folder) return false;
     return anyMatch(place.key.includes('*') ? place.key : `${place.key}*`, prefix);
   }

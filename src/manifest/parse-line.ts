@@ -5,7 +5,7 @@ import { nestsDeeperThan } from './nesting.js';
 import { rawField } from './raw-fields.js';
 import type { LineProblem, ParsedLine, RawLine } from './types.js';
 
-/** Deeper values would overflow the stack of the code that writes them out again. */
+/** Writing out deeper values would overflow the stack. */
 const MAX_DEPTH = 512;
 
 /**

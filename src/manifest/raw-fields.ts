@@ -3,7 +3,7 @@ const OPENS = new Set([0x5b, 0x7b]);
 const CLOSES = new Set([0x5d, 0x7d]);
 const isSpace = (code: number) => code === 0x20 || code === 0x09 || code === 0x0a || code === 0x0d;
 
-/** Behind the string that begins at `at`. */
+/** The index behind the string that begins at `at`. */
 function afterString(text: string, at: number): number {
   for (let i = at + 1; i < text.length; i += 1) {
     const code = text.charCodeAt(i);
@@ -13,7 +13,7 @@ function afterString(text: string, at: number): number {
   return text.length;
 }
 
-/** Behind the value that begins at `at`: at the comma or the bracket that ends it, or at a space before one. */
+/** The index behind the value that begins at `at`: the comma or bracket that ends it, or a space before one. */
 function afterValue(text: string, at: number): number {
   let depth = 0;
   for (let i = at; i < text.length; i += 1) {
@@ -37,7 +37,7 @@ function afterSpace(text: string, at: number): number {
   return i;
 }
 
-/** The place of the value of an object's field; of a name that comes twice the last one's. */
+/** The place of a field's value in an object's text. If a name comes twice, the last one counts. */
 function valueSpan(object: string, name: string): readonly [begin: number, end: number] | undefined {
   let found: readonly [number, number] | undefined;
   let at = afterSpace(object, afterSpace(object, 0) + 1);
@@ -55,7 +55,10 @@ function valueSpan(object: string, name: string): readonly [begin: number, end: 
   return found;
 }
 
-/** The object's text with a field of this value, as written: in its place where the object has it, else at the end. */
+/**
+ * The object's text with a field set to this value, as written: in its place if the object has the field, else at the
+ * end.
+ */
 export function withRawField(object: string, name: string, value: string): string {
   const span = valueSpan(object, name);
   if (span !== undefined) return object.slice(0, span[0]) + value + object.slice(span[1]);

@@ -10,7 +10,7 @@ import type { Position, RawLine, Source } from './types.js';
 export interface ReadLinesOptions extends ReadOptions {
   /** The most bytes a line may have, newline not counted (1 MiB). */
   maxLineBytes?: number;
-  /** Is shown all unpacked bytes, those before `from` too; for a source that is read from its start. */
+  /** Receives all unpacked bytes, also those before `from`. Only for a source that is read from its start. */
   digest?: ContentDigest | null;
 }
 
@@ -104,7 +104,7 @@ async function* stored(source: Source, start: number, options: ReadOptions): Asy
   }
 }
 
-/** A store's error about a source that was good when opened means that the source is bad now. */
+/** The source was readable when it was opened. So an error of its store means that it has changed. */
 function asChanged(source: Source, error: unknown): unknown {
   if (!(error instanceof IngestError) || error.code !== 'manifest' || source.spool !== undefined)
     return error;
@@ -115,7 +115,7 @@ function asChanged(source: Source, error: unknown): unknown {
 async function* unpacked(source: Source, stored: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   if (source.compression !== null) return yield* decompress(stored, source.compression, source.name);
   if (source.spool === undefined) return yield* stored;
-  // Standard input shows what it is only when it is read.
+  // The compression of standard input is known only when it is read.
   const peeked = await peek(stored, 4);
   const compression = magicOf(peeked.head);
   yield* compression === null ? peeked.all : decompress(peeked.all, compression, displayName(source), 0);
@@ -135,7 +135,7 @@ async function peek(bytes: AsyncIterable<Uint8Array>, count: number) {
       yield head;
       yield* { [Symbol.asyncIterator]: () => iterator };
     } finally {
-      // A reader may leave at the head.
+      // The reader may stop after the first bytes.
       await iterator.return?.();
     }
   }

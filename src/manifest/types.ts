@@ -26,13 +26,15 @@ export interface Source {
   spool?: string;
 }
 
+/** One or several sources, read in order as one. */
 export interface Manifest {
-  /** The same for the same spec from any working directory; without secrets, and what of a URL may be seen. */
+  /** The same for the same spec from any working directory. Holds no secrets: a URL is without its query. */
   uri: string;
   /** Its identity; more than `uri` where a URL has a query. */
   identity: string;
   /** Hash over the names and versions of all sources, in order. */
   version: string;
+  /** In the order in which they are read. */
   sources: Source[];
   /** Bytes as stored, of all sources together; null if one is unknown. */
   bytes: number | null;

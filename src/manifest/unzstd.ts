@@ -41,7 +41,7 @@ async function* blocksOf(frame: ZstdFrame): AsyncIterable<Uint8Array> {
     yield* blocks.splice(0);
     before = bytes;
   }
-  // It holds back data shorter than any block may be until the stream has ended.
+  // It keeps data shorter than a block until the stream has ended.
   unpack.push(before ?? new Uint8Array(), true);
   yield* blocks;
 }

@@ -2,7 +2,10 @@ import { Gauge, type Registry } from 'prom-client';
 
 export type Gauges = ReturnType<typeof createGauges>;
 
-/** The figures that a scrape reads from Redis. They are the same in every process: `max` fits them, never `sum`. */
+/**
+ * The gauges that a scrape reads from Redis. Every process reports the same values: aggregate them with `max`, never
+ * with `sum`.
+ */
 export function createGauges(registry: Registry, prefix: string) {
   const gauge = <T extends string>(name: string, help: string, labelNames: T[] = []) =>
     new Gauge<T>({

@@ -15,11 +15,12 @@ const MISNAMED = [
   'nodejs_active_resources_total',
 ];
 
+/** What `createMetrics` returns. */
 export type Metrics = ReturnType<typeof createMetrics>;
 
 /**
- * The process' metrics, by the names users hold us to: its counters, which only it adds to, and the gauges, which a
- * scrape reads from Redis. Label values that are known beforehand start at 0, so that the first event is an increase.
+ * The metrics of a process, under their public names: counters, which this process adds to, and gauges, which a scrape
+ * reads from Redis. Known label values start at 0, so that the first event is an increase.
  */
 export function createMetrics(options: { defaults?: boolean } = {}) {
   const registry = new Registry();

@@ -1,4 +1,7 @@
-/** Polls of one task come at most `--poll-max-delay` apart, a minute by default: each is seen again within this. */
+/**
+ * Two polls of a task are at most `--poll-max-delay` apart, a minute by default. So each task is seen again within this
+ * time.
+ */
 const WINDOW_MS = 120_000;
 
 /** The greatest of the values seen in the last one to two windows. */

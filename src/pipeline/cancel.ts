@@ -37,7 +37,7 @@ export async function failQueuedLines(
       ),
     );
     if (queued.length < lines.length) return true;
-    // A consumer may have taken it meanwhile: it finds the lines ended.
+    // A consumer may have taken the job meanwhile. It finds that the lines have ended.
     return job.remove().then(
       () => false,
       () => true,

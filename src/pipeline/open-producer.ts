@@ -32,7 +32,7 @@ export function openProducer(pipeline: Pipeline, record: RunRecord): Producer & 
 
 const CHUNK_SIZE_FOR_MS = 1_000;
 
-/** Lines a job should carry, refreshed once a second: by the key's rate and the processes of the run. */
+/** How many lines a job should carry, by the key's rate and the run's processes. Read again once a second. */
 function createChunkSize(
   { redis, prefix, budget }: Pipeline,
   { id }: Pick<RunRecord, 'id'>,
@@ -44,7 +44,7 @@ function createChunkSize(
       redis.hgetall(runKeys(prefix, id).consumers),
       redisNow(redis),
     ]);
-    // A ramp passes through its rates within seconds: none of them is the key's.
+    // While the budget ramps up, it passes through a rate within seconds. Such a rate is not the key's limit.
     return linesPerChunk(mode === 'ramp' ? null : rate, liveConsumersIn(consumers, now).consumers);
   };
   return () => {

@@ -5,7 +5,7 @@ import { openEmbeddedRedis } from '../redis/embedded.js';
 
 type RedisSettings = Pick<Settings, 'redisUrl' | 'dataDir'>;
 
-/** The Redis of `--redis-url`, else the embedded one, which `onClose` is called to leave. */
+/** The Redis of `--redis-url`, else the embedded one. `onClose` receives the function that leaves the embedded one. */
 export async function openRedisTarget(
   settings: RedisSettings,
   log: Logger,

@@ -29,19 +29,19 @@ export interface Store {
   objectStores: ObjectStores;
 }
 
-const TOLD_EVERY_MS = 60_000;
+const WARN_EVERY_MS = 60_000;
 
-/** Redis is waited for, however long: that it does not answer is said, at most once a minute. */
+/** Waits for Redis without a limit, and logs at most once a minute that Redis does not answer. */
 function redisTrouble(log: Logger): (error: Error) => void {
-  let tellAt = 0;
+  let warnAt = 0;
   return (error) => {
-    if (Date.now() < tellAt) return;
-    tellAt = Date.now() + TOLD_EVERY_MS;
+    if (Date.now() < warnAt) return;
+    warnAt = Date.now() + WARN_EVERY_MS;
     log.warn({ err: error }, 'Redis does not answer, and is waited for');
   };
 }
 
-/** The place of runs: the Redis of `openRedisTarget`; and the stores of their files. */
+/** Where runs are kept: Redis, and the object stores of their files. */
 export async function openStore(
   settings: Settings,
   log: Logger,

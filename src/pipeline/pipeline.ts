@@ -5,6 +5,6 @@ import type { Waits } from '../lib/waits.js';
 export interface Pipeline extends ConsumerContext {
   /** The Gateway's origin, `sandbox` for the local one. */
   origin: string;
-  /** The outside part that this process waits for; the display shows it. */
+  /** What this process waits for now (Redis, the Gateway, a source); the display shows it. */
   waits?: Waits;
 }

@@ -1,5 +1,5 @@
 import type { Settings } from '../config/index.js';
-import { readHistory } from '../plan/outlook.js';
+import { readHistory } from '../plan/history.js';
 import { runPolicy, taskOptions } from '../runs/from-settings.js';
 import type { RunPolicy } from '../runs/record.js';
 import type { Pipeline } from './pipeline.js';

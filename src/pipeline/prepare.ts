@@ -32,11 +32,16 @@ import { askPolicy } from '../runs/tune.js';
 
 const [forgetProgress, setReady] = [runScript('forget-progress'), runScript('make-ready')];
 
+/** A run that somebody asks for. */
 export interface RunRequest {
   manifest: Manifest;
+  /** What all lines share. */
   task: TaskOptions;
+  /** Limits and times of the run. */
   policy: RunPolicy;
+  /** The Gateway's origin, or `sandbox`. */
   gateway: string;
+  /** Identifies the API key without showing it. */
   keyFingerprint: string;
   /** `--run-id`; null for the one that follows from the manifest. */
   runId: string | null;
@@ -52,14 +57,16 @@ export interface RunRequest {
   signal?: AbortSignal;
 }
 
+/** What `prepareRun` found. */
 export type Prepared =
+  /** The run is recorded and may be produced and consumed. */
   | { kind: 'go'; record: RunRecord }
   /** Redis knows nothing of the run, and its summary is in `--out`: it had ended. */
   | { kind: 'ended'; summary: RunSummary; out: string };
 
 /**
- * Puts the run on record or finds it there, and refuses what may not go on under its name. It proves the sink, and
- * rebuilds a run that Redis has forgotten. Nothing has been sent when this resolves.
+ * Records the run or finds its record. Refuses a command that does not fit the record. Claims the sink, and rebuilds a
+ * run that Redis has lost. Nothing has been sent when this resolves.
  *
  * @throws IngestError `usage` or `sink` when the run may not go on as asked
  */
@@ -77,49 +84,54 @@ export async function prepareRun(
   const { pilot } = request;
   const id = pilot === undefined ? whole : pilotId(whole, pilot.lines);
   const known = await loadRun(redis, prefix, id);
-  const wanted = recordOf(id, request, isStream);
+  const newRecord = recordOf(id, request, isStream);
   if (pilot !== undefined) {
-    wanted.pilot = { of: whole, lines: pilot.lines };
-    wanted.manifest.chosen = known?.manifest.chosen ?? (await pilot.choose());
+    newRecord.pilot = { of: whole, lines: pilot.lines };
+    newRecord.manifest.chosen = known?.manifest.chosen ?? (await pilot.choose());
   }
   if (request.since !== undefined) {
     const { run, carry } = request.since;
     if (run === id) throw usageError('--since', `${run} is this run itself; nothing was sent`);
-    wanted.since = { run, carry, earlier: known?.since?.earlier ?? [] };
+    newRecord.since = { run, carry, earlier: known?.since?.earlier ?? [] };
   }
   if (known !== null) {
-    const rekeyed = known.keyFingerprint !== wanted.keyFingerprint;
+    const rekeyed = known.keyFingerprint !== newRecord.keyFingerprint;
     const mayRekey = rekeyed && (await hasBoughtNothing(redis, runKeys(prefix, id)));
-    refuseOtherRun(mayRekey ? { ...known, keyFingerprint: wanted.keyFingerprint } : known, wanted, isStream);
+    refuseOtherRun(
+      mayRekey ? { ...known, keyFingerprint: newRecord.keyFingerprint } : known,
+      newRecord,
+      isStream,
+    );
     if (isStream) await refuseOtherStream(redis, prefix, id, manifest, request.signal);
-    if (mayRekey) await updateKey(redis, prefix, id, wanted.keyFingerprint);
+    if (mayRekey) await updateKey(redis, prefix, id, newRecord.keyFingerprint);
   }
-  const sink = request.openSink(known?.out ?? wanted.out);
+  const sink = request.openSink(known?.out ?? newRecord.out);
   const marker = await readMarker(sink);
-  refuseOtherPlace(marker, wanted, known?.out ?? wanted.out);
+  refuseOtherPlace(marker, newRecord, known?.out ?? newRecord.out);
   if (known === null) {
     const summary = await endedBefore(sink, id);
-    if (summary !== null) return { kind: 'ended', summary, out: wanted.out };
-    if (wanted.since !== undefined) wanted.since.earlier = (await request.since?.find()) ?? [];
+    if (summary !== null) return { kind: 'ended', summary, out: newRecord.out };
+    if (newRecord.since !== undefined) newRecord.since.earlier = (await request.since?.find()) ?? [];
   }
-  // Claimed before anything is on record: a sink that cannot be written costs nothing.
-  if (mayClaim(known, marker)) await sink.claim(known ?? wanted, madeOf(wanted, manifest));
-  const { record } = await createRun(redis, prefix, wanted, request.gold);
+  // The sink is claimed before the run is recorded. A sink that cannot be written costs nothing then.
+  if (mayClaim(known, marker)) await sink.claim(known ?? newRecord, madeOf(newRecord, manifest));
+  const { record } = await createRun(redis, prefix, newRecord, request.gold);
   // The forecast of `plan` is kept as long as the run.
   await redis.persist(runKeys(prefix, id).planned);
-  if (record.sinkId !== wanted.sinkId && known === null) await sink.claim(record, madeOf(record, manifest));
-  // `runs --prune` may take an ended run away at any step.
+  if (record.sinkId !== newRecord.sinkId && known === null)
+    await sink.claim(record, madeOf(record, manifest));
+  // `runs --prune` may delete an ended run at any step.
   const policy = await askPolicy(redis, prefix, id, request.policy);
   if (policy === null || !(await makeReady(redis, prefix, record, sink, log)))
     return prepareRun(redis, prefix, request, log);
   if (!isStream && pilot === undefined)
     await rememberManifest(redis, prefix, identity, { run: id, version: manifest.version });
-  return { kind: 'go', record: { ...record, keyFingerprint: wanted.keyFingerprint, policy } };
+  return { kind: 'go', record: { ...record, keyFingerprint: newRecord.keyFingerprint, policy } };
 }
 
 /**
- * The same command is the same run: also when that was begun under a name of its own. With `--key line`, a changed
- * manifest would buy every line again: the user says whether that is meant.
+ * The same command continues the same run, also when the run was started with `--run-id`. With `--key line`, a changed
+ * manifest would buy every line again, so the user has to decide.
  */
 function idOf(
   { manifest, task, gateway, since }: RunRequest,
@@ -175,7 +187,7 @@ function recordOf(id: string, request: RunRequest, isStream: boolean): RunRecord
   };
 }
 
-/** Sources that only a list has named are packed if their name says so. */
+/** A source that was only listed, not opened, counts as compressed if its name says so. */
 const unpackedBytes = ({ sources, bytes }: Manifest): number | null =>
   sources.every(
     ({ compression, spool, listed, name }) =>
@@ -184,7 +196,7 @@ const unpackedBytes = ({ sources, bytes }: Manifest): number | null =>
     ? bytes
     : null;
 
-/** A place that cannot be read is reported when it is claimed. */
+/** Not reported here: the claim reports a sink that cannot be read. */
 const readMarker = async (sink: Sink): Promise<Marker | null> =>
   (await sink.readMarker?.().catch(() => null)) ?? null;
 
@@ -205,8 +217,8 @@ function madeOf(record: RunRecord, { sources }: Manifest): MadeOf {
 }
 
 /**
- * A run claims its place once. A directory of that path on another host is another place: parts there would scatter; one
- * that was removed on its own host is made again.
+ * A run claims its sink once. The same path on another host is another directory: the parts would be split over two. On
+ * the host that claimed it, a removed directory is made again.
  */
 function mayClaim(known: RunRecord | null, marker: Marker | null): boolean {
   if (known === null) return true;
@@ -215,8 +227,8 @@ function mayClaim(known: RunRecord | null, marker: Marker | null): boolean {
 }
 
 /**
- * The first of a run's processes rebuilds it from its parts, if there are any; the others wait for that. Resolves to false
- * when the run is on record no more.
+ * The first process rebuilds the run from its parts, if there are any. The others wait for that. Resolves to false when
+ * the run's record is gone.
  */
 async function makeReady(
   redis: RedisClient,
@@ -235,7 +247,7 @@ async function makeReady(
       continue;
     }
     try {
-      // Forgetting the run removes the lease too: from here on nothing is written that would be left over.
+      // Deleting the run removes the lease too. After that nothing more is written, so no key is left over.
       if ((await redis.exists(keys.record)) === 0) continue;
       const bits = record.manifest.sources.flatMap((_name, index) => bitKeys(keys, index));
       const { counts, failures, labels, parts, history, examples } = keys;

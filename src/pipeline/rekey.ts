@@ -21,7 +21,7 @@ export interface Rekeyed {
   customer_id: string;
   /** The proof that the account is the same. */
   proof: 'customer' | 'task' | 'nothing_bought';
-  /** The old key's memory of its limit goes along, unless the new key has one. */
+  /** What the old key's budget has learned moves to the new key, unless the new key has learned something itself. */
   budget: 'moved' | 'kept' | 'none';
   /** Processes that had the run in hand just now. */
   consumers: number;
@@ -33,12 +33,12 @@ export interface OldKey {
   client: Pick<ASGGatewayClient, 'getCustomer'>;
 }
 
-/** Field of the record: the customer that the run's tasks are bought for, where a rekey has learned it. */
+/** Field of the record: the customer who pays for the run's tasks. Only a rekey sets it. */
 const CUSTOMER = 'customer';
 
 /**
- * Moves a run to the pipeline's key, once it is shown that both belong to the same account: what was bought must not be
- * bought again.
+ * Moves a run to the pipeline's key. First it checks that both keys belong to the same account. Otherwise the new key
+ * would buy tasks again that the old key has bought.
  *
  * @throws IngestError `state` when the account is another, or unknown; nothing has changed then
  */
@@ -58,7 +58,7 @@ export async function rekeyRun(
   const { customer_id: customer } = await withSlot(pipeline.budget, signal, (options) =>
     pipeline.client.getCustomer(options),
   );
-  const proof = from === to ? 'customer' : await prove(pipeline, record, customer, old, signal);
+  const proof = from === to ? 'customer' : await proveSameAccount(pipeline, record, customer, old, signal);
   const budget = from === to ? 'kept' : await moveBudget(pipeline, from);
   await redis.hset(keys.record, 'key_fingerprint', to, CUSTOMER, customer);
   const reading = await readRun(redis, prefix, record.id);
@@ -66,7 +66,7 @@ export async function rekeyRun(
   return { run_id: record.id, from, to, customer_id: customer, proof, budget, consumers };
 }
 
-async function prove(
+async function proveSameAccount(
   pipeline: Pipeline,
   record: RunRecord,
   customer: string,
@@ -81,7 +81,7 @@ async function prove(
     if (known === customer) return 'customer';
     throw otherAccount(record, `its key belongs to customer ${known}, the new one to ${customer}`);
   }
-  const task = await someTask(pipeline, record);
+  const task = await findBoughtTask(pipeline, record);
   if (task !== null) {
     const seen = await withSlot(pipeline.budget, signal, (options) =>
       pipeline.client.getTask(task, options),
@@ -106,7 +106,7 @@ const otherAccount = (record: RunRecord, why: string) =>
     hint: 'set ASG_API_KEY to a key of the account that began it',
   });
 
-/** Null when the old key is refused: then a task must prove it. */
+/** Null when the old key is refused: then a task must prove the account. */
 async function customerOf(
   { redis, prefix }: Pipeline,
   record: RunRecord,
@@ -125,8 +125,8 @@ async function customerOf(
   }
 }
 
-/** A task that the run has bought: of its results, of those in no part yet, or of those in flight. */
-async function someTask(pipeline: Pipeline, record: RunRecord): Promise<string | null> {
+/** A task that the run has bought. Searched in the results stream, then in the poll queue, then in the parts. */
+async function findBoughtTask(pipeline: Pipeline, record: RunRecord): Promise<string | null> {
   const { redis, prefix } = pipeline;
   const keys = runKeys(prefix, record.id);
   for (const [, fields] of await redis.xrange(keys.results, '-', '+', 'COUNT', 100))
@@ -149,7 +149,7 @@ async function someTask(pipeline: Pipeline, record: RunRecord): Promise<string |
   return null;
 }
 
-/** The learned limit goes to the new key, if that has learned none itself. */
+/** Copies the learned limit to the new key, unless the new key has learned one itself. */
 async function moveBudget(pipeline: Pipeline, from: string): Promise<Rekeyed['budget']> {
   const { redis, prefix, origin, keyFingerprint: to, budget } = pipeline;
   const [old, next] = [budgetKey(prefix, from, origin), budgetKey(prefix, to, origin)];

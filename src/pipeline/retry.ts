@@ -17,7 +17,7 @@ import type { PartRecord } from '../runs/status.js';
 import { EXAMPLES } from '../runs/timeline.js';
 import { reopen } from '../runs/transition.js';
 
-const unfail = runScript('unfail');
+const takeFailuresBack = runScript('take-failures-back');
 
 /**
  * Puts a run's failures back into its queue, under the keys that they had. A failure part goes to `superseded/` only
@@ -32,22 +32,22 @@ export async function retryFailures(producer: Producer, record: RunRecord, sink:
       hint: 'retry on the machine where they are',
     });
   const keys = runKeys(producer.prefix, record.id);
-  // Between the first line taken back and the last one queued, the run must not be summed up.
+  // From the first line that is taken back to the last one queued, the run must not be summed up.
   const tally = await acquireSummaryLease(producer.redis, keys);
   try {
-    // First: lines of a cancelled run that are still queued are submitted, and do not fail any more.
+    // The run is opened first. So queued lines of a cancelled run are submitted, and do not fail any more.
     const cancelled = (await producer.redis.hget(keys.record, 'state')) === 'cancelled';
     const opened = cancelled && (await reopen(producer.redis, keys));
     if (opened) await sink.removeSummary();
-    // A flush that has begun is finished, and lines that have failed since are in parts.
+    // Finishes a flush that has begun, and writes the latest failures into parts.
     await flushAll({ ...producer, sink }, record);
-    return await putAllBack(producer, record, sink, { opened, lost: tally.signal });
+    return await requeueAllFailures(producer, record, sink, { opened, lost: tally.signal });
   } finally {
     await tally.release();
   }
 }
 
-async function putAllBack(
+async function requeueAllFailures(
   producer: Producer,
   record: RunRecord,
   sink: Sink,
@@ -61,21 +61,21 @@ async function putAllBack(
   for (const name of await sink.listParts(record.id)) {
     if (parsePartName(name)?.kind !== 'failures') continue;
     if (!onRecord.has(name)) {
-      // Off the record by a retry that was cut off there; any other part is one that a flush is writing.
+      // A retry that was interrupted took this part off the record. Any other unknown part is being written by a flush.
       if ((await redis.hexists(keys.record, `retry:${name}`)) === 1) await sink.setAside(name);
       continue;
     }
     let again = 0;
     for await (const { row } of failureRows(sink, name)) if (row.stage !== 'manifest') again += 1;
-    // A part of rejections alone has nothing that could go better.
+    // A part with only rejected lines: each would be rejected again.
     if (again === 0) continue;
-    // Once: a cancel between two parts is kept.
+    // Only once: a cancel that comes between two parts stays.
     if (mayOpen && (await reopen(redis, keys))) await sink.removeSummary();
     mayOpen = false;
     let number = 1;
     for await (const rows of failureBlocks(sink, name)) {
       lost.throwIfAborted();
-      await putBack(producer, record, rows, name, number);
+      await requeueFailures(producer, record, rows, name, number);
       number += rows.length;
     }
     await forgetPart(producer, keys, name);
@@ -85,7 +85,7 @@ async function putAllBack(
   return lines;
 }
 
-/** A row, and its text: what the text says of numbers, the row may have lost. */
+/** A row and its text. The text keeps numbers that JSON.parse would round. */
 interface WrittenRow {
   row: FailureRow;
   text: string;
@@ -109,7 +109,7 @@ async function* failureBlocks(sink: Sink, name: string): AsyncIterable<WrittenRo
 }
 
 /** Clears the lines' bits and counts and queues them; rejections move into a new part. `first`: their place in the part. */
-async function putBack(
+async function requeueFailures(
   producer: Producer,
   record: RunRecord,
   rows: readonly WrittenRow[],
@@ -126,7 +126,7 @@ async function putBack(
       row.error.code,
       row.stage === 'manifest' ? text : '',
     ]);
-    await unfail.run(
+    await takeFailuresBack.run(
       producer.redis,
       [
         ...[keys.ended(source), keys.counts, keys.failures, keys.results, keys.record, keys.examples],
@@ -145,7 +145,7 @@ async function putBack(
   }
 }
 
-/** Neighbours of one source, in their order. */
+/** Groups consecutive rows of the same source. Keeps their order. */
 function bySource(record: RunRecord, rows: readonly WrittenRow[]) {
   const groups: { source: number; rows: WrittenRow[] }[] = [];
   for (const each of rows) {
@@ -172,7 +172,7 @@ function lineOf(record: RunRecord, source: number, { row, text }: WrittenRow): Q
   return had === null || had === lineKey(record, source, row.line) ? place : { ...place, key: had };
 }
 
-/** The part leaves the record; its number is not given again, for it names its rows in the record and in `superseded/`. */
+/** Takes the part off the record. Its number is never used again: it names the part in `superseded/`. */
 async function forgetPart(producer: Producer, keys: RunKeys, name: string): Promise<void> {
   const { redis } = producer;
   await redis.hset(keys.record, SUPERSEDED, parsePartName(name)?.number ?? 0);

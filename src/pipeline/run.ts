@@ -29,11 +29,13 @@ import type { Pipeline } from './pipeline.js';
 import { policyWithPrice } from './policy-with-price.js';
 import { type Prepared, prepareRun } from './prepare.js';
 
-const LOOK_MS = 400;
+const CHECK_EVERY_MS = 400;
 const WAIT_SHOWN_MS = 1_000;
 const QUOTA_GRACE_MS = 60_000;
 
+/** How `runManifest` ended. */
 export interface RunOutcome {
+  /** The fields of `summary.json`, also for a run that stopped before its end. */
   summary: RunSummary;
   /** The place of the parts: a path, `s3://…` or `gs://…`. */
   out: string;
@@ -41,6 +43,7 @@ export interface RunOutcome {
   blocked: { reason: BlockReason; message: string } | null;
 }
 
+/** Callbacks of `runManifest`. */
 export interface RunWatch {
   /**
    * Called several times a second. `calls_per_second` is this process' own; `processes` are at work on the run, this
@@ -192,7 +195,7 @@ export async function followRun(
   let producing = Promise.resolve();
   let reading: RunReading;
   try {
-    // Beside each other: the first lines are read while the workers connect.
+    // Both at once: the producer reads the first lines while the workers connect.
     producing = produceBeside(record, until).catch((error: unknown) => {
       failure = error;
       stop.abort(error);
@@ -207,7 +210,7 @@ export async function followRun(
   }
   const outcome = await outcomeOf(pipeline, reading);
   if (outcome.blocked === null || outcome.blocked.reason === 'sink' || options.signal.aborted) return outcome;
-  // Lines that have ended are in parts when the user reads why the run is blocked.
+  // Flush first: when the user reads why the run is blocked, all ended lines are in parts.
   const sink = pipeline.openSink?.(record.out) ?? openSink(record.out, pipeline.objectStores);
   await flushOnLeaving({ ...pipeline, sink }, record, pipeline.log);
   return { ...outcome, summary: await summaryNow(pipeline, reading) };
@@ -229,7 +232,7 @@ async function watch(
     const waiting = wait && status.state === 'running' ? { waiting_for: wait.for, message: wait.why } : {};
     onStatus?.({ ...status, ...waiting, calls_per_second: consumer.callsPerSecond(), read, processes });
   };
-  // The run may wait for Redis: then no check of it returns.
+  // While the run waits for Redis, no check of the run returns.
   const timer = setInterval(() => {
     if (pipeline.waits?.current() && shown) show(shown.status, shown.read, shown.processes);
   }, WAIT_SHOWN_MS);
@@ -269,7 +272,7 @@ async function watch(
         const settling = reason === 'quota' && inFlight && Date.now() - blockedSince < quotaGraceMs;
         if (!settling) return reading;
       } else blockedSince = null;
-      await consumer.rest(LOOK_MS, signal);
+      await consumer.rest(CHECK_EVERY_MS, signal);
     }
   }
 }

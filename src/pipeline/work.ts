@@ -12,10 +12,10 @@ import { unfinishedRuns } from '../runs/unfinished-runs.js';
 import { openProducer } from './open-producer.js';
 import type { Pipeline } from './pipeline.js';
 
-const LOOK_MS = 1_000;
-const QUOTA_LOOK_MS = 60_000;
-const SWEEP_AGAIN_MS = 60_000;
-const FORETELL_MS = 5_000;
+const CHECK_EVERY_MS = 1_000;
+const QUOTA_CHECK_EVERY_MS = 60_000;
+const SWEEP_RETRY_MS = 60_000;
+const FORECAST_EVERY_MS = 5_000;
 
 export interface WorkOptions {
   /** How often to check for quota while a run waits for it, ms. Default 60,000. */
@@ -31,11 +31,11 @@ export interface WorkOptions {
 export async function workRuns(
   pipeline: Pipeline,
   signal: AbortSignal,
-  { quotaLookMs = QUOTA_LOOK_MS, sweepAgainMs = SWEEP_AGAIN_MS }: WorkOptions = {},
+  { quotaLookMs = QUOTA_CHECK_EVERY_MS, sweepAgainMs = SWEEP_RETRY_MS }: WorkOptions = {},
 ): Promise<void> {
   const { log } = pipeline;
   const open = new Map<string, Worked>();
-  const lookingForQuota = lookForQuota(pipeline, quotaLookMs, signal);
+  const resuming = resumeWhenQuota(pipeline, quotaLookMs, signal);
   try {
     while (!signal.aborted) {
       try {
@@ -56,10 +56,10 @@ export async function workRuns(
       } catch (error) {
         log.warn({ err: error }, 'could not look for runs');
       }
-      await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+      await sleep(CHECK_EVERY_MS, undefined, { signal }).catch(() => undefined);
     }
   } finally {
-    await Promise.all([lookingForQuota, ...[...open.values()].map((worked) => worked.close())]);
+    await Promise.all([resuming, ...[...open.values()].map((worked) => worked.close())]);
   }
 }
 
@@ -73,13 +73,13 @@ async function workOne(pipeline: Pipeline, record: RunRecord, sweepAgainMs: numb
   const producer = openProducer(pipeline, record);
   const stop = new AbortController();
   await consumer.start();
-  const foretelling = foretellWhileOpen(pipeline, record, stop.signal);
+  const forecasting = forecastWhileOpen(pipeline, record, stop.signal);
   const sweeping = sweepWhileOpen(pipeline, record, producer, sweepAgainMs, stop.signal);
   return {
     consumer,
     async close() {
       stop.abort();
-      await Promise.all([sweeping, foretelling]);
+      await Promise.all([sweeping, forecasting]);
       await consumer.close();
       await producer.close();
     },
@@ -87,7 +87,7 @@ async function workOne(pipeline: Pipeline, record: RunRecord, sweepAgainMs: numb
 }
 
 /** A run that only `work` consumes is checked against its forecast too, and reported when late. */
-async function foretellWhileOpen(pipeline: Pipeline, { id }: RunRecord, signal: AbortSignal): Promise<void> {
+async function forecastWhileOpen(pipeline: Pipeline, { id }: RunRecord, signal: AbortSignal): Promise<void> {
   const forecast = watchForecast(pipeline, id);
   while (!signal.aborted) {
     try {
@@ -96,19 +96,19 @@ async function foretellWhileOpen(pipeline: Pipeline, { id }: RunRecord, signal: 
     } catch (error) {
       pipeline.log.debug({ run: id, err: error }, 'no forecast was made');
     }
-    await sleep(FORETELL_MS, undefined, { signal }).catch(() => undefined);
+    await sleep(FORECAST_EVERY_MS, undefined, { signal }).catch(() => undefined);
   }
 }
 
-/** Lines that went missing are queued again, if this process can read the manifest. */
+/** Queues missing lines again, if this process can read the manifest. */
 async function sweepWhileOpen(
   pipeline: Pipeline,
   record: RunRecord,
   producer: ReturnType<typeof openProducer>,
-  againMs: number,
+  retryEveryMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  // The file under the manifest's name here may be another copy: that is no reason to block the run.
+  // On this machine another file may have the manifest's name. That is no reason to block the run.
   const reopen = () =>
     reopenManifest(pipeline, record).catch((cause: unknown) => {
       throw new Error((cause as Error).message, { cause });
@@ -118,16 +118,16 @@ async function sweepWhileOpen(
     try {
       return await superviseProducer(producer, record, reopen, options);
     } catch (error) {
-      // The manifest may be within reach later; until then another process may sweep.
+      // The manifest may become readable later. Until then another process may sweep.
       pipeline.log.warn({ run: record.id, err: error }, 'lines are missing; `produce` or `run` sweeps them');
       if (signal.aborted) return;
-      await sleep(againMs, undefined, { signal }).catch(() => undefined);
+      await sleep(retryEveryMs, undefined, { signal }).catch(() => undefined);
     }
   }
 }
 
 /** Runs that wait for quota go on when there is some. */
-async function lookForQuota(pipeline: Pipeline, everyMs: number, signal: AbortSignal): Promise<void> {
+async function resumeWhenQuota(pipeline: Pipeline, everyMs: number, signal: AbortSignal): Promise<void> {
   for (;;) {
     await sleep(everyMs, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return;
@@ -146,7 +146,7 @@ async function lookForQuota(pipeline: Pipeline, everyMs: number, signal: AbortSi
   }
 }
 
-/** Asked for with a slot of the key's budget, as every call. */
+/** The call takes a slot of the key's budget, as every call does. */
 async function quotaLeft(pipeline: Pipeline, signal: AbortSignal): Promise<number> {
   const slot = await pipeline.budget.acquire('poll', { signal });
   const onCall = (call: GatewayCall) => {

@@ -5,13 +5,13 @@ import type { Price } from './price.js';
 
 export interface Account {
   quotaLeft: number | null;
-  /** This month, and the last one where this month has no label yet. */
+  /** The price in this month, or in the last one when this month has no label yet. */
   price: Price | null;
   /** Why something is not known. */
   trouble: string | null;
 }
 
-/** The Gateway is asked for so long at most, waits for slots included, ms. */
+/** Time limit for all questions to the Gateway, waits for slots included, ms. */
 const ASKED_FOR_MS = 15_000;
 
 /** Asks the Gateway what it knows of the key. Two calls or three, each with a slot of the key's budget; nothing is bought. */

@@ -13,7 +13,7 @@ export interface Counted {
   ended: number;
   /** Lines that need no task, since an earlier run has settled them. */
   unchanged: number;
-  /** Those of gold lines included. */
+  /** Tasks to buy, gold lines included. */
   tasks: Range;
   /** Tasks that `--key content` would not buy; null where that is the key, or is not known. */
   contentKeySaves: number | null;
@@ -85,7 +85,7 @@ export async function countLines({
   };
 }
 
-/** As counts that come by chance do: two standard errors; none seen may still be three. */
+/** Error bound of a random count: two standard errors. When none was seen, up to three may have been missed. */
 function rejectedBounds({ lines, valid }: Tally, scale: number): { low: number; high: number } {
   const seen = lines - valid;
   const error = 2 * Math.sqrt(seen);

@@ -8,7 +8,7 @@ export interface Distinct {
 
 export interface DistinctCount {
   distinct: number;
-  /** How far off it may be, up or down (two standard errors); 0 while every hash has been kept. */
+  /** The error bound of the count (two standard errors); 0 while every hash is kept. */
   error: number;
 }
 

@@ -9,7 +9,7 @@ import { runKeys } from '../runs/keys.js';
 import { loadRun } from '../runs/record.js';
 import { type EndedLines, endedInParts, endedInRedis, NONE_ENDED } from './ended-lines.js';
 
-/** The lines that the planned run has ended already: by Redis, else by the parts in `--out`. */
+/** The lines that the planned run has ended: from Redis, else from the parts in `--out`. */
 export async function endedBefore(
   { redis, objectStores }: { redis: RedisClient | null; objectStores: ObjectStores },
   settings: Settings,

@@ -9,7 +9,7 @@ export interface EndedLines {
   /** Must be awaited before `has` is asked about lines of this source up to `last`. */
   reach(source: number, first: number, last: number): Promise<void> | undefined;
   has(line: number): boolean;
-  /** How many of the manifest's own. */
+  /** How many lines have ended, gold lines excluded. */
   total(): Promise<number>;
 }
 

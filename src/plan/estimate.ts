@@ -1,6 +1,6 @@
 import { type Range, within } from '../lib/range.js';
 
-/** A block of a sample: its share of the whole, and its counts. */
+/** A block of a sample: its size and its counts. */
 export interface BlockCounts {
   /** In the unit that the whole is measured in: bytes, or lines. */
   measure: number;

@@ -4,7 +4,7 @@ import { plus, type Range, whole } from '../lib/range.js';
 import type { RunPolicy } from '../runs/record.js';
 import { quantile } from '../runs/settle-times.js';
 import type { Counted } from './count-lines.js';
-import type { History, KnownRate } from './outlook.js';
+import type { History, KnownRate } from './history.js';
 import type { Plan } from './plan.js';
 import { forecastPolling, meanSeconds } from './polling-forecast.js';
 import type { Price } from './price.js';
@@ -13,7 +13,7 @@ import { partsOf, redisBytes } from './sizes.js';
 
 /** This share of a given limit is used (`budget/script.ts`). */
 const PACE = 0.982;
-/** How far off polls per label and times may be, by what they come from. */
+/** Error bounds of polls per label and of times, by their source. */
 const LEARNED_ERROR = 0.1;
 const AVERAGE_ERROR = 0.25;
 const RATE_ERROR: Record<KnownRate['source'], number> = {
@@ -61,7 +61,7 @@ export async function outlookOf(
           low: tasks.low * callsPerLabel.low,
           high: tasks.high * callsPerLabel.high,
         });
-  // The last lines that are asked again settle twice.
+  // The last lines that get a second task settle twice.
   const last = history.settle && Math.min(1, second?.tasks?.expected ?? 0) * meanSeconds(history.settle);
   const seconds = secondsOf(tasks, polling, rate, last ?? 0);
   const sizes = {
@@ -123,7 +123,8 @@ async function pollingOf(
   const { settle } = history;
   const whenSettled = settle === null ? 0 : quantile(settle, 1 - 1 / (1 + tasks)) / 1000;
   if (settings.webhookUrl !== null) {
-    // A delivery is followed by one call that asks; a trusted one by none, if it tells all. Lost ones are polled for rarely.
+    // After a delivery one call asks for the result. A trusted delivery needs none, if it has all fields. Lost
+    // deliveries are rarely polled for.
     const { webhookTrust, escalate } = settings;
     const pollsPerLabel = webhookTrust && (escalate === null || isDelivered(escalate)) ? 0 : 1;
     const seconds = rate === null ? null : (tasks * (1 + pollsPerLabel)) / rate.value + whenSettled;
@@ -139,7 +140,7 @@ async function pollingOf(
   return { pollsPerLabel, seconds, error: AVERAGE_ERROR };
 }
 
-/** Longer with more tasks; each of the two rates is off by chance. */
+/** More tasks take longer; the submission and the poll rate may both be off. */
 function secondsOf(
   tasks: Range,
   polling: Polling | null,
@@ -159,7 +160,7 @@ function secondsOf(
 
 function inFlightOf({ settle }: History, rate: KnownRate | null): number | null {
   if (settle === null || rate === null) return null;
-  // Collected a fifth later than settled, by two calls a label.
+  // A result is collected a fifth later than it settles, by two calls for each label.
   return Math.ceil((rate.value / 2) * meanSeconds(settle) * 1.2);
 }
 

@@ -1,12 +1,16 @@
 import { exactly, plus, type Range } from '../lib/range.js';
 import type { Forecast } from '../runs/forecast.js';
 import { quantile, type SettleTimes } from '../runs/settle-times.js';
-import { type AskedAgain, costOfMore, moreAgain } from './forecast/asked-again.js';
+import {
+  costOfSecondTasks,
+  type SecondTasksSoFar,
+  secondTasksToCome,
+} from './forecast/second-tasks-so-far.js';
+import { MIN_LINES } from './min-lines.js';
 import { longestMs, meanSeconds, seenShare } from './polling-forecast.js';
 import { costOfLabels, type Price } from './price.js';
-import { TELLING } from './telling.js';
 
-/** The present counts of a run, and its facts. All of them are counts that its record holds. */
+/** The present counts of a run, from its record. */
 export interface SoFar {
   /** Lines of the manifest, blank ones excepted; a range while it is still being read. */
   lines: Range;
@@ -20,7 +24,7 @@ export interface SoFar {
   inFlight: number;
   costSats: number;
   /** Null without `--escalate`. */
-  again: AskedAgain | null;
+  secondTasks: SecondTasksSoFar | null;
   /** Gateway calls. */
   calls: number;
   /** Result calls among them. */
@@ -30,45 +34,48 @@ export interface SoFar {
 }
 
 export interface Outlook {
-  /** Known before the run from other runs; null: from this one alone. */
+  /** Price of a label, known from other runs; null: only this run's own figures count. */
   price: Price | null;
-  /** Calls per second that are made now; null: the mean so far. */
+  /** Present calls per second; null: the mean so far is used. */
   callsPerSecond: number | null;
-  /** Polls that the labels to come take, by what is known of settle times; null: as many as those before. */
+  /** Expected polls for each coming label, from the known settle times; null: as many as so far. */
   pollsPerLabel: number | null;
   settle: SettleTimes | null;
   maxInFlight: number;
-  /** The calls allowed in a longer stretch of time; null: no limit of the kind. */
+  /** The longer window of `--rate` that limits calls; null: there is none. */
   quota: { calls: number; perMs: number } | null;
 }
 
-/** The pace changes, and is not kept to the last call. */
+/** Error bound of the pace: it varies during a run. */
 const PACE_ERROR = 0.1;
-/** A result is collected this much later than it exists. */
+/** A result is polled on average this much later than it settles. */
 const LATE = 1.1;
 
-/** Pure: the same counts give the same forecast. */
+/** A pure function: the same counts give the same forecast. */
 export function forecastRun(soFar: SoFar, outlook: Outlook): Forecast {
   const called = soFar.settled + soFar.failed - soFar.rejected;
   const left = linesLeft(soFar, called);
-  const { again } = soFar;
-  const more = moreAgain(again, left, called);
+  const { secondTasks } = soFar;
+  const secondTasksLeft = secondTasksToCome(secondTasks, left, called);
   // A line that is asked again is two tasks to submit and to collect.
-  const tasks = plus(left, more);
-  const collected = called + (again === null ? 0 : again.ended + again.out);
+  const tasks = plus(left, secondTasksLeft);
+  const collected = called + (secondTasks === null ? 0 : secondTasks.ended + secondTasks.out);
   const polls = pollsPerLabel(soFar, outlook, collected);
   const calls = callsForecast(soFar, tasks, collected, polls);
-  const toDo = { left: tasks, called: collected, twice: Math.min(1, more.expected) };
+  const toDo = { left: tasks, called: collected, twice: Math.min(1, secondTasksLeft.expected) };
   const seconds =
     calls === null || polls === null ? null : timeForecast(soFar, outlook, { ...toDo, calls, polls });
   return {
-    cost_sats: costForecast(soFar, outlook, { left, more, called }),
+    cost_sats: costForecast(soFar, outlook, { left, secondTasksLeft, called }),
     calls,
     seconds: left.high === 0 ? exactly(soFar.elapsedSeconds) : seconds,
   };
 }
 
-/** Lines that still need calls. Those that were read would have been rejected by now; of the others as many will be. */
+/**
+ * Lines that still need calls. Read lines that were rejected need none; the same share of the unread lines will be
+ * rejected.
+ */
 function linesLeft({ lines, read, rejected }: SoFar, called: number): Range {
   const known = Math.max(0, read - rejected - called);
   const share = read > 0 ? 1 - rejected / read : 1;
@@ -76,33 +83,36 @@ function linesLeft({ lines, read, rejected }: SoFar, called: number): Range {
   return { expected: of(lines.expected), low: of(lines.low), high: of(lines.high) };
 }
 
-/** Lines that fail cost nothing: as many of those to come will as have. */
+/** Failed lines cost nothing. The share of coming lines that fails is the share so far. */
 function costForecast(
   soFar: SoFar,
   { price }: Outlook,
-  { left, more: again, called }: { left: Range; more: Range; called: number },
+  { left, secondTasksLeft, called }: { left: Range; secondTasksLeft: Range; called: number },
 ): Range | null {
-  const firstSats = soFar.costSats - (soFar.again?.costSats ?? 0);
+  const firstSats = soFar.costSats - (soFar.secondTasks?.costSats ?? 0);
   const own: Price | null =
-    soFar.settled >= TELLING && firstSats > 0
+    soFar.settled >= MIN_LINES && firstSats > 0
       ? { value: firstSats / soFar.settled, source: 'history', labels: soFar.settled, spread: 0 }
       : null;
   const used = own ?? price;
   if (left.high === 0) return exactly(soFar.costSats);
   if (used === null) return null;
-  const settles = called >= TELLING ? soFar.settled / called : 1;
-  const chance = called >= TELLING ? 2 * Math.sqrt((settles * (1 - settles)) / called) : 0;
+  const settles = called >= MIN_LINES ? soFar.settled / called : 1;
+  const chance = called >= MIN_LINES ? 2 * Math.sqrt((settles * (1 - settles)) / called) : 0;
   const more = costOfLabels(used, {
     expected: left.expected * settles,
     low: left.low * Math.max(0, settles - chance),
     high: left.high * Math.min(1, settles + chance),
   });
-  return plus(exactly(soFar.costSats), plus(more, costOfMore(soFar.again, again, used)));
+  return plus(
+    exactly(soFar.costSats),
+    plus(more, costOfSecondTasks(soFar.secondTasks, secondTasksLeft, used)),
+  );
 }
 
-/** While most tasks are in flight, the polls so far are theirs, and say nothing about a label. */
+/** While most tasks are still in flight, the polls so far belong to them. They do not tell the polls for each label. */
 function pollsPerLabel({ polls, inFlight }: SoFar, outlook: Outlook, called: number): number | null {
-  const own = called >= TELLING && called * 4 >= inFlight ? polls / called : null;
+  const own = called >= MIN_LINES && called * 4 >= inFlight ? polls / called : null;
   if (own === null || outlook.pollsPerLabel === null) return outlook.pollsPerLabel ?? own;
   return Math.min(own, outlook.pollsPerLabel);
 }
@@ -110,9 +120,9 @@ function pollsPerLabel({ polls, inFlight }: SoFar, outlook: Outlook, called: num
 function callsForecast(soFar: SoFar, left: Range, called: number, polls: number | null): Range | null {
   if (left.high === 0) return exactly(soFar.calls);
   if (polls === null) return null;
-  // Calls that are neither submissions nor polls (429s, lost answers) continue at their rate.
+  // Other calls (429s, lost answers) go on at the same rate.
   const useful = soFar.polls + called + soFar.inFlight;
-  const wasted = called >= TELLING ? Math.max(0, soFar.calls - useful) / called : 0;
+  const wasted = called >= MIN_LINES ? Math.max(0, soFar.calls - useful) / called : 0;
   const of = (lines: number) => soFar.calls + Math.max(0, lines - soFar.inFlight) + lines * (polls + wasted);
   const error = left.expected * polls * PACE_ERROR;
   return {
@@ -122,13 +132,13 @@ function callsForecast(soFar: SoFar, left: Range, called: number, polls: number 
   };
 }
 
-/** Of tasks. */
+/** The tasks that are left, second tasks included. */
 interface ToDo {
   left: Range;
   calls: Range;
   called: number;
   polls: number;
-  /** How likely it is that the last lines are asked twice. */
+  /** The probability that the last lines get a second task, 0 to 1. */
   twice: number;
 }
 
@@ -137,12 +147,13 @@ function timeForecast(
   outlook: Outlook,
   { left, calls, called, polls, twice }: ToDo,
 ): Range | null {
-  if (called < TELLING) return null;
-  const own = soFar.elapsedSeconds > 0 && soFar.calls >= TELLING ? soFar.calls / soFar.elapsedSeconds : null;
+  if (called < MIN_LINES) return null;
+  const own =
+    soFar.elapsedSeconds > 0 && soFar.calls >= MIN_LINES ? soFar.calls / soFar.elapsedSeconds : null;
   const made = outlook.callsPerSecond ?? own;
   if (made === null || made <= 0) return null;
   const { settle, maxInFlight, quota } = outlook;
-  // Lines that do not fit into one such stretch go at its pace.
+  // Lines that do not fit into one window wait for the next windows.
   const fits = quota === null || calls.expected - soFar.calls <= quota.calls;
   const pace = fits ? made : Math.min(made, (quota.calls * 1000) / quota.perMs);
   const { inFlight } = soFar;
@@ -156,12 +167,12 @@ function timeForecast(
     const seconds = (total - soFar.calls) / perSecond;
     if (settle === null) return seconds;
     const mean = LATE * meanSeconds(settle);
-    // Little's law: this many are in flight when the last one is submitted, or were.
+    // Little's law gives the number in flight when the last line is submitted.
     const flow = (perSecond / (1 + polls)) * mean;
-    const flying = Math.min(Math.max(inFlight, flow), called + lines, maxInFlight);
-    const longest = waits(1 - 1 / (1 + Math.min(flying, called + lines))) + twice * mean;
-    if (toSubmit === 0) return Math.max(seconds, longest - waits(1 - inFlight / Math.max(1, flying)));
-    const last = flying * polls;
+    const inFlightThen = Math.min(Math.max(inFlight, flow), called + lines, maxInFlight);
+    const longest = waits(1 - 1 / (1 + Math.min(inFlightThen, called + lines))) + twice * mean;
+    if (toSubmit === 0) return Math.max(seconds, longest - waits(1 - inFlight / Math.max(1, inFlightThen)));
+    const last = inFlightThen * polls;
     const submitting = Math.max((seconds * perSecond - last) / perSecond, (toSubmit * mean) / maxInFlight);
     return Math.max(0, submitting) + Math.max(longest, last / perSecond);
   };

@@ -17,7 +17,7 @@ export function hashInto(into: Hash64, text: string, seed: Readonly<Hash64>): vo
     const char = text.charCodeAt(i);
     a = Math.imul(a ^ char, PRIMES[0]);
     b = Math.imul(b ^ char, PRIMES[1]);
-    // The product moves what a character says upwards only: this brings some of it down again.
+    // A multiplication moves information to higher bits only. This shift moves some of it down again.
     a ^= a >>> 15;
     b ^= b >>> 13;
   }

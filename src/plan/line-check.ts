@@ -26,7 +26,7 @@ const BLANK: CheckedLine = { kind: 'blank' };
 
 /** Checks lines as a run of these task options would, and sends nothing. */
 export function createLineCheck(task: TaskOptions, isKnown?: IsKnown): (raw: RawLine) => CheckedLine {
-  /** A valid item is checked whole: it may still be refused, without a question or the field of its key. */
+  /** A valid item is checked in full: a line without a question, or without the field of its key, is refused too. */
   const mayRefuse =
     isKnown !== undefined || task.labelSpec === null || (task.key !== 'line' && task.key !== 'content');
   const map = fieldMapOf(task.map ?? []);
@@ -61,7 +61,7 @@ export function createLineCheck(task: TaskOptions, isKnown?: IsKnown): (raw: Raw
   };
 }
 
-/** The hash of all that is labeled but the address: lines without fields of their own share it. */
+/** The hash of the question, without the address. Lines without fields of their own share it. */
 function contentSeed(task: TaskOptions, item: Partial<LineItem>): Hash64 {
   const seed: Hash64 = { hi: 0, lo: 0 };
   const text = contentKey({

@@ -16,20 +16,20 @@ import { countLines } from './count-lines.js';
 import { endedBefore, goldLeft } from './ended-before.js';
 import { outlookOf } from './figures.js';
 import { rememberPlan } from './forecast/known.js';
-import { NO_HISTORY, readHistory } from './outlook.js';
+import { NO_HISTORY, readHistory } from './history.js';
 import type { Plan } from './plan.js';
 import { knownRun, otherVersion, runIdOf } from './planned-run.js';
 import { readAll } from './read-all.js';
-import { type EarlierSettled, readEarlierOf } from './read-earlier.js';
+import { type EarlierSettled, readEarlierSettled } from './read-earlier.js';
 import { readSample } from './read-sample.js';
 import { createTally, type Tally } from './tally.js';
 
 export interface PlanParts {
   objectStores: ObjectStores;
-  /** Null: there is none yet, so that nothing is on record. */
+  /** Null when there is no Redis yet, so no run is recorded. */
   redis: RedisClient | null;
   origin: string;
-  /** Null: no key is set, so that nothing is known of its runs and of its account. */
+  /** Null when no API key is set, so nothing is known of its runs and account. */
   gateway: { keyFingerprint: string; client: ASGGatewayClient; budget: Budget } | null;
 }
 
@@ -57,7 +57,7 @@ export async function makePlan(
   const manifest = await openManifest(spec, { cwd: watch.cwd, spoolDir, objectStores, signal: watch.signal });
   try {
     await checkFirstLines(manifest, taskOptions(settings), { objectStores, signal: watch.signal });
-    const since = await readEarlierOf(parts, settings, watch);
+    const since = await readEarlierSettled(parts, settings, watch);
     const gold = await readGoldOf(settings, manifest, { ...watch, objectStores });
     return await planOf(parts, settings, manifest, watch, { since, gold });
   } finally {

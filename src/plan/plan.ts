@@ -20,14 +20,19 @@ export interface Plan {
   /** Unpacked, blank lines included. */
   bytes: number;
   longest_line_bytes: number;
-  /** Of `--gold`; null without it. No other count of lines has them. */
+  /** The lines of `--gold`; null without it. No other count of lines includes them. */
   gold_lines: number | null;
-  /** That are still to be bought: one for each idempotency key, and one for each gold line. Second tasks are apart. */
+  /**
+   * Tasks still to buy: one for each idempotency key, and one for each gold line. Second tasks are in `second_tasks`.
+   */
   tasks: number;
-  /** Of `--escalate`; null without it. Where no run tells the share, `tasks` is null and the forecast counts none. */
+  /**
+   * The second tasks of `--escalate`; null without it. When no run shows the share, `tasks` is null and the forecast
+   * leaves second tasks out.
+   */
   second_tasks: {
     condition: string;
-    /** Of the lines that settle. */
+    /** Share of the settled lines. */
     share: Range | null;
     source: 'runs' | 'confidences' | 'highest' | null;
     tasks: Range | null;

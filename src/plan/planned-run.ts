@@ -6,7 +6,7 @@ import { defaultRunId, manifestIdentity } from '../runs/identity.js';
 import { type KnownManifest, runOf, type TaskOptions } from '../runs/record.js';
 import { sinceOf } from '../runs/since.js';
 
-/** The run that is on record for this manifest and these options, perhaps of another version of it. */
+/** The recorded run of this manifest and these options, perhaps of an earlier version of the manifest. */
 export async function knownRun(
   { redis, origin }: { redis: RedisClient | null; origin: string },
   { prefix }: Settings,

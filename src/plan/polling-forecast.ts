@@ -6,7 +6,7 @@ import { simulateRun } from './simulate-run.js';
 
 export interface PollingForecast {
   pollsPerLabel: number;
-  /** From the first submission to the last result. */
+  /** Seconds from the first submission to the last result. */
   seconds: number;
 }
 
@@ -23,8 +23,9 @@ export function steadyPolls(seen: SettleTimes, policy: RunPolicy, callsPerSecond
 }
 
 /**
- * The number of polls of `tasks` tasks that settle like those seen, and when the last is collected. A run of few
- * tasks is simulated whole, a longer one at its beginning and end: the middle costs what the poll plan says.
+ * How many polls `tasks` tasks take, and when the last result is collected, if they settle like the observed ones. A
+ * run of few tasks is simulated completely. Of a longer run only the beginning and the end are simulated; for the
+ * middle the poll plan gives the number.
  */
 export async function forecastPolling(
   seen: SettleTimes,
@@ -38,7 +39,7 @@ export async function forecastPolling(
   const room = { tasks: WINDOW * policy.maxInFlight, callsPerSecond };
   const steady = costOf(choosePlan(seen, 'scarce', gaps, room), seen, gaps);
   const inFlight = (steady.inFlightMs / 1000) * (callsPerSecond / (1 + steady.pollsPerLabel));
-  // A third of what is simulated at most is in flight at a time: of a greater run, a fair share is simulated instead.
+  // At most a third of the simulated tasks is in flight at a time. A larger run is simulated at a smaller scale.
   const share = Math.min(1, MOST_SIMULATED / 3 / Math.max(1, Math.min(inFlight, policy.maxInFlight)));
   const scaled = Math.max(1, Math.round(tasks * share));
   const simulated = Math.min(scaled, MOST_SIMULATED);
@@ -59,12 +60,12 @@ export async function forecastPolling(
   };
 }
 
-/** The assumed settle times make a run no longer than this much of the observed ones. */
+/** Assumed settle times may not exceed the longest observed one by more than this factor. */
 const BEYOND_SEEN = 1.5;
-/** With this few of them there is nothing to assume: the last of any sample have none behind them. */
+/** When at most this share of the tasks was not seen to settle, no longer settle times are assumed. */
 const NONE_BEYOND = 0.01;
 
-/** No task is reckoned to take longer. */
+/** The longest settle time that a forecast assumes, ms. */
 export function longestMs(settle: SettleTimes): number {
   return settle.seenToMs * (1 - seenShare(settle) <= NONE_BEYOND ? 1 : BEYOND_SEEN);
 }
@@ -80,7 +81,7 @@ export function meanSeconds(settle: SettleTimes): number {
 export const seenShare = ({ times, total, seenToMs }: SettleTimes): number =>
   times.reduce((sum, { ms, count }) => sum + (ms <= seenToMs ? count : 0), 0) / total;
 
-/** Settle times as often as they were seen, in an order that says nothing. */
+/** Settle times with their observed frequencies, in random order. */
 function draw(settle: SettleTimes, count: number): number[] {
   const { times, total } = settle;
   const longest = longestMs(settle);

@@ -4,11 +4,11 @@ export interface Price {
   /** Sats per label. */
   value: number;
   source: 'history' | 'usage' | 'flag';
-  /** Labels that it was learned from; 0 for one that was given. */
+  /** The number of labels that the price comes from; 0 for a price that the user gave. */
   labels: number;
-  /** How much the averages of single runs differ from it, as a share of it; 0 for fewer than two runs. */
+  /** How much the means of single runs differ from the price, as a share; 0 for fewer than two runs. */
   spread: number;
-  /** How much the prices of single labels differ, as a share of it (standard deviation), where that was seen. */
+  /** Standard deviation of the price of single labels, as a share of the price, if it was observed. */
   differ?: number;
 }
 
@@ -27,11 +27,13 @@ const PRICES_DIFFER = 0.5;
  * not count. Null when no run has any.
  */
 export function priceOf(runs: readonly PaidRun[]): Price | null {
-  const told = runs.filter(({ settled, costSats, polls }) => settled > 0 && costSats > 0 && polls >= settled);
-  const settled = told.reduce((sum, run) => sum + run.settled, 0);
+  const pricedRuns = runs.filter(
+    ({ settled, costSats, polls }) => settled > 0 && costSats > 0 && polls >= settled,
+  );
+  const settled = pricedRuns.reduce((sum, run) => sum + run.settled, 0);
   if (settled === 0) return null;
-  const value = told.reduce((sum, run) => sum + run.costSats, 0) / settled;
-  const squares = told.reduce(
+  const value = pricedRuns.reduce((sum, run) => sum + run.costSats, 0) / settled;
+  const squares = pricedRuns.reduce(
     (sum, run) => sum + run.settled * (run.costSats / run.settled / value - 1) ** 2,
     0,
   );
@@ -39,11 +41,13 @@ export function priceOf(runs: readonly PaidRun[]): Price | null {
     value,
     source: 'history',
     labels: settled,
-    spread: told.length > 1 ? Math.sqrt(squares / settled) : 0,
+    spread: pricedRuns.length > 1 ? Math.sqrt(squares / settled) : 0,
   };
 }
 
-/** The cost of `labels` more labels: the mean is known from some, and theirs will differ by chance. */
+/**
+ * The cost of `labels` more labels. Its range holds the error of the mean and the random differences between labels.
+ */
 export function costOfLabels(price: Price, labels: Range): Range {
   if (labels.high === 0) return { expected: 0, low: 0, high: 0 };
   const differ = price.source === 'flag' ? 0 : (price.differ ?? PRICES_DIFFER);

@@ -14,7 +14,7 @@ export interface EarlierSettled {
 }
 
 /** Null without `--since`. */
-export async function readEarlierOf(
+export async function readEarlierSettled(
   { redis, objectStores, origin }: { redis: RedisClient | null; objectStores: ObjectStores; origin: string },
   { since, carry, prefix }: Settings,
   { cwd, signal }: { cwd: string; signal: AbortSignal },

@@ -10,7 +10,7 @@ export interface Block {
 
 const LEAST_BLOCK = 64 * 1024;
 const MOST_BLOCKS = 2_000;
-/** With fewer, nothing is known of how far off an estimate may be. */
+/** Fewer blocks say nothing about the error of an estimate. */
 const FEWEST_BLOCKS = 20;
 
 /**

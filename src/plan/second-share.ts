@@ -5,22 +5,22 @@ import { runKeys } from '../runs/keys.js';
 import type { RunReading } from '../runs/read-status.js';
 import { boughtLines } from '../runs/status.js';
 import { CONFIDENCE_STEPS, historyOf } from '../runs/timeline.js';
+import { MIN_LINES } from './min-lines.js';
 import type { Price } from './price.js';
-import { TELLING } from './telling.js';
 
 /** 0.55 × 20 is not 11 to the last digit. */
 const ROUNDING = 1e-9;
 
-/** Of the lines that settle, the share that `--escalate` asks again. */
+/** The share of the settled lines that `--escalate` asks again. */
 export interface KnownShare {
   share: Range;
   /** `runs` that asked again by the same condition, or the `confidences` that runs without one have recorded. */
   source: 'runs' | 'confidences';
-  /** Of a second task, where some were paid for. */
+  /** The price of a second task, if some were paid for. */
   price: Price | null;
 }
 
-/** Null where no run tells. */
+/** Null when no run shows the share. */
 export async function knownShare(
   redis: RedisClient,
   prefix: string,
@@ -31,7 +31,7 @@ export async function knownShare(
   if (condition === undefined) return null;
   const same = runs.filter(({ record }) => record.task.escalate === escalate);
   const settled = same.reduce((sum, { status }) => sum + boughtLines(status), 0);
-  if (settled >= TELLING) {
+  if (settled >= MIN_LINES) {
     const again = sumOf(same, 'lines');
     const [answered, sats] = [again - sumOf(same, 'failed'), sumOf(same, 'cost_sats')];
     const price =
@@ -44,8 +44,8 @@ export async function knownShare(
   const others = runs.filter(({ record }) => record.task.escalate === undefined);
   const seen = await confidencesOf(redis, prefix, others);
   const total = seen.reduce((sum, n) => sum + n, 0);
-  if (total < TELLING) return null;
-  const { low, high } = meeting(seen, condition);
+  if (total < MIN_LINES) return null;
+  const { low, high } = linesMeeting(seen, condition);
   const middle = shareOf((low + high) / 2, total);
   return {
     share: { ...middle, low: shareOf(low, total).low, high: shareOf(high, total).high },
@@ -57,7 +57,10 @@ export async function knownShare(
 const sumOf = (runs: readonly RunReading[], field: 'lines' | 'failed' | 'cost_sats'): number =>
   runs.reduce((sum, { status }) => sum + (status.escalated?.[field] ?? 0), 0);
 
-/** How many lines settled with a confidence of each step; those without one last, which meet no condition. */
+/**
+ * How many lines settled with a confidence in each step. The last entry: lines without a confidence, which meet no
+ * condition.
+ */
 async function confidencesOf(redis: RedisClient, prefix: string, runs: readonly RunReading[]) {
   const sum = Array.from({ length: CONFIDENCE_STEPS + 1 }, () => 0);
   for (const { record } of runs) {
@@ -69,8 +72,14 @@ async function confidencesOf(redis: RedisClient, prefix: string, runs: readonly 
   return sum;
 }
 
-/** Between how many of them the condition is met: of the step that its number lies in, it may be all or none. */
-function meeting(seen: readonly number[], { operator, value }: Condition): { low: number; high: number } {
+/**
+ * The least and the most lines that meet the condition. Of the step that holds the condition's number, all or none may
+ * meet it.
+ */
+function linesMeeting(
+  seen: readonly number[],
+  { operator, value }: Condition,
+): { low: number; high: number } {
   const place = value * CONFIDENCE_STEPS + ROUNDING;
   const at = Math.min(CONFIDENCE_STEPS - 1, Math.floor(place));
   const onBound = place - at < 2 * ROUNDING;

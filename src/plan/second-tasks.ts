@@ -5,7 +5,10 @@ import type { Plan } from './plan.js';
 import { costOfLabels, type Price } from './price.js';
 import type { KnownShare } from './second-share.js';
 
-/** The second tasks of so many first ones; null without `--escalate`. A task costs the same for each labeler that agrees. */
+/**
+ * How many second tasks these first tasks lead to, and their cost; null without `--escalate`. A task costs the same for
+ * each labeler that agrees.
+ */
 export function secondTasks(
   { escalate, consensusThreshold }: Pick<Settings, 'escalate' | 'consensusThreshold'>,
   known: KnownShare | null,
@@ -15,13 +18,14 @@ export function secondTasks(
   if (escalate === null) return null;
   const condition = formatCondition(escalate);
   const asked = thresholdOr(consensusThreshold);
-  const again = higherThreshold(asked);
-  if (again === null) return { condition, share: null, source: 'highest', tasks: NONE, cost_sats: NONE };
+  const secondThreshold = higherThreshold(asked);
+  if (secondThreshold === null)
+    return { condition, share: null, source: 'highest', tasks: NONE, cost_sats: NONE };
   if (known === null) return { condition, share: null, source: null, tasks: null, cost_sats: null };
   const { share, source } = known;
   const tasks = secondOf(first, share);
-  const dearer = price && { ...price, value: (price.value * again) / asked };
-  const second = known.price ?? dearer;
+  const estimatedPrice = price && { ...price, value: (price.value * secondThreshold) / asked };
+  const second = known.price ?? estimatedPrice;
   return {
     condition,
     share: { expected: round(share.expected), low: round(share.low), high: round(share.high) },
@@ -37,7 +41,7 @@ export const secondOf = (first: Range, share: Range): Range => ({
   high: first.high * share.high,
 });
 
-/** Of first tasks, and the second ones where their number is known. */
+/** The cost of first tasks, plus the second ones when their number is known. */
 export const costOfTasks = (price: Price, first: Range, second: Plan['second_tasks']): Range =>
   plus(costOfLabels(price, first), second?.cost_sats ?? NONE);
 

@@ -26,7 +26,7 @@ interface Task {
 const STEP_MS = 250;
 /** Past this many results the run's memory of settle times is halved (`learn` in `scripts.ts`). */
 const RESULTS_KEPT = 2_000;
-/** Checks grow rarer as the run grows older, by this share of its age: each may make a new plan. */
+/** The time between two checks grows with the run's age, by this share: each check may make a new plan. */
 const LOOK_SHARE = 0.02;
 
 /** A whole run on virtual time, with the pipeline's own rule of when to poll. */
@@ -84,7 +84,7 @@ export async function simulateRun(run: SimulatedRun): Promise<SimulatedOutcome> 
     }
   }
   const takePolls = (most: number) => {
-    // Only whole calls: with one more than their half, polls would come sooner than they do, and find less.
+    // Only whole calls count. Rounding up would make polls come too early, and find less.
     const floor = Math.max(0, slots - most);
     while (next < ready.length && slots >= floor + 1) poll(ready[next++] as Task);
   };

@@ -1,7 +1,10 @@
 import { type Range, whole } from '../lib/range.js';
 import type { RunPolicy } from '../runs/record.js';
 
-/** Bytes in Redis beside the line's own: of a line that waits, of a task in flight. Similar lines are packed to a quarter. */
+/**
+ * Bytes in Redis beside the line's text: for a line that waits, for a task in flight. Similar lines compress to a
+ * quarter.
+ */
 const WAITING = { low: 40, high: 130 };
 const IN_FLIGHT = { low: 60, high: 200 };
 /** The bits of a line that has ended. */
@@ -22,18 +25,18 @@ export interface Sizes {
   inFlight: number | null;
 }
 
-/** Redis' memory for the run at its peak: it follows the windows, not the manifest's length. */
+/** The run's peak memory in Redis. It depends on the windows, not on the manifest's length. */
 export function redisBytes(policy: RunPolicy, { lines, tasks, lineBytes, seconds, inFlight }: Sizes): Range {
   const waiting = Math.min(tasks, policy.maxQueued);
-  const flying = Math.min(tasks, policy.maxInFlight, inFlight ?? policy.maxInFlight);
+  const linesInFlight = Math.min(tasks, policy.maxInFlight, inFlight ?? policy.maxInFlight);
   const results = tasks * (lineBytes + RESULT_BYTES);
   // A part is closed by age before it is full, where results come slowly.
   const byAge =
     seconds === null ? results : (results * policy.partAgeMs) / 1000 / Math.max(1, seconds.expected);
   const unflushed = Math.min(results, policy.partSizeBytes, byAge);
   const bits = (lines * ENDED_BITS) / 8 + FIXED;
-  const low = waiting * (WAITING.low + lineBytes / 4) + flying * (IN_FLIGHT.low + lineBytes / 4);
-  const high = waiting * (WAITING.high + lineBytes) + flying * (IN_FLIGHT.high + lineBytes);
+  const low = waiting * (WAITING.low + lineBytes / 4) + linesInFlight * (IN_FLIGHT.low + lineBytes / 4);
+  const high = waiting * (WAITING.high + lineBytes) + linesInFlight * (IN_FLIGHT.high + lineBytes);
   return whole({
     expected: (low + high) / 2 + unflushed + bits,
     low: low + bits,

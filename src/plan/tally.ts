@@ -14,7 +14,7 @@ export interface RejectedExample {
   message: string;
 }
 
-/** The findings in the lines that were read. */
+/** The counts of the lines that were read. */
 export interface Tally {
   /** Without the blank ones. */
   lines: number;
@@ -41,7 +41,7 @@ const EXAMPLE_CHARACTERS = 300;
 
 export interface TallyOptions {
   task: TaskOptions;
-  /** More than one: examples name theirs. */
+  /** With more than one source, examples name their source. */
   sources: number;
   /** Slots of the table that duplicates are found with, a power of two. Default 2^24, which takes 128 MiB. */
   slots?: number;
@@ -90,7 +90,7 @@ export function createTally({ task, sources, slots, isKnown }: TallyOptions) {
       if (ended) endedValid += 1;
       contents.add(checked.content);
       if (checked.unchanged && !ended) unchanged += 1;
-      // It needs no task, whichever key it has.
+      // Such a line needs no task, whatever its key is.
       if (checked.key === null || checked.unchanged) return;
       sharing += 1;
       keys.add(checked.key);

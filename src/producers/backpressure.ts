@@ -3,24 +3,24 @@ import type { RedisClient } from '../redis/connection.js';
 import type { RunKeys } from '../runs/keys.js';
 import type { RunPolicy } from '../runs/record.js';
 
-/** Bytes of queued lines, however few lines that is. */
+/** Most bytes of queued lines, whatever their number. */
 const MAX_QUEUED_BYTES = 64 << 20;
-const LOOK_AGAIN_MS = 100;
+const CHECK_EVERY_MS = 100;
 
 /** The load of a run, for a producer that adds to it. */
 export interface Depth {
   /** Lines that wait for submission. */
   queued: number;
-  /** Bytes of rows that are in no part yet: rejected lines are rows at once. */
+  /** Bytes of rows that are in no part yet. Rejected lines become rows at once. */
   unflushedBytes: number;
   state: string;
 }
 
 /** How far the producer may run ahead of the submissions and of the sink. */
 export interface Backpressure {
-  /** Resolves to how many lines there is room for, at least 1; to 0 when the signal ended the wait. */
+  /** Resolves to the number of lines that there is room for, at least 1; to 0 when the signal aborts the wait. */
   wait(): Promise<number>;
-  /** Lines are in; `depth` is the load of the run with them. */
+  /** Reports added lines; `depth` is the run's load with them. */
   added(lines: number, bytes: number, depth: Depth): void;
 }
 
@@ -31,7 +31,7 @@ export function createBackpressure(
   signal: AbortSignal,
 ): Backpressure {
   let depth: Depth = { queued: 0, unflushedBytes: 0, state: 'running' };
-  // The last lines, newest last: what waits is the tail of what was added, so their bytes are the queue's.
+  // The last added lines, newest last. The queue holds the newest ones, so their bytes are the queue's bytes.
   let recent: { lines: number; bytes: number }[] = [];
 
   const queuedBytes = () => {
@@ -45,7 +45,7 @@ export function createBackpressure(
     return bytes;
   };
 
-  /** A run that cannot write to its sink would fill Redis with rows. */
+  /** Without this limit, a run that cannot write to its sink would fill Redis with rows. */
   const isFull = () =>
     depth.queued >= policy.maxQueued ||
     queuedBytes() >= MAX_QUEUED_BYTES ||
@@ -55,7 +55,7 @@ export function createBackpressure(
   return {
     async wait() {
       while (isFull()) {
-        await sleep(LOOK_AGAIN_MS, undefined, { signal }).catch(() => undefined);
+        await sleep(CHECK_EVERY_MS, undefined, { signal }).catch(() => undefined);
         if (signal.aborted) return 0;
         depth = await readDepth();
       }

@@ -20,10 +20,10 @@ export interface Enqueued {
   outcomes: Record<'enqueued' | 'rejected' | 'skipped' | 'unchanged', number>;
 }
 
-/** A source's bit maps have no more bits: Redis' longest string. */
+/** Most lines of a source: the bits of Redis' longest string. */
 const MOST_LINES = 2 ** 32;
 
-/** Everything of these lines is in Redis when this resolves: chunks in the queue, rejections ended. */
+/** Queues valid lines in chunks and ends rejected ones. When this resolves, all of them are in Redis. */
 export async function enqueue(
   producer: Producer,
   record: RunRecord,
@@ -55,7 +55,7 @@ export async function enqueue(
     if (parsed.kind === 'blank') blank += 1;
     if (parsed.kind === 'blank') continue;
     const line = parsed.kind === 'rejected' ? parsed : prepareLine(record.task, raw, parsed.item);
-    // A line that has ended still has its key.
+    // A line that has ended still owns its key.
     if (line.kind === 'queued') prepared.push(line);
     else if (isOpen(raw)) reject({ line: raw.line, ...line });
   }
@@ -77,7 +77,7 @@ export async function enqueue(
   };
 }
 
-/** A script holds Redis up for as long as it writes rows: not too many at a time. */
+/** A script blocks Redis while it writes rows. So each call gets few of them. */
 const REJECTED_AT_ONCE = 100;
 
 async function endRejected(

@@ -30,7 +30,7 @@ const TASK_TYPES: readonly string[] = [
 export interface FirstLines {
   /** How many lines were checked, without blank ones. */
   looked: number;
-  /** How many of them would fail, and what is wrong with the first. */
+  /** How many of them would fail, and the error of the first one. */
   rejected: number;
   example: string | null;
 }
@@ -38,8 +38,8 @@ export interface FirstLines {
 const NOT_LOOKED: FirstLines = { looked: 0, rejected: 0, example: null };
 
 /**
- * Checks the first lines of a manifest before anything is sent. A fault of all of them is a fault of the manifest, or
- * of the reading, and would fail every line. Standard input gives only the lines that come with its first line.
+ * Checks the first lines of a manifest before anything is sent. An error in all of them is an error of the manifest or
+ * of the options, and would fail every line. From standard input, only the lines of the first chunk are checked.
  *
  * @throws IngestError `manifest` when none of them is a line of a manifest, `usage` when nothing is asked
  */
@@ -55,7 +55,8 @@ export async function checkFirstLines(
   try {
     start = await readHead(source, HEAD_BYTES, { ...stores, ...(signal && { signal }) });
   } catch (error) {
-    // A damaged source is found again by the run, which is blocked by it; an empty stream is a mistake.
+    // Not reported here: the run meets the damaged source again and is blocked. An empty stream is a mistake, so it is
+    // refused.
     if ((error as { code?: unknown }).code === 'source_changed') return NOT_LOOKED;
     throw error;
   }
@@ -79,10 +80,10 @@ export async function checkFirstLines(
   };
 }
 
-/** Standard input is named by no file. */
+/** Standard input has no file name. */
 const fileNameOf = ({ name, spool }: Source) => (spool === undefined ? name : 'items');
 
-/** The whole lines of a head; one that is cut is none. */
+/** The complete lines of the first bytes. A line that is cut off is left out. */
 async function linesOf({ head, whole }: { head: Buffer; whole: boolean }): Promise<RawLine[]> {
   const splitter = createLineSplitter({ line: 0, offset: 0 }, LONGEST_LINE);
   const lines = await splitter.push(head);
@@ -100,7 +101,7 @@ function refuseWhatIsNone(source: Source, raws: readonly RawLine[], parsed: read
   const name = displayName(source);
   const objects = parsed.map(({ input }) => JSON.parse(input) as unknown).filter(isRecord);
   if (objects.length === 0) {
-    // A line too long to check proves nothing.
+    // A line that is too long to check counts neither way.
     if (parsed.some(({ problem }) => problem.code === 'line_too_long') && !/^\s*\[/.test(raws[0]?.text ?? ''))
       return;
     const texts = raws.map(({ text }) => text ?? '');
@@ -133,7 +134,7 @@ function refuseWhatIsNone(source: Source, raws: readonly RawLine[], parsed: read
   );
 }
 
-/** The field, by its path, that holds an http URL: the first, those that speak of images and URLs before others. */
+/** The path of the first field that holds an http URL. Names with `image` or `url` in them go first. */
 function urlField(object: Record<string, unknown>): string | null {
   const found: string[] = [];
   const look = (at: Record<string, unknown>, path: string, depth: number): void => {
@@ -160,7 +161,7 @@ function refuseUnknownTypes(
   const line = raws[parsed.findIndex(({ kind }) => kind === 'item')]?.line ?? 1;
   throw manifestError(
     `${name}: line ${line} has the type ${JSON.stringify(first.type)}, and ${which(items.length)} have types like it; the Gateway knows ${TASK_TYPES.join(', ')}; nothing was sent`,
-    `mend the types; or --task-type ${first.type} says that the Gateway knows this one`,
+    `correct the types; or --task-type ${first.type} says that the Gateway knows this one`,
   );
 }
 

@@ -8,8 +8,8 @@ import { type KeyedLine, type KeyOwner, ownersOfKeys } from '../runs/shared-keys
 import type { PreparedLine } from './prepare-line.js';
 
 /**
- * Lines of one key are one task. Those that ask the same share it; those that ask something else would be given another
- * line's label: they are rejected, unless the run says that the key alone counts (`--on-same-key share`).
+ * Lines with the same key share one task. That is right when they ask the same. A line that asks something else would
+ * get another line's label, so it is rejected, unless the run says that the key alone counts (`--on-same-key share`).
  */
 export async function withoutConflicts(
   redis: RedisClient,

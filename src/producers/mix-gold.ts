@@ -20,7 +20,7 @@ export interface Mixing {
   upTo(at: Place): readonly RawLine[];
   /** Those that come between two places. */
   between(from: Place, to: Place): readonly RawLine[];
-  /** How many of these lines of a source come before the next gold line after `from`, with the line it follows. */
+  /** How many of these lines come before the next gold line after `from`, the line that it follows included. */
   linesBefore(from: Place, source: number, lines: readonly RawLine[]): number;
   /** The place behind the last line of the manifest, and of the gold file. */
   end: Place;
@@ -28,7 +28,7 @@ export interface Mixing {
 
 /** Packed JSON lines become about this many times as long. */
 const UNPACKED = 6;
-/** For a source of unknown length: a gold line after about every 20 lines. */
+/** In a source of unknown length, a gold line comes after about 20 lines. */
 const BYTES_APART = 4_096;
 
 /** Null for a run without gold lines. */
@@ -60,7 +60,7 @@ export function createMixing(
   for (const source of sources)
     starts.push((starts.at(-1) ?? 0) + lengthOf(source, (file.length * BYTES_APART) / sources.length));
   const total = starts.at(-1) ?? 0;
-  // One in each of as many equal stretches.
+  // The manifest is divided into equal stretches, one for each gold line.
   const places = lines.map((_line, n) => ((n + random()) / lines.length) * total);
 
   function countUpTo({ source, offset }: Place): number {
@@ -96,7 +96,7 @@ function lengthOf(
   return compression !== null || /\.(gz|zst)$/i.test(name) ? size * UNPACKED : size;
 }
 
-/** A file that is sorted by label would ask for one label after the other. */
+/** Shuffled, since a gold file may be sorted by label. */
 function shuffled<T>(items: readonly T[], random: () => number): T[] {
   const mixed = [...items];
   for (let n = mixed.length - 1; n > 0; n -= 1) {

@@ -18,7 +18,7 @@ export interface RejectedLine {
   idempotency_key?: string;
 }
 
-/** The part of a valid line that goes into the queue: its own text, and its key unless that follows from its place. */
+/** What the queue gets of a valid line: its text, and its key unless the key follows from the line's place. */
 export function prepareLine(
   task: TaskOptions,
   raw: Pick<RawLine, 'line'>,
@@ -47,7 +47,7 @@ export function prepareLine(
   };
 }
 
-/** The line's own key first, then `--key`'s; undefined for the key that follows from the line's place. */
+/** The line's own key, else the key by `--key`. Undefined when the key follows from the line's place. */
 function keyOf({ key }: TaskOptions, item: LineItem, content: TaskContent): string | undefined | null {
   if (item.idempotency_key !== undefined) return item.idempotency_key;
   if (key === 'line') return undefined;

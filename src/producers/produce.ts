@@ -22,7 +22,7 @@ const STEP_LINES = 1_000;
 
 export type Produced = 'all' | 'stopped';
 
-/** Lines that are on their way into Redis, and where they begin and end. */
+/** Lines that are being written into Redis, with their first and last position. */
 interface Step {
   from: Cursor['at'];
   to: Cursor['at'];
@@ -30,8 +30,8 @@ interface Step {
 }
 
 /**
- * Reads the manifest from the run's checkpoint on and enqueues its lines, as far as there is room. Resolves when all
- * has been enqueued, or when the lease or the signal ended it; a line behind the checkpoint is never read again by it.
+ * Reads the manifest from the run's checkpoint on and queues its lines, while there is room. Resolves when all lines
+ * are queued, or when the lease or the signal ends it. It never reads a line before the checkpoint again.
  */
 export async function produce(
   producer: Producer,
@@ -51,7 +51,7 @@ export async function produce(
   let at = begin;
   let step: Step | undefined;
 
-  /** The lines of the step before are in Redis: the cursor moves over them. Always in order. */
+  /** The lines of the last step are in Redis, so the cursor moves over them. Steps end in order. */
   async function finishStep(): Promise<boolean> {
     if (step === undefined) return true;
     const { from, to, queued } = step;
@@ -81,7 +81,7 @@ export async function produce(
         const to = { source: source.index, line: last.line, offset: last.end };
         if (digest !== null && last.end > (content?.offset ?? 0))
           await noteContent(redis, keys, last.end, digest.at(last.end));
-        // One step is on its way while the one before is counted.
+        // One step is written while the step before is counted.
         const queued = enqueueStep(
           producer,
           record,
@@ -110,7 +110,7 @@ export async function produce(
   return (await moveCursor(producer, keys, lease, end, true)) === null ? 'stopped' : 'all';
 }
 
-/** Lines of a source, and the gold lines behind them. To the reader, gold lines are lines like others. */
+/** Lines of a source, with the gold lines mixed in. The reader treats gold lines like others. */
 async function enqueueStep(
   producer: Producer,
   record: RunRecord,
@@ -153,7 +153,7 @@ export async function sameStream(
   }
 }
 
-/** The source's lines, of a pilot those that it takes; ends quietly when the signal stops it. */
+/** The source's lines; in a pilot, only the chosen ones. Ends without an error when the signal aborts. */
 export async function* readUntil(
   { objectStores }: Producer,
   { id, pilot, manifest: { chosen } }: RunRecord,

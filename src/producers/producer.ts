@@ -5,7 +5,7 @@ import type { RunQueues } from '../queues/queues.js';
 import type { RedisClient } from '../redis/connection.js';
 import type { Earlier } from './since/earlier.js';
 
-/** What all who put lines into a run's queue work with. */
+/** The parts that put lines into a run's queue: the producer, the sweep and `retry`. */
 export interface Producer {
   redis: RedisClient;
   prefix: string;

@@ -15,7 +15,7 @@ import { GOLD_SOURCE, type Gold, type GoldLine } from '../runs/gold.js';
 import type { TaskOptions } from '../runs/record.js';
 import { prepareLine } from './prepare-line.js';
 
-/** All of them are in memory, and in Redis. */
+/** A limit, since all gold lines are kept in memory and in Redis. */
 const MOST_LINES = 10_000;
 const MOST_BYTES = 8 << 20;
 
@@ -104,5 +104,5 @@ function checked(raw: RawLine, task: TaskOptions, spec: string): string | null {
   return parsed.item.text;
 }
 
-const wrong = (problem: string, hint = 'mend the line') =>
+const wrong = (problem: string, hint = 'correct the line') =>
   usageError('--gold', problem, { hint: `${hint}; nothing was sent` });

@@ -11,9 +11,9 @@ import {
 import { sourceChanged } from '../manifest/sources/store.js';
 import type { Place } from '../runs/pilot-lines.js';
 
-/** This many lines are handed on together. */
+/** Lines in a batch. */
 const BATCH = 50;
-/** A gap between two lines is read over up to this many bytes; past that the source is opened again. */
+/** A gap of up to this many bytes is read and dropped. Over a larger gap the source is opened again. */
 const FAR = 1 << 20;
 
 /** The chosen lines of a source after `from`. A source that can be reopened in the middle is read only around them. */
@@ -43,7 +43,7 @@ export async function* readChosen(
       if (left.length === 0) return;
       if (source.seekable && (left[0]?.[1] ?? 0) - (batch.at(-1)?.end ?? 0) > FAR) break;
     }
-    // Its version is the one that the lines were chosen from, so they are there.
+    // The lines were chosen from this version of the source, so they exist.
     if (left.length === before)
       throw sourceChanged(displayName(source), `it has no line ${next[0]} any more`);
     next = left[0];

@@ -14,15 +14,17 @@ import { produce } from './produce.js';
 import type { Producer } from './producer.js';
 import { sweep } from './sweep.js';
 
-const LOOK_MS = 500;
-/** Checks in a row that must find the queues empty and the counts wrong: jobs on their way are not lost jobs. */
-const LOOKS_BEFORE_SWEEP = 4;
+const CHECK_EVERY_MS = 500;
+/** This many checks in a row must find empty queues and wrong counts. A job between two queues is not lost. */
+const CHECKS_BEFORE_SWEEP = 4;
 
+/** How long and how much `superviseProducer` works. */
 export interface SuperviseOptions {
   /** `produced`: return once all is enqueued; `ended`: stay, and sweep, until the run is summed up. */
   until: 'produced' | 'ended';
   /** False for a process that only sweeps, such as `work`. */
   mayProduce: boolean;
+  /** Aborting it stops the work; the run can be resumed. */
   signal: AbortSignal;
 }
 
@@ -36,20 +38,20 @@ export async function superviseProducer(
   openManifest: () => Promise<Manifest>,
   { until, mayProduce, signal }: SuperviseOptions,
 ): Promise<void> {
-  let emptyLooks = 0;
+  let emptyChecks = 0;
 
   /** True when there is nothing more to do. */
-  async function look(): Promise<boolean> {
+  async function checkRun(): Promise<boolean> {
     const reading = await readRun(producer.redis, producer.prefix, record.id);
     if (reading === null || reading.summedUp) return true;
     const { produced } = reading.status;
-    // Lines that a cancelled run has not read stay unread.
+    // A cancelled run reads no more lines.
     if (until === 'produced' && (produced || reading.record.state === 'cancelled')) return true;
-    emptyLooks = countsAreWrong(reading) ? emptyLooks + 1 : 0;
+    emptyChecks = countsAreWrong(reading) ? emptyChecks + 1 : 0;
     const now = { ...reading.record, manifest: record.manifest };
-    if (emptyLooks >= LOOKS_BEFORE_SWEEP) {
-      emptyLooks = 0;
-      await underLease(producer, now, (lease, stop) => mend(now, lease, stop));
+    if (emptyChecks >= CHECKS_BEFORE_SWEEP) {
+      emptyChecks = 0;
+      await underLease(producer, now, (lease, stop) => repairRun(now, lease, stop));
     } else if (mayProduce && !produced && now.state === 'running')
       await underLease(producer, now, async (lease, stop) => {
         await produce(producer, now, await openManifest(), lease, stop);
@@ -59,10 +61,10 @@ export async function superviseProducer(
   }
 
   /**
-   * Lines that are missing are queued again; when none is, it is the counts that are wrong, or lines that have no row: the
-   * next sweep finds those missing.
+   * Queues missing lines again. If no line is missing, the counts are wrong or lines have no row: then the lines
+   * without a row are opened, and the next sweep queues them.
    */
-  async function mend(now: RunRecord, lease: Lease, stop: AbortSignal): Promise<void> {
+  async function repairRun(now: RunRecord, lease: Lease, stop: AbortSignal): Promise<void> {
     const { found, lines, whole } = await sweep(producer, now, await openManifest(), lease, stop);
     if (found > 0)
       producer.log.warn({ run: now.id, lines: found }, 'lines were missing and are queued again');
@@ -74,7 +76,7 @@ export async function superviseProducer(
         lines,
         now.since,
       );
-      producer.log.warn({ run: now.id, lines, rows }, 'the counts were wrong and have been counted anew');
+      producer.log.warn({ run: now.id, lines, rows }, 'the counts were wrong and have been counted again');
       if (rows === null || rows >= lines) return;
       const opened = await openLinesWithoutRows(producer, now, lease);
       producer.log.warn({ run: now.id, lines: opened }, 'lines passed for ended and have no row');
@@ -103,19 +105,19 @@ export async function superviseProducer(
 
   while (!signal.aborted) {
     try {
-      if (await look()) return;
+      if (await checkRun()) return;
     } catch (error) {
       // Unfinished work is done again from the checkpoint.
       if (!isTemporaryError(error)) throw error;
       producer.log.warn({ run: record.id, err: error }, 'Redis refuses, and is waited for');
     }
-    await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+    await sleep(CHECK_EVERY_MS, undefined, { signal }).catch(() => undefined);
   }
 }
 
 /**
- * Jobs can be lost for all our care: then nothing waits any more, and lines have not ended. Or, by a Redis that lost its
- * last second, the counts disagree with what has ended.
+ * True when nothing waits any more and lines have not ended, since jobs can be lost. True also when the counts disagree
+ * with the ended lines, since Redis can lose its last second.
  */
 function countsAreWrong({ record, status, jobs }: RunReading): boolean {
   if (jobs.submit + jobs.poll > 0) return false;
@@ -134,6 +136,6 @@ function watchState(producer: Producer, record: RunRecord): { signal: AbortSigna
     if (state === record.state) return;
     if (state === 'cancelled' || state === 'completed' || state === null || reason === 'failures')
       over.abort(new Error(`the run is ${state ?? 'gone'}`));
-  }, LOOK_MS);
+  }, CHECK_EVERY_MS);
   return { signal: over.signal, end: () => clearInterval(timer) };
 }

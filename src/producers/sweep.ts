@@ -11,23 +11,23 @@ import { readUntil, sameStream } from './produce.js';
 import type { Producer } from './producer.js';
 
 const STEP_LINES = 1_000;
-/** Jobs in the submit queue from which the sweep waits. */
+/** With this many jobs in the submit queue, the sweep waits. */
 const MOST_JOBS = 200;
-const LOOK_AGAIN_MS = 100;
+const CHECK_EVERY_MS = 100;
 
 export interface Swept {
   /** Lines that are queued again. */
   found: number;
   /** Non-blank lines that were read. */
   lines: number;
-  /** Everything up to the cursor was read. */
+  /** True when everything up to the cursor was read. */
   whole: boolean;
 }
 
 /**
- * Reads the manifest again up to the run's cursor, and enqueues the lines that have not ended. For a run whose queues
- * are empty and which still misses lines: jobs can be lost, by a failover or by BullMQ. A cancelled run gets only the
- * lines that may have been bought.
+ * Reads the manifest again up to the run's cursor, and queues the lines that have not ended. It runs when the queues
+ * are empty and lines are missing: a failover or BullMQ can lose jobs. In a cancelled run only lines that may have been
+ * bought are queued.
  */
 export async function sweep(
   producer: Producer,
@@ -39,7 +39,7 @@ export async function sweep(
   const { redis, queues } = producer;
   const keys = runKeys(producer.prefix, record.id);
   const stop = AbortSignal.any([signal, lease.signal]);
-  // A job that BullMQ gave up on keeps its id, and would swallow the one that is added now.
+  // A failed job of BullMQ keeps its id. A new job of this id would be ignored, so the failed one is removed.
   await queues.submit.clean(0, 0, 'failed');
   await queues.poll.clean(0, 0, 'failed');
   const { at: end } = await readCursor(redis, keys);
@@ -50,7 +50,7 @@ export async function sweep(
     const admitted = await lineBits(redis, keys.admitted(source), raws);
     const wanted = (line: number) => record.state !== 'cancelled' || admitted(line);
     while ((await queues.submit.getJobCountByTypes('wait', 'delayed')) >= MOST_JOBS) {
-      await sleep(LOOK_AGAIN_MS, undefined, { signal: stop }).catch(() => undefined);
+      await sleep(CHECK_EVERY_MS, undefined, { signal: stop }).catch(() => undefined);
       if (stop.aborted) return false;
     }
     const { outcomes, lines } = await enqueue(producer, record, source, raws, wanted);

@@ -8,19 +8,19 @@ const SCORES_PER_MS = 0x1000;
 const PAGE = 100;
 const ONE_AT_A_TIME_MS = 10_000;
 
-/** How long tasks of an age sleep by now. */
+/** How long a task of this age sleeps by the present plan, ms. */
 export interface SleepTimes {
   nextPollDelayMs(ageMs: number): number;
   /** The same for jobs that a delivery will report. */
   webhookFallbackDelayMs(ageMs: number): number;
-  /** Whether such a delivery should have come by now. */
+  /** Whether the delivery of a task of this age is overdue. */
   isOverdue(ageMs: number): boolean;
 }
 
 /**
- * Wakes sleeping poll jobs earlier, where they would sleep longer than tasks of their age do by now. One process at a
- * time does it, in pages from the one that would sleep longest. A job that wakes meanwhile is left alone (`XX`), and
- * none is put off (`LT`).
+ * Moves delayed poll jobs forward, if they would sleep longer than the present plan says for tasks of their age. One
+ * process at a time does it, in pages, the latest job first. A job that has become active meanwhile is not touched
+ * (`XX`), and no job is moved back (`LT`).
  */
 export async function advancePolls(redis: RedisClient, keys: RunKeys, times: SleepTimes): Promise<void> {
   if ((await redis.set(keys.bringingForward, 1, 'PX', ONE_AT_A_TIME_MS, 'NX')) === null) return;
@@ -33,10 +33,12 @@ export async function advancePolls(redis: RedisClient, keys: RunKeys, times: Sle
     const moves = redis.pipeline();
     for (const { id, dueMs, data } of jobs) {
       const ageMs = now - (data.at ?? now);
-      const wanted = Math.ceil(now + (data.w ? times.webhookFallbackDelayMs : times.nextPollDelayMs)(ageMs));
-      // One that sleeps so long has not been polled since its delivery became overdue.
-      const at = data.w && times.isOverdue(ageMs) ? now : wanted;
-      if (dueMs <= wanted) from += 1;
+      const wantedDueMs = Math.ceil(
+        now + (data.w ? times.webhookFallbackDelayMs : times.nextPollDelayMs)(ageMs),
+      );
+      // A job that sleeps this long has not been polled since its delivery became overdue.
+      const at = data.w && times.isOverdue(ageMs) ? now : wantedDueMs;
+      if (dueMs <= wantedDueMs) from += 1;
       else moves.zadd(delayed, 'XX', 'LT', at * SCORES_PER_MS, id);
     }
     from += page.length / 2 - jobs.length;

@@ -3,7 +3,7 @@ import type { FirstAnswer } from '../runs/escalation.js';
 
 /** Most lines that travel in one job. Ten give nearly all of the speed, a hundred the least memory. */
 export const CHUNK_LINES = 100;
-/** Most characters of them: a chunk is read and written whole. A longer line travels alone. */
+/** Most characters in a job, since a chunk is read and written as a whole. A longer line has its own job. */
 export const CHUNK_CHARACTERS = 256 << 10;
 /** Shorter texts do not shrink. */
 const WORTH_DEFLATING = 300;
@@ -28,7 +28,10 @@ export interface QueuedLine {
   key?: string;
   /** Calls in a row that failed for reasons not the line's own. */
   backoff?: Backoff;
-  /** Refused before the Gateway had accepted any line: in which round (see `judgeRefusal`). */
+  /**
+   * Set when the Gateway refused the line before it had accepted any line: the round of that refusal (see
+   * `judgeRefusal`).
+   */
   refusedIn?: string;
 }
 
@@ -37,13 +40,16 @@ export interface PolledLine extends QueuedLine {
   task: string;
   /** When the task was submitted (epoch ms). */
   at: number;
-  /** Its age (ms) when a poll last found it in progress, 0 at first; of the tasks that settle times are learned from. */
+  /**
+   * The task's age (ms) at the last poll that found it in progress, 0 at first. Absent for tasks that do not count for
+   * settle times.
+   */
   seen?: number;
   /** The task was bought before this run, so its cost is not this run's. */
   boughtElsewhere?: true;
   /** The task was unknown to the Gateway once, and was submitted again. */
   resubmitted?: true;
-  /** Its first answer: it is to be asked again, or (`escalated`) has been. */
+  /** The line's first answer. The line is asked again, or (`escalated`) has been asked again. */
   first?: FirstAnswer;
   /** `task` is its second one. */
   escalated?: true;
@@ -61,7 +67,7 @@ export interface ChunkData {
   at?: number;
   /** Deliveries report them. */
   w?: true;
-  /** When they are to be polled (epoch ms): a delivery may wake the job before. */
+  /** When to poll (epoch ms) if no delivery comes before. */
   due?: number;
   /** The lines' texts … */
   t?: string;
@@ -130,7 +136,7 @@ export function encodeChunk<L extends QueuedLine>(source: number, lines: readonl
   };
 }
 
-/** The lines of a job; none when it is no chunk, but of a version from before: a sweep finds its lines. */
+/** The lines of a job. None when a version before chunks wrote it: then a sweep finds the lines. */
 export function decodeChunk<L extends QueuedLine>(data: ChunkData): Chunk<L> {
   const text = data.z === undefined ? data.t : inflateRawSync(Buffer.from(data.z, 'base64')).toString('utf8');
   const rows = text === undefined || text === '' ? [] : text.split('\n');

@@ -8,7 +8,9 @@ import { indexTasks } from './task-index.js';
 
 /** Tasks that were submitted at about the same time are polled at about the same time: they share a job. */
 const WITHIN_MS = 50;
-/** Due times that lie no further apart than this share a job, which is due with the last: ms, or a share of the wait. */
+/**
+ * Due times no further apart than this share a job, which is due at the last of them. In ms, or as a share of the wait.
+ */
 const NEAR_MS = 100;
 const NEAR_SHARE = 0.05;
 
@@ -98,6 +100,6 @@ export async function addPolls(
 const awaited = (lines: readonly PolledLine[]) =>
   lines.filter((line) => line.awaitsDelivery).map(({ task }) => task);
 
-/** Never used before: a job that is there already would swallow the lines. */
+/** A new id each time: BullMQ ignores a job whose id exists, and the lines would be lost. */
 const pollJobId = (source: number, [first]: readonly PolledLine[]): string =>
   `${source}-${first?.line ?? 0}-${randomBytes(5).toString('hex')}`;

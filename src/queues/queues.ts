@@ -44,7 +44,7 @@ export function openQueues(
   };
 }
 
-/** Asks for a flush: one at a time per run; asked for while one is going on, one more follows it. */
+/** Requests a flush. One runs at a time for each run; a request during a flush starts one more after it. */
 export async function requestFlush(queues: RunQueues): Promise<void> {
   await queues.flush.add('flush', {}, {
     deduplication: { id: 'flush', keepLastIfActive: true },

@@ -3,8 +3,8 @@ import { type RunKeys, TASK_BUCKETS } from '../runs/keys.js';
 import { runScript } from '../runs/run-script.js';
 
 /**
- * Which of a run's poll jobs wait for which task's delivery, and what deliveries said of them. Entries leave when their
- * lines end, so that there are never more than tasks in flight.
+ * The run's index from a task to its poll jobs, and the hints that deliveries left. An entry is deleted when its lines
+ * end. So there are never more entries than tasks in flight.
  */
 const indexScript = runScript('index-tasks');
 const forgetScript = runScript('forget-tasks');
@@ -47,7 +47,7 @@ export async function hintsOf(
 
 export interface Hinted {
   jobs: string[];
-  /** False: a delivery had said so before. */
+  /** False when a delivery has left the hint before. */
   first: boolean;
 }
 

@@ -4,16 +4,21 @@ import { keepBullAlive } from '../redis/keep-alive.js';
 import type { RunKeys } from '../runs/keys.js';
 import { closeWithin } from './close-within.js';
 
-/** Measured: a killed process' jobs are back after lock + stalled check; a blocked event loop is forgiven for 7 s. */
+/**
+ * Measured: another process has a killed process' jobs after lock + stalled check. A process may block its event loop
+ * for 7 s.
+ */
 export const LOCK_MS = 15_000;
 export const STALLED_CHECK_MS = 5_000;
-/** BullMQ never resets a job's stalled count, and a poll job can outlive many crashes. */
+/** BullMQ never resets a job's stalled count, and a poll job may live through many crashes. */
 const MAX_STALLED = 1_000_000;
-/** A failing fetch is retried without a pause (READONLY, out of memory): past this rate the worker rests. */
+/**
+ * BullMQ retries a failed fetch without a pause (READONLY, out of memory). Above this rate of errors the worker pauses.
+ */
 const STORM_ERRORS_PER_SECOND = 50;
 const STORM_REST_MS = 2_000;
-/** When a job whose processing failed is tried again. */
-const AGAIN_MS = 2_000;
+/** Delay before a job with an unexpected error runs again, ms. */
+const RETRY_MS = 2_000;
 
 export interface RunWorkerOptions<T> {
   name: 'submit' | 'poll' | 'flush';
@@ -43,8 +48,8 @@ export interface RunWorker {
 
 export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
   const { log } = options;
-  const hand = createHand(options, () => worker);
-  const worker: Worker<T, void> = new Worker<T, void>(options.name, withRedelivery(options, hand), {
+  const inHand = createJobsInHand(options, () => worker);
+  const worker: Worker<T, void> = new Worker<T, void>(options.name, withRedelivery(options, inHand), {
     autorun: false,
     connection: options.connection,
     prefix: options.keys.queuePrefix,
@@ -70,7 +75,7 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
   let second = 0;
   let errors = 0;
   worker.on('error', (error) => {
-    // It was given back while its lock was being renewed, or another process has it: both are provided for.
+    // The job was given back while its lock was being renewed, or another process has it. Both are handled.
     if (error.message.startsWith('could not renew lock'))
       return log.debug({ queue: options.name, err: error });
     const now = Math.floor(Date.now() / 1000);
@@ -99,28 +104,32 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
       held = false;
       apply();
     },
-    holdLines: hand.holdLines,
+    holdLines: inHand.holdLines,
     close(deadlineMs) {
-      closing ??= closeWithin(worker, { deadlineMs, isIdle: hand.isEmpty }).finally(stopAsking);
+      closing ??= closeWithin(worker, { deadlineMs, isIdle: inHand.isEmpty }).finally(stopAsking);
       return closing;
     },
   };
 }
 
 /**
- * No job is lost to an unexpected error, such as one of Redis': it goes back for a while (invariant 3). If that fails
- * too, BullMQ is given the same answer. No process renews the job's lock then, and the stalled check gives it to a
- * process within seconds. Left to itself, BullMQ would put it among the failed jobs, which nobody reads.
+ * An unexpected error, such as one of Redis, loses no job: the job is delayed and runs again (invariant 3). If Redis
+ * refuses the delay too, BullMQ still gets a `DelayedError`. Then no process renews the job's lock, and the stalled
+ * check gives the job to a process within seconds. Without this, BullMQ would move the job to the failed jobs, which
+ * nobody reads.
  */
-function withRedelivery<T>({ name, process, log }: RunWorkerOptions<T>, hand: Hand<T>): Processor<T, void> {
+function withRedelivery<T>(
+  { name, process, log }: RunWorkerOptions<T>,
+  inHand: JobsInHand<T>,
+): Processor<T, void> {
   return async (job: Job<T, void>, token?: string) => {
-    const held = hand.take(job);
+    const held = inHand.take(job);
     try {
       await process(job, token, held.release);
     } catch (error) {
       if (error instanceof DelayedError) throw error;
       log.error({ queue: name, job: job.id, err: error }, 'a job went wrong; it is tried again');
-      const again = Date.now() + Math.round(AGAIN_MS * (0.5 + Math.random()));
+      const again = Date.now() + Math.round(RETRY_MS * (0.5 + Math.random()));
       await job.moveToDelayed(again, token).catch((cause: unknown) => {
         log.warn(
           { queue: name, job: job.id, err: cause },
@@ -134,30 +143,30 @@ function withRedelivery<T>({ name, process, log }: RunWorkerOptions<T>, hand: Ha
   };
 }
 
-interface Hand<T> {
+interface JobsInHand<T> {
   take(job: Job<T, void>): { release(lines: number): void; end(): void };
   isEmpty(): boolean;
   holdLines(most: number): void;
 }
 
 /**
- * Takes jobs by the lines that they carry: one more while fewer lines than `mostLines` are in hand. Few large jobs keep
+ * Takes jobs by the lines that they carry: one more while fewer lines than `mostLines` are in inHand. Few large jobs keep
  * a process as busy as many small ones, and none takes more of a run than it can work on.
  */
-function createHand<T>(
+function createJobsInHand<T>(
   { concurrency, mostLines, linesOf = () => 0 }: RunWorkerOptions<T>,
   worker: () => Worker<T, void>,
-): Hand<T> {
+): JobsInHand<T> {
   let jobs = 0;
   let lines = 0;
   let enough = mostLines;
   const adapt = () => {
     if (enough === null) return;
-    // One more at a time: BullMQ fetches all that it may have before it begins with the first.
+    // One more at a time: BullMQ fetches all the jobs it may have before it starts the first one.
     const most = lines < enough ? Math.min(concurrency, jobs + 1) : Math.max(1, jobs);
     const before = worker().concurrency;
     worker().concurrency = most;
-    if (most > before) lookAgain(worker());
+    if (most > before) fetchMoreJobs(worker());
   };
   return {
     isEmpty: () => jobs === 0,
@@ -193,7 +202,7 @@ function createHand<T>(
  * raised meanwhile. An empty entry in the queue of its waits makes it check. (BullMQ has no public way; without this,
  * one slow line would keep the place of the whole chunk that it came with.)
  */
-function lookAgain(worker: Worker): void {
+function fetchMoreJobs(worker: Worker): void {
   const { mainLoopQueue } = worker as unknown as {
     mainLoopQueue?: { add(entry: Promise<undefined>): void } | null;
   };

@@ -17,7 +17,7 @@ export interface RedisNode {
 }
 
 export interface RedisAddress {
-  /** Nodes to ask for the others; absent: one server. */
+  /** Some nodes of a cluster, which name the others; absent: a single server. */
   cluster?: RedisNode[];
   /** The server; of a cluster what is common to all nodes. */
   server: RedisOptions;
@@ -31,7 +31,10 @@ export const REDIS_PROTOCOLS = [
   ...['unix:', 'redis+unix:'],
 ];
 
-/** Several hosts with commas between them, as Sentinels and clusters are often written, as the `addr` parameters of one. */
+/**
+ * Rewrites several hosts separated by commas, as Sentinels and clusters are often written, to one host with `addr`
+ * parameters.
+ */
 export function withOneHost(text: string): string {
   const [, scheme, login = '', hosts = '', rest = ''] =
     /^(rediss?\+(?:sentinel|cluster):\/\/)([^@/?#]*@)?([^/?#]*)(.*)$/i.exec(text) ?? [];

@@ -130,7 +130,7 @@ async function missingLibraries(depends: string, env: NodeJS.ProcessEnv): Promis
   return libraries.filter((_, at) => !installed[at]);
 }
 
-/** A script that starts the server with its own libraries, wherever the folder has been moved to. */
+/** A shell script that starts the server with its own libraries. It works from any folder. */
 async function wrapper(root: string): Promise<string> {
   const files = await readdir(root, { recursive: true });
   const folders = new Set(files.filter((file) => /\.so[.\d]*$/.test(file)).map((file) => dirname(file)));

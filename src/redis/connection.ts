@@ -47,32 +47,32 @@ function clusterOptions(address: RedisAddress): ClusterOptions {
     retryDelayOnFailover: FAILOVER_RETRY_MS,
     retryDelayOnClusterDown: FAILOVER_RETRY_MS,
     retryDelayOnTryAgain: FAILOVER_RETRY_MS,
-    // A name is passed on as it is, so that TLS can check it against the node's certificate.
+    // The host name is not resolved here, so that TLS can check it against the node's certificate.
     ...(redisOptions.tls ? { dnsLookup: (name, done) => done(null, name) } : {}),
   };
 }
 
-/** A connection that reconnects for ever; `onError` gets its connection errors, which never crash the process. */
+/** A connection that always reconnects. `onError` gets its connection errors, which never crash the process. */
 export function connectRedis(target: RedisTarget, onError: (error: Error) => void = () => {}): RedisClient {
   const address = addressOf(target);
   const redis = address.cluster
-    ? patient(new Cluster(address.cluster, clusterOptions(address)))
+    ? waitForReopening(new Cluster(address.cluster, clusterOptions(address)))
     : new Redis(serverOptions(address));
   redis.on('error', onError);
-  return askedNowAndThen(redis);
+  return withKeepAlive(redis);
 }
 
-/** States of a cluster that has lost all its nodes, and was not closed. */
-const OPENED_AGAIN = new Set(['close', 'reconnecting', 'connecting', 'connect']);
+/** The states of a cluster client that has lost all its nodes and was not closed on purpose. */
+const REOPENING = new Set(['close', 'reconnecting', 'connecting', 'connect']);
 
 /**
  * ioredis sends a cluster's command again when one node's connection closes, but fails it when those of all nodes
  * have. Then this waits for them to open again, as with one server. A cluster closed on purpose still fails commands.
  */
-function patient(cluster: Cluster): Cluster {
+function waitForReopening(cluster: Cluster): Cluster {
   const { handleError } = cluster;
   cluster.handleError = (error, ttl, handlers) => {
-    if (error.message === 'Connection is closed.' && OPENED_AGAIN.has(cluster.status))
+    if (error.message === 'Connection is closed.' && REOPENING.has(cluster.status))
       handlers.connectionClosed();
     else handleError.call(cluster, error, ttl, handlers);
   };
@@ -81,9 +81,9 @@ function patient(cluster: Cluster): Cluster {
 
 /** Another connection to the same place. */
 export const duplicateOf = (redis: RedisClient): RedisClient =>
-  askedNowAndThen(redis instanceof Cluster ? patient(redis.duplicate()) : redis.duplicate());
+  withKeepAlive(redis instanceof Cluster ? waitForReopening(redis.duplicate()) : redis.duplicate());
 
-function askedNowAndThen<T extends RedisClient>(redis: T): T {
+function withKeepAlive<T extends RedisClient>(redis: T): T {
   redis.once('end', keepAlive(redis));
   return redis;
 }
@@ -96,7 +96,7 @@ export function bullConnection(target: RedisTarget): { connection: ConnectionOpt
   if (!addressOf(target).cluster)
     return { connection: redisOptions(target) as ConnectionOptions, close: () => {} };
   const cluster = connectRedis(target);
-  // Every queue and worker listens.
+  // Every queue and worker adds listeners.
   cluster.setMaxListeners(0);
   return { connection: cluster as unknown as ConnectionOptions, close: () => cluster.disconnect() };
 }

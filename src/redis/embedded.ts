@@ -9,7 +9,7 @@ const PROBE_MS = 1000;
 
 export interface EmbeddedRedis {
   socketPath: string;
-  /** Leaves it to the other commands on the same data directory; the last one's leaving stops it. Idempotent. */
+  /** Stops using the server. The server stops when its last user closes it. Idempotent. */
   close(): Promise<void>;
 }
 

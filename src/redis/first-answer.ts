@@ -1,7 +1,7 @@
 import { type IngestError, usageError } from '../lib/errors.js';
 import type { RedisClient } from './connection.js';
 
-/** Errors that another try does not change, by the start of the code or message, with the remedy. */
+/** Errors that another try does not change, by the start of their code or message, each with what to do. */
 const FINAL: readonly { is: RegExp; hint: string }[] = [
   {
     is: /^(WRONGPASS|NOAUTH|ERR invalid password|ERR AUTH|ERR Client sent AUTH|ERR wrong number of arguments for 'auth')/,
@@ -27,7 +27,7 @@ const FINAL: readonly { is: RegExp; hint: string }[] = [
  */
 export async function firstAnswer(redis: RedisClient, probeKey: string): Promise<void> {
   await untilReady(redis);
-  // Scripts and keys are what everything here is made of.
+  // A probe with a script and a key, since the pipeline needs both.
   await redis.eval("return redis.call('EXISTS', KEYS[1])", 1, probeKey).catch((error: Error) => {
     const refusal = refusalOf(error);
     if (refusal !== null) throw refusal;
@@ -61,7 +61,7 @@ function refusalOf(error: unknown): IngestError | null {
     code?: string;
     lastNodeError?: unknown;
   };
-  // A cluster says of its nodes only the last one's trouble.
+  // A cluster's error holds only the error of its last node.
   if (lastNodeError) return refusalOf(lastNodeError);
   const found = FINAL.find(({ is }) => is.test(message) || is.test(code));
   if (found === undefined) return null;

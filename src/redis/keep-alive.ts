@@ -1,42 +1,42 @@
 import type { Queue, Worker } from 'bullmq';
 import { Cluster, type Redis } from 'ioredis';
 
-/** A connection that asks nothing for so long is asked for a sign of life. */
-const ASKED_EVERY_MS = 10_000;
+/** How often each connection is pinged, ms. */
+const PING_EVERY_MS = 10_000;
 
-interface Asked {
+interface PingClient {
   readonly status: string;
   ping(): Promise<unknown>;
 }
 
 /**
- * Asks a client's connections for an answer every 10 s. Those that owe one are closed by their `socketTimeout`; without
- * a question, one that is idle or only listens would learn that it is dead when it is needed.
+ * Pings a client's connections every 10 s. A connection that does not answer is closed by its `socketTimeout`. Without
+ * pings, a connection that is idle or only listens would seem alive until it is needed.
  *
- * @returns ends it
+ * @returns a function that ends it
  */
 export function keepAlive(client: Redis | Cluster): () => void {
-  const ends = client instanceof Cluster ? () => client.nodes() : () => [client];
-  return every(() => ends().forEach(ask));
+  const connections = client instanceof Cluster ? () => client.nodes() : () => [client];
+  return every(() => connections().forEach(ask));
 }
 
 /** The same for the connections that BullMQ opens by itself. */
 export function keepBullAlive(bull: Queue | Worker): () => void {
   const backend = bull.getBackend();
-  const clients: Asked[] = [];
+  const clients: PingClient[] = [];
   for (const opened of [backend.client, backend.blockingClient])
     opened?.then(
-      (client) => void clients.push(client as unknown as Asked),
+      (client) => void clients.push(client as unknown as PingClient),
       () => undefined,
     );
   return every(() => clients.forEach(ask));
 }
 
-const ask = (client: Asked) => {
+const ask = (client: PingClient) => {
   if (client.status === 'ready') client.ping().catch(() => undefined);
 };
 
-function every(look: () => void): () => void {
-  const timer = setInterval(look, ASKED_EVERY_MS).unref();
+function every(act: () => void): () => void {
+  const timer = setInterval(act, PING_EVERY_MS).unref();
   return () => clearInterval(timer);
 }

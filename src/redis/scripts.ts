@@ -7,11 +7,13 @@ export type ScriptArgument = string | number | Buffer;
 
 /** A script of Redis from a `.lua` file. */
 export interface RedisScript {
-  /** As it is sent: the file, with the files that it includes. */
+  /** The script's text, with the files that it includes. */
   readonly lua: string;
   /** Its name as an ioredis command, for `pipeline()[command](keys.length, ...keys, ...args)`: `asg` + the file's name. */
   readonly command: string;
-  /** Makes the command known to a client; `run` does so by itself, a pipeline needs it done before it is opened. */
+  /**
+   * Defines the command on a client. `run` does this by itself; for a pipeline, call it before the pipeline is opened.
+   */
   define(redis: RedisClient): void;
   /** Sent by its hash, and in full when the server does not know it. Keys of one call share a hash tag. */
   run(redis: RedisClient, keys: readonly string[], args?: readonly ScriptArgument[]): Promise<unknown>;

@@ -1,7 +1,7 @@
 import { Cluster } from 'ioredis';
 import { duplicateOf, type RedisClient, SILENT_MS } from './connection.js';
 
-const LOOK_MS = 5_000;
+const CHECK_EVERY_MS = 5_000;
 
 /**
  * Subscribes to a channel over a connection of its own, which is opened again whenever it is lost. Messages sent
@@ -12,11 +12,11 @@ const LOOK_MS = 5_000;
 export async function subscribe(
   redis: RedisClient,
   channel: string,
-  hear: (message: string) => void,
+  onMessage: (message: string) => void,
 ): Promise<() => void> {
   const subscriber: RedisClient = duplicateOf(redis);
   subscriber.on('error', () => undefined);
-  subscriber.on('message', (_channel, message) => hear(message));
+  subscriber.on('message', (_channel, message) => onMessage(message));
   await subscriber.subscribe(channel);
   const stop = subscriber instanceof Cluster ? subscribeAgain(subscriber, channel) : () => undefined;
   return () => {
@@ -26,8 +26,8 @@ export async function subscribe(
 }
 
 /**
- * A cluster's client listens on a connection that takes no `socketTimeout` and that no PING reaches. To subscribe once
- * more changes nothing, and wants an answer by that connection.
+ * A cluster client listens on a connection without `socketTimeout`, which no PING reaches. Subscribing again changes
+ * nothing and needs an answer on that connection. So it shows whether the connection is alive.
  */
 function subscribeAgain(cluster: Cluster, channel: string): () => void {
   let askedAt: number | null = null;
@@ -43,6 +43,6 @@ function subscribeAgain(cluster: Cluster, channel: string): () => void {
       askedAt = null;
       cluster.disconnect(true);
     }
-  }, LOOK_MS).unref();
+  }, CHECK_EVERY_MS).unref();
   return () => clearInterval(timer);
 }

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Refusals that pass: memory is full, a log is being read, a script or a failover holds Redis up, its disk is full. */
+/** Temporary refusals: memory or disk is full, a log is being loaded, or a script or a failover blocks Redis. */
 const PASSING = /(^|[\s-])(OOM|LOADING|BUSY|READONLY|MISCONF|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS) /;
 /** The client makes a new connection when a replica answers, and gives up what the old one had not answered yet. */
 const GIVEN_UP = 'Command aborted due to connection close';
 const LEAST_WAIT_MS = 100;
 const MOST_WAIT_MS = 2_000;
 
-/** Whether an error is a state of Redis that passes, and no fault of the command. */
+/** Whether an error comes from a temporary state of Redis, not from the command. */
 export const isTemporaryError = (error: unknown): error is Error =>
   error instanceof Error && (PASSING.test(`${error.message} `) || error.message === GIVEN_UP);
 

@@ -4,7 +4,7 @@ import type { RunKeys } from './keys.js';
 /** Lines further apart than this are looked up one by one, bytes. */
 const LONGEST_READ = 4_096;
 
-/** The bits of some lines of a source; of lines that lie together, in one read of the bytes that span them. */
+/** The bits of some lines of a source. Lines that lie close together take one read. */
 export async function lineBits(
   redis: RedisClient,
   key: string,

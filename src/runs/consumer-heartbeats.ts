@@ -16,9 +16,9 @@ const JOBS_TAKEN_OVER_MS = 25_000;
  * reported, after every line ended, that its counts are on record.
  */
 export interface ConsumerHeartbeats {
-  /** Says that this consumer is there; `told`: every line has ended and its counts are on record. */
-  beat(told: boolean, doing?: { callsPerSecond: number; submitting: number }): Promise<void>;
-  /** Whether all present consumers have reported that. */
+  /** Reports that this consumer is alive. `countsFlushed`: every line has ended and its counts are recorded. */
+  beat(countsFlushed: boolean, doing?: { callsPerSecond: number; submitting: number }): Promise<void>;
+  /** Whether all live consumers have reported that their counts are recorded. */
   allCountsFlushed(): Promise<boolean>;
   leave(): Promise<void>;
 }
@@ -27,10 +27,10 @@ export function createConsumerHeartbeats(redis: RedisClient, keys: RunKeys): Con
   const id = randomBytes(6).toString('hex');
   let left = false;
   return {
-    async beat(told, { callsPerSecond, submitting } = { callsPerSecond: 0, submitting: 0 }) {
+    async beat(countsFlushed, { callsPerSecond, submitting } = { callsPerSecond: 0, submitting: 0 }) {
       if (left) return;
       const doing = `${callsPerSecond.toFixed(1)}:${submitting}`;
-      await heartbeatScript.run(redis, [keys.consumers], [id, told ? 1 : 0, doing]);
+      await heartbeatScript.run(redis, [keys.consumers], [id, countsFlushed ? 1 : 0, doing]);
     },
     allCountsFlushed: async () =>
       (await allCountsFlushedScript.run(redis, [keys.consumers], [ABSENT_MS])) === 1,

@@ -2,7 +2,7 @@ import type { RunPolicy } from './record.js';
 
 const DAY_MS = 86_400_000;
 const DEFAULT_LABELERS = 3;
-/** Failures whose task may be paid for; `labels-left.lua` has them too. */
+/** Failure codes of tasks that may have to be paid. `labels-left.lua` lists them too. */
 const MAY_COST = ['result_timeout', 'retries_exhausted', 'task_not_found', 'key_conflict'];
 
 /** The field of the counts that holds what was paid on a day. */
@@ -16,15 +16,15 @@ export interface Envelope {
   /** Sats of labels that have been paid for; today (UTC). */
   paid: number;
   paidToday: number;
-  /** Tasks that are out, or being bought; without the second ones of lines that are asked again. */
+  /** Tasks in flight or being bought, without the second tasks of lines that are asked again. */
   out: number;
-  /** The second tasks of lines that are asked again, out or being bought. */
+  /** Second tasks of lines that are asked again, in flight or being bought. */
   again: number;
   /** Sats that these may cost, and those that failed and may be paid for. */
   reserved: number;
   /** Sats that one more label may cost at most; null: unknown yet. */
   price: number | null;
-  /** No label more fits in, and no task is out that may make room; `never`: not on any day. */
+  /** No further label fits in, and no task in flight may make room. `never`: not on any day. */
   spent: 'run' | 'day' | 'never' | null;
 }
 
@@ -55,7 +55,7 @@ export function envelopeOf(
     again,
     reserved: (out + again) * (price ?? 0) + lostSats,
     price,
-    // Tasks that are out may cost less than is reserved for them: while there are any, there may be room again.
+    // Tasks in flight may cost less than is reserved for them. While there are any, there may be room again.
     spent: out > 0 ? null : spentOf(),
   };
 

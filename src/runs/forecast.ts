@@ -18,16 +18,16 @@ export interface Planned {
   seconds: Range | null;
 }
 
-/** How a run is expected to end, or has ended against what was foretold. Field names are public. */
+/** How a run is expected to end, or how it ended compared with its first forecast. Field names are public. */
 export interface RunForecast {
   planned: Planned | null;
   /** The present forecast; null once the run has ended. */
   expected: Expected | null;
   /** Null before the end. */
   actual: { cost_sats: number; calls: number; seconds: number } | null;
-  /** How far what was is over what was planned: 0.03 is 3% more. Null where either is not known. */
+  /** The relative difference to the plan: 0.03 is 3% more. Null when either figure is not known. */
   off: Record<'cost_sats' | 'calls' | 'seconds', number | null> | null;
-  /** Why the end is not foretold yet. */
+  /** Why there is no forecast yet. */
   unknown: string | null;
   /** From `--finish-by`. */
   finish_by: FinishBy | null;
@@ -36,7 +36,7 @@ export interface RunForecast {
 export interface Expected extends Forecast {
   lines: Range | null;
   seconds_left: Range | null;
-  /** That the rest is expected to be made at. */
+  /** The expected calls per second for the rest of the run. */
   calls_per_second: number | null;
   /** ISO 8601. */
   ends_at: string | null;
@@ -50,6 +50,6 @@ export interface FinishBy {
   kept: boolean | null;
   /** By how much it is expected to be late. */
   late_seconds: number | null;
-  /** Where it is not kept: the remedy, in a sentence. */
+  /** When the run will be late: what would help, in a sentence. */
   message: string | null;
 }

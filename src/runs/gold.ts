@@ -61,7 +61,7 @@ export function goldStatus(
   };
 }
 
-/** So few answers say nothing of a share. */
+/** With fewer answers, a share says nothing. */
 const FEWEST_ANSWERS = 20;
 
 /** Whether more gold lines have another label than `--max-gold-errors` allows. A failed line has no label. */
@@ -72,7 +72,7 @@ export function tooManyGoldErrors(gold: GoldStatus | null, most: CountOrShare | 
 export const goldErrorsMessage = (id: string, { agreed, disagreed }: GoldStatus): string =>
   `${disagreed} of ${agreed + disagreed} gold lines have another label than is known, more than --max-gold-errors allows; see the rows of the source "${GOLD_SOURCE}", then \`asg-ingest tune ${id} --max-gold-errors <more>\`, or run again with more`;
 
-/** Kept with the run: every process that reads lines of it again needs them. */
+/** Gold lines are stored with the run: every process that reads its lines again needs them. */
 export const keepGold = (redis: RedisClient, keys: RunKeys, lines: readonly GoldLine[]) =>
   redis.set(keys.gold, JSON.stringify(lines));
 

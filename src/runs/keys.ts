@@ -9,7 +9,7 @@ export interface RunKeys {
   chosen: string;
   /** JSON: the lines of `--gold`. */
   gold: string;
-  /** JSON: the forecast that the run is held to, made by `plan`, a pilot, or the run itself. */
+  /** JSON: the forecast that the run is compared with, made by `plan`, a pilot, or the run itself. */
   planned: string;
   counts: string;
   failures: string;
@@ -22,11 +22,13 @@ export interface RunKeys {
   results: string;
   plan: string;
   parts: string;
-  /** Hash of what was seen of settle times, by bin. */
+  /** Hash of the observed settle times, by bin. */
   settleTimes: string;
-  /** There while one process checks for tasks that sleep too long. */
+  /** Lock of the process that moves poll jobs forward. */
   bringingForward: string;
-  /** Hash: consumer → whether its counts are on record, when it was last there (ms of Redis' clock), calls per second. */
+  /**
+   * Hash: consumer → whether its counts are recorded, its last heartbeat (ms of Redis' clock), its calls per second.
+   */
   consumers: string;
   /** Hash: what happened when, and how the results are distributed. See `history.ts`. */
   history: string;
@@ -36,7 +38,7 @@ export interface RunKeys {
   refused: string;
   /** Hash: sender → number of its last message of counts, so that none is added twice. */
   seen: string;
-  /** Hash: notice → when it was sent; and the forecast that later ones are held against. */
+  /** Hash: notice → when it was sent; and the forecast that later ones are compared with. */
   notices: string;
   /** List: what `tune` has changed, each as JSON. */
   changes: string;
@@ -46,7 +48,7 @@ export interface RunKeys {
   ended(source: number): string;
   /** Bit n of a source's map: line n + 1 may have been bought, and has not ended. */
   admitted(source: number): string;
-  /** Bit n: line n + 1 was admitted more than once, so its admission may be somebody else's too. */
+  /** Bit n: line n + 1 was admitted more than once. So another process may be submitting it too. */
   contested(source: number): string;
   /** Bit n: what `--budget` had reserved for line n + 1 was given back. */
   givenBack(source: number): string;

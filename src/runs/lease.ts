@@ -12,7 +12,10 @@ const WAIT_MS = 200;
 
 /** A right over a run, such as to produce it, held by one process at a time. */
 export interface Lease {
-  /** Unique to this holding; the checkpoint script refuses any other (a fence against a holder that slept). */
+  /**
+   * Unique to this holder. The checkpoint script refuses any other token, so a holder that slept too long writes
+   * nothing.
+   */
   readonly token: string;
   /** Aborts when the lease is lost. */
   readonly signal: AbortSignal;
@@ -31,7 +34,7 @@ export async function acquireLease(
   // Random: a counter would begin again in a Redis that was lost, and a holder from before would pass the fence.
   const token = randomBytes(12).toString('hex');
   if ((await redis.set(key, token, 'PX', LEASE_MS, 'NX')) === null) {
-    // Redis' clock was set back: a holder that is dead would keep it for as long as that.
+    // Redis' clock was set back. Without this, the lease of a dead holder would last that much longer.
     if ((await redis.pttl(key)) > LEASE_MS) await redis.pexpire(key, LEASE_MS);
     return null;
   }
@@ -50,7 +53,7 @@ export async function acquireLease(
   };
 }
 
-/** Takes the run's tally, as soon as no other process has it. */
+/** Takes the lease for summing up the run, as soon as no other process holds it. */
 export async function acquireSummaryLease(redis: RedisClient, keys: RunKeys): Promise<Lease> {
   for (;;) {
     const lease = await acquireLease(redis, keys, keys.tally);

@@ -28,7 +28,7 @@ export function pilotId(of: string, lines: number): string {
   });
 }
 
-/** Beside the place of the run's own results: no directory holds two runs. */
+/** Beside the results of the full run, since a directory holds only one run. */
 export function pilotOut(out: string, lines: number): string {
   const place = out.replace(/\/+$/, '');
   const isBucket = /^[a-z0-9]+:\/\/[^/]*$/i.test(place);

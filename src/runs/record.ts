@@ -27,7 +27,7 @@ export interface TaskOptions {
   gold?: string;
 }
 
-/** How a run is to go; the latest `run` or `produce` of it decides. Durations in ms, sizes in bytes. */
+/** Limits and times of a run, from its latest `run` or `produce` command. Durations in ms, sizes in bytes. */
 export interface RunPolicy {
   maxQueued: number;
   maxInFlight: number;
@@ -202,7 +202,7 @@ export async function createRun(
   gold: Gold | null = null,
 ): Promise<{ record: RunRecord; created: boolean }> {
   const keys = runKeys(prefix, record.id);
-  // Before the record: a reader of the record finds the lines too. The same run has the same lines.
+  // Written before the record, so whoever reads the record finds the lines too. The same run has the same lines.
   if (record.manifest.chosen !== undefined)
     await redis.set(keys.chosen, JSON.stringify(record.manifest.chosen));
   if (gold !== null) await keepGold(redis, keys, gold.lines);
@@ -226,7 +226,7 @@ async function update(redis: RedisClient, prefix: string, id: string, fields: Re
 export const noteSummedUp = (redis: RedisClient, prefix: string, id: string) =>
   update(redis, prefix, id, { summed_up: '1' });
 
-/** The run is another key's from now on. */
+/** Gives the run to another API key. */
 export const updateKey = (redis: RedisClient, prefix: string, id: string, fingerprint: string) =>
   update(redis, prefix, id, { key_fingerprint: fingerprint });
 

@@ -7,8 +7,8 @@ import type { Since } from './since.js';
 const recountScript = runScript('recount');
 
 /**
- * Sets a run's counts right: `lines` is what the manifest has, and each of them passes for ended. Resolves to how many
- * rows there are, and unchanged lines without one; null when the lease was lost.
+ * Counts a run again. `lines` is the manifest's number of lines; each counts as ended. Resolves to the number of rows,
+ * and of unchanged lines without a row; null when the lease was lost.
  */
 export async function recount(
   redis: RedisClient,

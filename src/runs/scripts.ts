@@ -14,7 +14,7 @@ import { EXAMPLES, type FailureExample } from './timeline.js';
 
 const scripts = {
   admit: runScript('admit'),
-  unadmit: runScript('unadmit'),
+  withdrawAdmission: runScript('withdraw-admission'),
   giveBack: runScript('give-back'),
   reserveAgain: runScript('reserve-again'),
   unreserveAgain: runScript('unreserve-again'),
@@ -48,7 +48,7 @@ const VERDICTS: Record<string, Verdict> = {
 const bitOf = (line: number) => line - 1;
 
 /**
- * One verdict for each line of a source; null when the run is gone.
+ * Admits lines of a source. Resolves to one verdict for each line; null when the run is gone.
  *
  * @param labelers the most that one of the lines asks for (its consensus threshold); 0 when none says
  */
@@ -76,7 +76,7 @@ export async function admit(
   return state === 'gone' ? null : [...letters].map((letter) => VERDICTS[letter] ?? 'held');
 }
 
-/** Takes the admissions of lines back, which the Gateway certainly has not accepted. */
+/** Takes back the admissions of lines that the Gateway has certainly not accepted. */
 export async function withdrawAdmission(
   redis: RedisClient,
   keys: RunKeys,
@@ -85,7 +85,7 @@ export async function withdrawAdmission(
 ) {
   if (lines.length === 0) return;
   const names = [keys.admitted(source), keys.contested(source), keys.counts];
-  await scripts.unadmit.run(redis, names, lines.map(bitOf));
+  await scripts.withdrawAdmission.run(redis, names, lines.map(bitOf));
 }
 
 /**
@@ -140,7 +140,9 @@ export async function unreserveEscalation(redis: RedisClient, keys: RunKeys, sou
   await scripts.unreserveEscalation.run(redis, names, [bitOf(line), 0]);
 }
 
-/** Keeps what is reserved for a second task beyond the line's end: it has no answer, and may be paid for. */
+/**
+ * Keeps the reservation for a second task after the line has ended: the task had no answer, and may have to be paid.
+ */
 export async function holdEscalation(redis: RedisClient, keys: RunKeys, source: number, line: number) {
   const names = [keys.escalated(source), keys.contested(source), keys.counts];
   await scripts.unreserveEscalation.run(redis, names, [bitOf(line), 1]);
@@ -183,7 +185,7 @@ export interface EndedLine {
   ending: Ending;
 }
 
-/** More satoshis than there are: an answer that says so is not believed. */
+/** More satoshis than exist: such an answer is ignored. */
 const ALL_SATOSHIS = 2_100_000_000_000_000;
 
 /** The value of a key once the task's cost is counted. */
@@ -213,7 +215,7 @@ export async function endLines(
     ending.kind === 'failed' ? JSON.stringify(ending.example) : '',
     placed[index] ? `${placed[index].field} ${placed[index].mark}` : '',
   ]);
-  const told = lines.flatMap(({ ending }) => (ending.kind === 'settled' && ending.labelers) || []);
+  const labelerPayments = lines.flatMap(({ ending }) => (ending.kind === 'settled' && ending.labelers) || []);
   const digits = (await scripts.endLines.run(
     redis,
     [
@@ -232,8 +234,8 @@ export async function endLines(
     ],
     [
       EXAMPLES,
-      Math.max(0, ...told.map(({ sats }) => costOf(sats))),
-      Math.max(0, ...told.map(({ count }) => count)),
+      Math.max(0, ...labelerPayments.map(({ sats }) => costOf(sats))),
+      Math.max(0, ...labelerPayments.map(({ count }) => count)),
       lines.some(({ ending }) => ending.also !== undefined)
         ? JSON.stringify(lines.map(({ ending }) => ending.also ?? {}))
         : '',
@@ -243,7 +245,10 @@ export async function endLines(
   return [...digits].map((digit) => digit === '1');
 }
 
-/** The verdict on a refusal before any acceptance: the line's fault, the endpoint's, or try again in a round. */
+/**
+ * Decides about a refusal that comes before the Gateway has accepted any line: an error of the line, of the endpoint,
+ * or unclear yet (try again in a round).
+ */
 export async function judgeRefusal(
   redis: RedisClient,
   keys: RunKeys,

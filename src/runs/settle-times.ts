@@ -37,7 +37,7 @@ function watch(sightings: SettleObservations, first: number, last: number): void
 const add = (sightings: SettleObservations, field: string) =>
   sightings.set(field, (sightings.get(field) ?? 0) + 1);
 
-/** How many results the sightings are made of. */
+/** How many results the observations hold. */
 export const settledIn = (sightings: ReadonlyMap<string, number>): number =>
   [...sightings].reduce((sum, [field, count]) => sum + (field.startsWith('s') ? count : 0), 0);
 
@@ -45,11 +45,11 @@ export const settledIn = (sightings: ReadonlyMap<string, number>): number =>
 export interface SettleTimes {
   times: readonly { ms: number; count: number }[];
   total: number;
-  /** The age up to which this was seen; beyond, it is supposed. */
+  /** The age up to which this was observed; settle times above it are assumed. */
   seenToMs: number;
 }
 
-/** Fewer tasks than this watched at an age, and what they did there is chance. */
+/** Fewer tasks than this at an age say too little. */
 const FEW = 3;
 /** Beyond the observed range, half of the tasks settle with each doubling of their age, this many times. */
 const DOUBLINGS = 3;
@@ -89,8 +89,8 @@ export function quantile({ times, total }: SettleTimes, share: number): number {
  * that found it in progress and this one.
  */
 export function settleTimeMs(result: SettledResult, fromMs: number, ageMs: number): number {
-  const told = gatewayTimeMs(result, ageMs);
-  if (told !== null) return told;
+  const gatewayMs = gatewayTimeMs(result, ageMs);
+  if (gatewayMs !== null) return gatewayMs;
   return fromMs + Math.random() * (ageMs - fromMs);
 }
 
@@ -99,9 +99,9 @@ export function gatewayTimeMs(
   result: Pick<SettledResult, 'settled_at' | 'created_at'>,
   ageMs: number,
 ): number | null {
-  const told = epochMs(result.settled_at) - epochMs(result.created_at);
-  return told >= 0 && told <= ageMs + CLOCKS_APART_MS ? told : null;
+  const gatewayMs = epochMs(result.settled_at) - epochMs(result.created_at);
+  return gatewayMs >= 0 && gatewayMs <= ageMs + CLOCKS_APART_MS ? gatewayMs : null;
 }
 
-/** Whole seconds, and the way there and back. */
+/** The Gateway's times are whole seconds, and the call takes time. */
 const CLOCKS_APART_MS = 2_000;

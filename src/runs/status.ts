@@ -19,8 +19,10 @@ export type BlockReason =
 /** The possible waits of a running run. `day` and `hours` are limits of the user's own. */
 export type WaitingFor = 'rate' | 'day' | 'hours' | 'redis' | 'sink' | 'gateway' | 'source';
 
+/** `paused` and `blocked` runs can be resumed; `completed` and `cancelled` runs have ended. */
 export type RunState = 'running' | 'paused' | 'blocked' | 'completed' | 'cancelled';
 
+/** A part in `--out`. */
 export interface PartRecord {
   name: string;
   rows: number;

@@ -29,7 +29,7 @@ export function eventField(event: Event, { startedAt }: Pick<RunRecord, 'started
   return `${EVENTS[event]}${second - (second % widthAt(second))}`;
 }
 
-/** Asked for each line, of the same few runs. */
+/** Cached: this is called for each line, for the same few runs. */
 const parsed = new Map<string, number>();
 
 function msOf(text: string): number {
@@ -73,7 +73,7 @@ export interface Column extends Record<Event, number> {
 }
 
 export interface History {
-  /** In order; those in which nothing happened are missing. */
+  /** In order of time. Columns without events are missing. */
   columns: Column[];
   /** By step of a twentieth; the lines without a confidence beside. */
   confidences: number[];
@@ -143,7 +143,7 @@ const emptyColumn = (from: number, width: number): Column => ({
 export const EXAMPLES = 3;
 const EXAMPLE_CHARACTERS = 300;
 
-/** A failed line to show for its code. */
+/** A failed line that is shown as an example of its code. */
 export interface FailureExample {
   line: number;
   source: string | null;

@@ -12,11 +12,11 @@ const FORMER: Record<RunState, RunState[]> = {
   paused: movedBy('pause', 'paused'),
   running: movedBy('resume', 'running'),
   cancelled: movedBy('cancel', 'cancelled'),
-  // No command's doing.
+  // States that no command sets.
   blocked: ['running'],
   completed: ['running'],
 };
-/** A reason that stops polls too outranks one that lets lines in flight settle. */
+/** A reason that also stops polls replaces one that lets lines in flight settle. */
 const formerOf = (to: RunState, reason: BlockReason | undefined): RunState[] =>
   to === 'blocked' && pausedQueues(to, reason ?? null).poll ? ['running', 'blocked'] : FORMER[to];
 

@@ -39,10 +39,10 @@ async function setPolicy(
   next: (policy: RunPolicy, tuned: Tuned) => Next,
 ): Promise<Next | null> {
   for (;;) {
-    const [stands, tuned] = await redis.hmget(keys.record, 'policy', 'tuned');
-    if (!stands) return null;
-    const made = next(JSON.parse(stands) as RunPolicy, JSON.parse(tuned ?? '{}') as Tuned);
-    const args = [stands, JSON.stringify(made.policy), JSON.stringify(made.tuned), randomUUID()];
+    const [current, tuned] = await redis.hmget(keys.record, 'policy', 'tuned');
+    if (!current) return null;
+    const made = next(JSON.parse(current) as RunPolicy, JSON.parse(tuned ?? '{}') as Tuned);
+    const args = [current, JSON.stringify(made.policy), JSON.stringify(made.tuned), randomUUID()];
     const changes = made.changes.map((change) => JSON.stringify(change));
     const done = await setPolicyScript.run(redis, [keys.record, keys.changes], [...args, ...changes]);
     if (done === 1) return made;
@@ -51,9 +51,9 @@ async function setPolicy(
 }
 
 /**
- * Puts the policy of a command on record. Values set by `tune` meanwhile are kept, as long as the command asks for
- * the same as before. So a command that is started again after a crash takes nothing back. Resolves to the policy in
- * force; null when the run is gone.
+ * Records the policy of a command. Values that `tune` has set meanwhile stay, if the command asks for the same values
+ * as before. So a command that is started again after a crash undoes no `tune`. Resolves to the policy in force; null
+ * when the run is gone.
  */
 export async function askPolicy(
   redis: RedisClient,
@@ -61,7 +61,7 @@ export async function askPolicy(
   id: string,
   asked: RunPolicy,
 ): Promise<RunPolicy | null> {
-  const made = await setPolicy(redis, runKeys(prefix, id), (_stands, tuned) => {
+  const made = await setPolicy(redis, runKeys(prefix, id), (_current, tuned) => {
     const kept = Object.entries(tuned).filter(([field, { asked: before }]) =>
       isDeepStrictEqual(before, asked[field as Tunable] ?? null),
     );

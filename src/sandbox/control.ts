@@ -14,7 +14,7 @@ export interface Controls {
 }
 
 export const CONTROL_PREFIX = '/__sandbox/';
-/** Answered without control too: it says only that there is one who answers. */
+/** Answered without control too: it only shows that a Gateway listens. */
 export const HEALTH = `${CONTROL_PREFIX}health`;
 
 /** The control for tests and people during a run; it needs no key, and no limit applies to it. */
@@ -44,7 +44,7 @@ const LINES_A_CHUNK = 1_000;
 /** Every task that was ever bought, one a line, in the order of their creation. */
 function sendTasks(store: Store, response: ServerResponse): void {
   response.writeHead(200, { 'content-type': 'application/jsonl' });
-  // A reader who goes away is no error of ours.
+  // A client that disconnects is not an error.
   pipeline(Readable.from(chunks(store)), response).catch(() => {});
 }
 

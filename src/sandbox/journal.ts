@@ -60,8 +60,8 @@ export function openJournal(file: string): Journal {
 }
 
 /**
- * Hands the lines of an earlier process to `apply`, and cuts off a last one without its newline. That process' death
- * tore it, so its record was never answered for.
+ * Passes the lines of an earlier process to `apply`. Cuts off a last line without a newline: that process died while
+ * writing it, so its call was never answered.
  *
  * @throws IngestError `sandbox` for any other line that cannot be read: nothing is thrown away in silence.
  */

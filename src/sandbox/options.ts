@@ -79,8 +79,15 @@ const schema = z.strictObject({
   gcsEndpoint: z.string().nullable().default(null),
 });
 
-/** How the local Gateway behaves. Times in ms, shares from 0 to 1, rates per second. */
+/**
+ * How the local Gateway behaves. Times in ms, shares from 0 to 1, rates per second.
+ * @interface
+ */
 export type SandboxOptions = z.infer<typeof schema>;
+/**
+ * The options that can be changed while the local Gateway runs.
+ * @interface
+ */
 export type LiveOptions = z.infer<typeof liveSchema>;
 
 /** @throws IngestError `usage` that names the option. */

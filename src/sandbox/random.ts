@@ -13,5 +13,5 @@ export function randomFrom(text: string): () => number {
 export const between = ({ minMs, maxMs }: { minMs: number; maxMs: number }, random: () => number): number =>
   minMs + (maxMs - minMs) * random();
 
-/** No number is drawn for what never happens, so that one fault's share does not shift another's draws. */
+/** A share of 0 draws no number. So one fault's share does not change the draws of the others. */
 export const happens = (share: number, random: () => number): boolean => share > 0 && random() < share;

@@ -22,9 +22,12 @@ const PATIENCE = {
   connectionsCheckingInterval: 2_000,
 };
 
+/** A running local Gateway. */
 export interface Sandbox {
+  /** `http://host:port` */
   readonly url: string;
   readonly port: number;
+  /** Counts since the start; the fields of `GET /__sandbox/stats`. */
   stats(): SandboxStats;
   /** Changes how it behaves from now on. @throws IngestError `usage` that names the option. */
   set(patch: Partial<LiveOptions>): void;

@@ -25,7 +25,7 @@ const LOCAL_API_KEY = 'sk_sandbox_local';
 export interface LocalGateway {
   readonly url: string;
   readonly apiKey: string;
-  /** Leaves it to the other commands on the same data directory; the last one's leaving stops it. Idempotent. */
+  /** Stops using the Gateway. It stops when its last user closes it. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -116,7 +116,7 @@ async function rememberedPort(addressFile: string): Promise<number | undefined> 
     const { port } = JSON.parse(await readFile(addressFile, 'utf8')) as { port?: unknown };
     return typeof port === 'number' && Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined;
   } catch {
-    return undefined; // Not chosen yet, or no longer readable: chosen again.
+    return undefined; // No port is stored yet, or the file cannot be read: a new port is chosen.
   }
 }
 

@@ -37,7 +37,8 @@ export function createDeliveries(
     | 'allowInternalAddresses'
   >,
 ): Deliveries {
-  // A caller of a Gateway that listens only on loopback is on this machine, and may be delivered to there.
+  // When the Gateway listens only on loopback, its callers are on this machine, so callbacks may go to this machine
+  // too.
   const local = isLoopback(options.host);
   const connect = guardedConnect(
     (kind) => options.allowInternalAddresses || kind === 'public' || (local && kind === 'loopback'),
@@ -72,7 +73,7 @@ export function createDeliveries(
       await answer.body.dump();
       return answer.statusCode >= 200 && answer.statusCode < 300;
     } catch {
-      return false; // No answer: as good as a refusal.
+      return false; // No answer counts as a refusal.
     }
   }
 

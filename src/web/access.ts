@@ -7,7 +7,7 @@ export type Role = 'viewer' | 'operator';
 
 export interface Caller {
   role: Role;
-  /** How it showed what it is; `open`: nothing is asked for. */
+  /** How the caller showed its role; `open`: no token is set. */
   by: 'open' | 'bearer' | 'password' | 'session';
 }
 
@@ -21,7 +21,7 @@ export interface AccessOptions {
 
 export interface Access {
   /** The caller's role; `host`: by a name that is not this server's; `token`: without a valid token. */
-  judge(request: Pick<IncomingMessage, 'headers' | 'socket'>): Caller | 'host' | 'token';
+  check(request: Pick<IncomingMessage, 'headers' | 'socket'>): Caller | 'host' | 'token';
   /** A session for a valid token; null for any other text. */
   session(token: string): { role: Role; cookie: string } | null;
 }
@@ -30,11 +30,11 @@ const COOKIE = 'asg_ingest_session';
 const SESSION_SECONDS = 12 * 60 * 60;
 
 export function createAccess({ viewerToken, operatorToken, allowHosts }: AccessOptions): Access {
-  // The operator's goes first: it wins where both are the same.
+  // The operator's token is compared first: it wins when both tokens are the same.
   const tokens = [['operator', operatorToken] as const, ['viewer', viewerToken] as const].filter(
     (pair): pair is [Role, string] => pair[1] !== null,
   );
-  // All are compared: how long it takes says nothing about which one holds.
+  // Compares all tokens, so the time does not show which one matched.
   const roleOf = (text: string) =>
     tokens.map(([role, token]) => (same(text, token) ? role : null)).find((role) => role !== null) ?? null;
 
@@ -46,7 +46,7 @@ export function createAccess({ viewerToken, operatorToken, allowHosts }: AccessO
   }
 
   return {
-    judge(request) {
+    check(request) {
       if (tokens.length === 0)
         return namesThisServer(request, allowHosts) ? { role: 'viewer', by: 'open' } : 'host';
       const { authorization, cookie } = request.headers;
@@ -70,7 +70,10 @@ export function createAccess({ viewerToken, operatorToken, allowHosts }: AccessO
   };
 }
 
-/** Role and end of a session, signed with the role's token: it outlives the process, and ends with the token. */
+/**
+ * Role and expiry of a session, signed with the role's token. The session survives a restart of the process, and ends
+ * when the token changes.
+ */
 const sealed = (role: string, expires: string, token: string) =>
   `${role}.${expires}.${createHmac('sha256', token).update(`${COOKIE} ${role} ${expires}`).digest('base64url')}`;
 
@@ -88,7 +91,7 @@ const cookieOf = (header = '') =>
     .find((pair) => pair.startsWith(`${COOKIE}=`))
     ?.slice(COOKIE.length + 1) ?? '';
 
-/** In a time that depends on neither text. */
+/** Compares in constant time. */
 function same(given: string, wanted: string): boolean {
   const [a, b] = [given, wanted].map((text) => createHash('sha256').update(text).digest()) as [
     Buffer,

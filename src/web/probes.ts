@@ -4,8 +4,8 @@ import type { HttpPart } from './server.js';
 const REDIS_ANSWER_MS = 2_000;
 
 /**
- * `/healthz`: 200 while the event loop turns; that it answers is the proof, and a prober's timeout the verdict.
- * `/readyz`: 200 while Redis answers and the process is not on its way out. Both answer without the token.
+ * `/healthz`: 200 while the event loop runs; a process that hangs does not answer in time. `/readyz`: 200 while Redis
+ * answers and the process is not stopping. Both answer without a token.
  */
 export const probes =
   ({ redis }: Pick<Pipeline, 'redis'>, draining: AbortSignal): HttpPart =>

@@ -10,7 +10,7 @@ export type HttpPart = (app: FastifyInstance) => unknown;
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Answered to everyone: it says nothing of the runs. */
+    /** True for routes that need no token, since they show nothing about runs. */
     open?: boolean;
   }
   interface FastifyRequest {
@@ -33,6 +33,7 @@ export interface HttpOptions {
   arriveMs?: number;
 }
 
+/** A listening server. */
 export interface HttpServer {
   /** `http://host:port`, with the port that was taken. */
   readonly url: string;
@@ -41,7 +42,7 @@ export interface HttpServer {
 }
 
 const ARRIVE_MS = 10_000;
-/** Enough for every scraper and tab there may be; the next one waits in vain, and costs nothing. */
+/** Enough for all scrapers and browser tabs. A further connection gets no answer. */
 const MOST_CONNECTIONS = 512;
 const ASK = 'a token is needed: Authorization: Bearer <token>, or any user with it as the password\n';
 const NOT_OUR_NAME =
@@ -72,13 +73,13 @@ export async function openHttpServer({
   app.decorateRequest('caller', null);
   app.addHook('onRequest', async (request, reply) => {
     if (access === null || request.routeOptions.config.open) return;
-    const judged = access.judge(request.raw);
-    if (judged === 'host') return reply.code(403).send(NOT_OUR_NAME);
-    if (judged !== 'token') {
-      request.caller = judged;
+    const caller = access.check(request.raw);
+    if (caller === 'host') return reply.code(403).send(NOT_OUR_NAME);
+    if (caller !== 'token') {
+      request.caller = caller;
       return;
     }
-    // Not Basic, for which browsers would ask with a window of their own.
+    // Not `Basic`: browsers would open their own login window.
     reply.code(401).header('www-authenticate', 'Bearer realm="asg-ingest"');
     const { headers, document } = loginPage(request.url);
     return /text\/html/.test(request.headers.accept ?? '')

@@ -7,16 +7,16 @@ import type { RunHead } from '../runs/record.js';
 import { unfinishedRuns } from '../runs/unfinished-runs.js';
 
 /**
- * How long a delivery is remembered for a submission that records its task only later. After a lost answer or a crash
- * the line is submitted again well within it. A repeated delivery is known for one as long.
+ * How long a delivery is kept for a submission that records its task later. After a lost answer or a crash, the line is
+ * submitted again well within this time. A repeated delivery is recognized for the same time.
  */
 const REMEMBERED_SECONDS = 120;
-const RUNS_ARE_FRESH_MS = 1_000;
+const RUN_LIST_MAX_AGE_MS = 1_000;
 
 export type DeliveryOutcome = 'accepted' | 'duplicate' | 'unknown_task';
 
 export interface Deliverer {
-  /** Resolves when what the delivery said is in Redis and the task's lines are awake. */
+  /** Resolves when the delivery is in Redis and its poll jobs are woken. */
   deliver(delivery: Delivery): Promise<DeliveryOutcome>;
   close(): Promise<void>;
 }
@@ -106,6 +106,6 @@ function createRunList(pipeline: Pipeline) {
   };
   return {
     now,
-    recent: () => (Date.now() - known.at < RUNS_ARE_FRESH_MS ? Promise.resolve(known.runs) : now()),
+    recent: () => (Date.now() - known.at < RUN_LIST_MAX_AGE_MS ? Promise.resolve(known.runs) : now()),
   };
 }

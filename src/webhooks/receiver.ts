@@ -19,8 +19,8 @@ export interface ReceiverOptions {
 }
 
 /**
- * Takes deliveries: 2xx once what one says is in Redis; 401 for a signature that is not the secret's; 400, 413 or 415
- * for what is no delivery; 503 while Redis is away, so that the Gateway tries again.
+ * Receives deliveries. Answers 2xx when the delivery is in Redis; 401 for a wrong signature; 400, 413 or 415 for a body
+ * that is no delivery; 503 while Redis is away, so that the Gateway tries again.
  */
 export const receiver =
   (
@@ -33,7 +33,7 @@ export const receiver =
     app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MOST_BODY_BYTES }, (_request, body, done) =>
       done(null, body),
     );
-    const warnOfSignatures = seldom(() =>
+    const warnOfSignatures = atMostOnceAMinute(() =>
       log.warn(
         'a webhook delivery is not signed with ASG_WEBHOOK_SECRET: forged, or the webhook was registered with another secret; then delete it and start again',
       ),
@@ -67,7 +67,7 @@ export const receiver =
         metrics.webhooks.inc({ outcome: 'ignored' });
         return reply.code(204).send();
       }
-      const taken = inTime(() => deliverer.deliver(reading.delivery));
+      const taken = withTimeout(() => deliverer.deliver(reading.delivery));
       taking.add(taken);
       try {
         const outcome = await taken;
@@ -82,12 +82,11 @@ export const receiver =
       }
     });
 
-    /** Commands wait for a Redis that is away; the Gateway does not. */
-    async function inTime<T>(deliver: () => Promise<T>): Promise<T> {
+    /** A command waits for Redis as long as it is away. The Gateway does not wait that long. */
+    async function withTimeout<T>(deliver: () => Promise<T>): Promise<T> {
       if (redis.status !== 'ready') throw new Error('Redis is away');
       const timer = new AbortController();
       const late = sleep(REDIS_ANSWER_MS, 'late' as const, { signal: timer.signal });
-      late.catch(() => undefined); // Not needed any more.
       try {
         const ended = await Promise.race([deliver(), late]);
         if (ended === 'late') throw new Error('Redis does not answer');
@@ -100,7 +99,7 @@ export const receiver =
 
 const answer = (reply: FastifyReply, status: number, error: string) => reply.code(status).send({ error });
 
-function seldom(act: () => void): () => void {
+function atMostOnceAMinute(act: () => void): () => void {
   let last = Number.NEGATIVE_INFINITY;
   return () => {
     const now = performance.now();

@@ -12,7 +12,7 @@ import { releaseLock } from '../runs/lease.js';
 const EVENT = 'task.settled';
 const LOCK_MS = 60_000;
 const LOOK_FOR_LOCK_MS = 100;
-/** A Gateway that is away is asked again for so long; then the start fails, and nothing has been sent. */
+/** How long an unreachable Gateway is tried again, ms. Then the start fails, and nothing has been sent. */
 const TRY_FOR_MS = 60_000;
 const RETRY_MS = 1_000;
 
@@ -43,7 +43,7 @@ export async function ensureRegistered(
         'webhook',
         `webhook ${idle.webhook_id} of ${callbackUrl} does not deliver ${EVENT}`,
         {
-          hint: 'delete it, then start again: it is registered anew',
+          hint: 'delete it, then start again: it is registered again',
         },
       );
     const made = await callGateway(pipeline, signal, (options) =>

@@ -30,11 +30,11 @@ export interface CampaignOptions {
   /** Default 60,000. */
   hungMs?: number | undefined;
   log?: ((text: string) => void) | undefined;
-  /** Ends it as it stands; the report is of what was judged by then. */
+  /** Ends it as it stands; the report is of what was checked by then. */
   signal?: AbortSignal | undefined;
 }
 
-/** Rounds of runs, with faults at random, each judged from outside. The same seed plans the same rounds. */
+/** Rounds of runs, with faults at random, each checked from outside. The same seed plans the same rounds. */
 export async function runCampaign(options: CampaignOptions): Promise<Report> {
   const { seed, minutes, only, skip, known = [], hungMs = 60_000, log = () => undefined } = options;
   const [minLines, maxLines] = options.lines ?? [500, 3_000];

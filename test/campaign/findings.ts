@@ -1,9 +1,9 @@
-import type { Kind, Problem } from '../oracle/judge.js';
+import type { Kind, Problem } from '../oracle/find-problems.js';
 import type { Fault } from './faults/fault.js';
 import type { Exit } from './parts/command.js';
 import type { Plan } from './plan.js';
 
-/** What is seen on the way, beside what the judge says. */
+/** What is seen on the way, beside what the oracle says. */
 const SEEN = {
   hung: 'no line ended for too long, or a process did not stop',
   died: 'a command ended by itself that should have gone on',
@@ -18,7 +18,7 @@ export const ON_THE_WAY = Object.keys(SEEN) as FindingKind[];
 export interface Finding {
   kind: FindingKind;
   seed: string;
-  /** The faults that lasted until just before it; for what the judge says, all of the round's. */
+  /** The faults that ended just before the finding. For findings of the oracle: all faults of the round. */
   after: string[];
   message: string;
   /** How many of its kind the round has. */
@@ -41,7 +41,7 @@ export interface Findings {
   death(command: string, exit: Exit): void;
 }
 
-/** What a fault has caused may be seen so long after its end; a run that it has blocked ends yet later. */
+/** The effects of a fault may show this long after its end. A run that it has blocked ends even later. */
 const SEEN_MS = 5_000;
 const BLOCKED_MS = 60_000;
 

@@ -1,11 +1,11 @@
 /**
  * `npm run campaign -- --seed N --minutes M [--faults N] [--round N] [--parallel N] [--lines 500-3000] [--only names]
- * [--skip names] [--known kinds]`: runs of the built command line with faults at random. Prints a table, writes JSON, and ends with 1 when the judge
+ * [--skip names] [--known kinds]`: runs of the built command line with faults at random. Prints a table, writes JSON, and ends with 1 when the oracle
  * found anything.
  */
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { KINDS } from '../oracle/judge.js';
+import { KINDS } from '../oracle/find-problems.js';
 import buildIfOlder from '../setup/build.js';
 import { runCampaign } from './campaign.js';
 import { type FindingKind, ON_THE_WAY } from './findings.js';

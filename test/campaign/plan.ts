@@ -3,13 +3,13 @@ import { type Random, seeded } from './parts/random.js';
 
 export interface Step {
   faults: Fault[];
-  /** Before the faults, while all is well; ms. */
+  /** Time without faults before the step, ms. */
   gapMs: number;
-  /** From the faults to their healing; ms. */
+  /** Time from the faults to their healing, ms. */
   holdMs: number;
 }
 
-/** A round as its seed makes it; times in ms. */
+/** A round, as it follows from its seed. Times in ms. */
 export interface Plan {
   seed: string;
   lines: number;

@@ -1,4 +1,4 @@
-import type { Kind } from '../oracle/judge.js';
+import type { Kind } from '../oracle/find-problems.js';
 import { type Finding, type FindingKind, type Findings, ON_THE_WAY } from './findings.js';
 
 export interface FaultRow {
@@ -8,7 +8,7 @@ export interface FaultRow {
   lost: number;
   doubled: number;
   paid_twice: number;
-  /** Other problems that the judge named in those rounds. */
+  /** Other problems that the oracle named in those rounds. */
   other: number;
   /** Commands that ended by themselves just after it, runs that were blocked for no reason, runs that hung. */
   died: number;

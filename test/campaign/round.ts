@@ -1,19 +1,19 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Allowed, gather, judge } from '../oracle/judge.js';
+import { type Allowed, findProblems, gatherEvidence } from '../oracle/find-problems.js';
 import type { Fault } from './faults/fault.js';
 import { type Findings, newFindings } from './findings.js';
 import type { Exit } from './parts/command.js';
-import { type Keeper, keep } from './parts/keeper.js';
+import { type RestartedCommand, restartUntilEnd } from './parts/restarted-command.js';
 import type { Plan, Step } from './plan.js';
 import { GATEWAY_SEED, makeWorld, OPTIONS, QUESTION, RUN_ID, type World } from './world.js';
 
-const LOOK_MS = 50;
+const CHECK_EVERY_MS = 50;
 const STOP_MS = 30_000;
 
 export interface RoundOptions {
-  /** A run in which no line ends for so long, with every fault healed, hangs; ms. */
+  /** When all faults are healed and no line ends for this time, the run hangs, ms. */
   hungMs: number;
   clockLibrary: string | null;
   /** When the campaign is over: no further fault is begun. Epoch ms. */
@@ -23,14 +23,15 @@ export interface RoundOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** One round: a run from its start to its end, faults on its way, and the judge. */
+/** One round: a run from its start to its end, faults on its way, and the oracle. */
 export async function runRound(dir: string, plan: Plan, options: RoundOptions): Promise<Findings> {
   const findings = newFindings(plan);
   const world = await makeWorld(dir, plan, options.clockLibrary);
   await writeFile(path.join(dir, 'plan.json'), JSON.stringify({ ...plan, steps: named(plan) }, null, 1));
   try {
     await begin(world, findings);
-    if (await unlessAborted(bring(world, findings, options), options.signal)) await conclude(world, findings);
+    if (await unlessAborted(runSteps(world, findings, options), options.signal))
+      await conclude(world, findings);
   } catch (error) {
     if (!options.signal?.aborted) findings.add('campaign', String((error as Error).stack));
   } finally {
@@ -60,13 +61,13 @@ function isEnd({ status, stdout }: Exit): boolean {
   return (status === 0 || status === 3) && /"ended_at": "/.test(stdout);
 }
 
-function keepMain(world: World, findings: Findings, args: string[]): Keeper {
+function keepMain(world: World, findings: Findings, args: string[]): RestartedCommand {
   const onProgress = ({ settled, failed, state }: { settled: number; failed: number; state: string }) => {
     const ended = settled + failed;
     if (ended !== world.progress.ended) world.progress = { ended, state, at: Date.now() };
   };
   const start = () => world.start('main', [...args, ...world.pipelineArgs, '--json'], onProgress);
-  return keep('main', start, isEnd, (exit) => findings.death('run', exit));
+  return restartUntilEnd('main', start, isEnd, (exit) => findings.death('run', exit));
 }
 
 async function begin(world: World, findings: Findings): Promise<void> {
@@ -74,7 +75,7 @@ async function begin(world: World, findings: Findings): Promise<void> {
   const work = ['work', ...pipelineArgs, '--metrics-port', '0'];
   for (let n = 0; n < plan.workers; n += 1)
     world.workers.push(
-      keep(
+      restartUntilEnd(
         `work-${n}`,
         () => world.start(`work-${n}`, work),
         () => false,
@@ -82,7 +83,7 @@ async function begin(world: World, findings: Findings): Promise<void> {
       ),
     );
   if (plan.produceFirst) {
-    // It may take long to find room; the run takes over from it wherever it is.
+    // `produce` may wait long for room. The run takes over from it at any place.
     const producing = world.start('produce', ['produce', ...manifestArgs, ...pipelineArgs]);
     await Promise.race([producing.exit, sleep(4_000)]);
     producing.kill('SIGKILL');
@@ -92,7 +93,7 @@ async function begin(world: World, findings: Findings): Promise<void> {
 }
 
 /** Does one fault after the other until the run has ended. Resolves to false when it hangs. */
-async function bring(world: World, findings: Findings, options: RoundOptions): Promise<boolean> {
+async function runSteps(world: World, findings: Findings, options: RoundOptions): Promise<boolean> {
   const { plan } = world;
   for (const [at, step] of plan.steps.entries()) {
     if (Date.now() > options.deadline) break;
@@ -112,7 +113,7 @@ async function doStep(world: World, findings: Findings, step: Step, options: Rou
   findings.begin(step.faults);
   const begun = step.faults.map((fault) => attempt(findings, fault, () => fault.apply(world)));
   await sleep(step.holdMs);
-  // A command may wait for what the other fault has taken away: its own comes last.
+  // The command comes last, since it may wait for a part that the other fault has stopped.
   const isCommand = (at: number) => step.faults[at]?.at === 'control';
   for (const at of [...step.faults.keys()].sort((a, b) => Number(isCommand(a)) - Number(isCommand(b)))) {
     await begun[at];
@@ -122,10 +123,10 @@ async function doStep(world: World, findings: Findings, step: Step, options: Rou
   const healed = Date.now();
   const { ended } = world.progress;
   options.log(`${names}, ${step.holdMs} ms`);
-  const patience = newPatience(world, findings, options.hungMs);
+  const hangDetector = createHangDetector(world, findings, options.hungMs);
   while (world.progress.ended <= ended) {
-    if (await within(world, LOOK_MS)) return true;
-    if (patience.isOver()) {
+    if (await within(world, CHECK_EVERY_MS)) return true;
+    if (hangDetector.isHung()) {
       await reportHung(world, findings);
       return false;
     }
@@ -135,17 +136,17 @@ async function doStep(world: World, findings: Findings, step: Step, options: Rou
 }
 
 /**
- * Whether no line has ended for too long. A machine that is too busy to let this process look is too busy for the run as
- * well: what passes between two looks counts as no more than twice what was meant to.
+ * Whether no line has ended for too long. A machine that is too busy for this check is too busy for the run too. So the
+ * time between two checks counts at most twice the planned time.
  */
-function newPatience(world: World, findings: Findings, hungMs: number): { isOver(): boolean } {
+function createHangDetector(world: World, findings: Findings, hungMs: number): { isHung(): boolean } {
   const begun = Date.now();
-  let [waited, looked, seen] = [0, begun, world.progress.ended];
+  let [waited, checkedAt, seen] = [0, begun, world.progress.ended];
   return {
-    isOver() {
+    isHung() {
       const now = Date.now();
-      waited = world.progress.ended === seen ? waited + Math.min(now - looked, 2 * LOOK_MS) : 0;
-      [looked, seen] = [now, world.progress.ended];
+      waited = world.progress.ended === seen ? waited + Math.min(now - checkedAt, 2 * CHECK_EVERY_MS) : 0;
+      [checkedAt, seen] = [now, world.progress.ended];
       findings.longestSilenceMs = Math.max(
         findings.longestSilenceMs,
         now - Math.max(begun, world.progress.at),
@@ -169,9 +170,9 @@ async function attempt(
 }
 
 async function waitForEnd(world: World, findings: Findings, { hungMs }: RoundOptions): Promise<boolean> {
-  const patience = newPatience(world, findings, hungMs);
-  while (!(await within(world, LOOK_MS)))
-    if (patience.isOver()) {
+  const hangDetector = createHangDetector(world, findings, hungMs);
+  while (!(await within(world, CHECK_EVERY_MS)))
+    if (hangDetector.isHung()) {
       await reportHung(world, findings);
       return false;
     }
@@ -184,10 +185,10 @@ async function reportHung(world: World, findings: Findings): Promise<void> {
   const { stdout } = await asked.exit;
   clearTimeout(timer);
   const now = await world.redis.admin.time().catch(() => []);
-  findings.add('hung', `no line ended: ${brief(stdout)} (Redis' clock ${now[0]}, ours ${Date.now()})`);
+  findings.add('hung', `no line ended: ${shortStatus(stdout)} (Redis' clock ${now[0]}, ours ${Date.now()})`);
 }
 
-function brief(status: string): string {
+function shortStatus(status: string): string {
   try {
     const { state, reason, lines, settled, failed, queued, in_flight, produced, rate } = JSON.parse(status);
     return JSON.stringify({ state, reason, lines, settled, failed, queued, in_flight, produced, rate });
@@ -196,21 +197,21 @@ function brief(status: string): string {
   }
 }
 
-/** Cancels, sees the run end and judges it; then retries what had not been sent, and goes on. */
+/** Cancels the run, waits for its end and checks it. Then retries what was not sent, and goes on. */
 async function cancelAndRetry(world: World, findings: Findings, options: RoundOptions): Promise<boolean> {
   const exit = await world.asg('cancel', 'cancel', RUN_ID, ...world.storeArgs);
   if (exit.status !== 0) return true;
   findings.begin([{ name: 'control: cancel, retry' }]);
   findings.healed();
   if (!(await waitForEnd(world, findings, options))) return false;
-  await judgeNow(world, findings, { unread: true, codes: ['cancelled'] });
+  await checkNow(world, findings, { unread: true, codes: ['cancelled'] });
   world.progress = { ended: 0, state: 'running', at: Date.now() };
   world.main = keepMain(world, findings, ['retry', RUN_ID]);
   findings.cancelled = true;
   return true;
 }
 
-async function judgeNow(world: World, findings: Findings, allowed: Allowed): Promise<void> {
+async function checkNow(world: World, findings: Findings, allowed: Allowed): Promise<void> {
   const exit = await world.main?.done;
   const asked = {
     ...{ runId: RUN_ID, question: QUESTION, options: OPTIONS, threshold: 3 },
@@ -222,15 +223,15 @@ async function judgeNow(world: World, findings: Findings, allowed: Allowed): Pro
     allowed: { ...allowed, trusted: world.plan.webhooks === 'trusted' },
     ...(exit ? { reported: exit.stdout } : {}),
   };
-  const evidence = await gather({ out: world.place.out, gatewayUrl: world.gateway.url }, known);
-  for (const problem of judge(evidence)) findings.problem(problem);
+  const evidence = await gatherEvidence({ out: world.place.out, gatewayUrl: world.gateway.url }, known);
+  for (const problem of findProblems(evidence)) findings.problem(problem);
 }
 
-/** The run has ended: the processes are stopped, its output is judged, and the same command tells the same again. */
+/** The run has ended: the processes are stopped, its output is checked, and the same command tells the same again. */
 async function conclude(world: World, findings: Findings): Promise<void> {
   await stopWorkers(world, findings);
   const cancelled = findings.cancelled;
-  await judgeNow(world, findings, cancelled ? { unread: true, superseded: true } : {});
+  await checkNow(world, findings, cancelled ? { unread: true, superseded: true } : {});
   const exit = await world.main?.done;
   if (world.plan.again === 'no' || cancelled || !exit) return;
   if (world.plan.again === 'prune') await world.asg('prune', 'runs', '--prune', ...world.storeArgs);
@@ -249,7 +250,7 @@ async function conclude(world: World, findings: Findings): Promise<void> {
 
 async function stopWorkers(world: World, findings: Findings): Promise<void> {
   for (const worker of world.workers) {
-    worker.letGo();
+    worker.stopRestarting();
     worker.now.kill('SIGTERM');
     const timer = sleep(STOP_MS, 'late' as const, { ref: false });
     if ((await Promise.race([worker.now.exit, timer])) === 'late')
@@ -260,7 +261,7 @@ async function stopWorkers(world: World, findings: Findings): Promise<void> {
 /** Ends whatever is still there. */
 async function end(world: World): Promise<void> {
   const all = [...world.workers, ...(world.main ? [world.main] : [])];
-  for (const keeper of all) keeper.letGo();
+  for (const command of all) command.stopRestarting();
   for (const process of [...all.map(({ now }) => now), ...(world.second ? [world.second] : [])]) {
     if (!process.running()) continue;
     process.kill('SIGCONT');

@@ -4,12 +4,12 @@ import { freePort } from '../setup/ports.js';
 import { type CommandPlace, type Exit, type Started, startCommand } from './parts/command.js';
 import { type GatewayProcess, startGateway } from './parts/gateway-process.js';
 import { type GatewayProxy, startGatewayProxy } from './parts/gateway-proxy.js';
-import type { Keeper } from './parts/keeper.js';
 import { makeManifest } from './parts/manifest.js';
 import { makePlace, type Place } from './parts/place.js';
 import { type Random, seeded } from './parts/random.js';
 import { type RedisProxy, startRedisProxy } from './parts/redis-proxy.js';
 import { type RedisServer, startRedis } from './parts/redis-server.js';
+import type { RestartedCommand } from './parts/restarted-command.js';
 import { type SourceServer, startSourceServer } from './parts/source-server.js';
 import type { Plan } from './plan.js';
 
@@ -19,7 +19,7 @@ export const OPTIONS = ['cat', 'dog', 'bird', 'other'];
 export const GATEWAY_SEED = 1;
 const ENV = { ASG_API_KEY: 'sk_sandbox_campaign', ASG_WEBHOOK_SECRET: 'campaign-secret-0123456789' };
 
-/** Everything that a round is made of, and that a fault may be done to. */
+/** The parts of a round. Faults are applied to them. */
 export interface World {
   dir: string;
   plan: Plan;
@@ -31,11 +31,11 @@ export interface World {
   /** Null when the manifest is a file. */
   source: SourceServer | null;
   place: Place;
-  /** Draws of the faults themselves. */
+  /** Random numbers for the faults. */
   random: Random;
   /** The command that the round is about: `run`, and `retry` after a cancel. */
-  main: Keeper | null;
-  workers: Keeper[];
+  main: RestartedCommand | null;
+  workers: RestartedCommand[];
   /** Another `run` of the same run, while a fault has one. */
   second: Started | null;
   /** What the display has last shown. */

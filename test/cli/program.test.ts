@@ -7,7 +7,7 @@ import { callMain } from './harness.js';
 
 const KEY = 'sk_live_0123456789';
 
-/** A command that hands its context over and exits as told. */
+/** A command that gives its context to the test and exits with the given status. */
 function probe(
   run: (context: CommandContext) => number | Promise<number>,
   keys = ['rate', 'options', 'question', 'compress', 'debug', 'logLevel', 'printConfig', 'json'],
@@ -139,10 +139,10 @@ test.each<[IngestErrorCode, number]>([
   ['sink', 1],
   ['internal', 1],
 ])('an IngestError %s exits %i', async (code, expected) => {
-  const error = new IngestError(code, 'it broke', { hint: 'mend it' });
+  const error = new IngestError(code, 'it broke', { hint: 'correct it' });
   const { status, stderr } = await callMain(['run', 'x'], throwing(error));
   expect(status).toBe(expected);
-  expect(stderr).toBe('asg-ingest: it broke\n  → mend it\n');
+  expect(stderr).toBe('asg-ingest: it broke\n  → correct it\n');
 });
 
 test('what the machine lacks is said with what to do', async () => {

@@ -56,7 +56,7 @@ Run r1 completed
   cost            650,000 sats
   elapsed         1 min 1 s
   results         out/r1
-  → failures-*.jsonl says why each failed; mend its inputs and run it as a manifest`.trim(),
+  → failures-*.jsonl says why each failed; correct its inputs and run it as a manifest`.trim(),
   );
 });
 
@@ -67,7 +67,7 @@ test('what failed for a passing reason is retried; what was refused is not, besi
   expect(steps({ retries_exhausted: 3, cancelled: 2 }, 5)).toEqual([retry]);
   expect(steps({ rejected: 2, retries_exhausted: 3 }, 5)).toEqual([
     retry,
-    '2 lines are refused again as they stand: mend their inputs and run those as a manifest',
+    '2 lines are refused again as they stand: correct their inputs and run those as a manifest',
   ]);
 });
 
@@ -80,7 +80,7 @@ test('of each code the first line that failed, and why', () => {
 test('lines that were refused as they stand are not to be retried', () => {
   const text = formatSummary({ ...summary, failures: { invalid_json: 20 } }, extra);
   expect(text).toMatch(
-    /→ failures-\*\.jsonl says why each failed; mend its inputs and run it as a manifest$/,
+    /→ failures-\*\.jsonl says why each failed; correct its inputs and run it as a manifest$/,
   );
 });
 

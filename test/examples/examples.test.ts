@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -29,8 +29,16 @@ beforeAll(async () => {
   };
 });
 
-/** An example as its user would run it, `asg-ingest` standing for this source. */
-function example(name: string, args: string[] = [], env: NodeJS.ProcessEnv = {}) {
+/** The examples that the tests below run. */
+const EXAMPLES = ['custom-sink', 'embed', 'quick', 'webhook-express', 'webhook-fastify'] as const;
+
+test('every example has a test', async () => {
+  const files = await readdir(path.join(ROOT, 'examples'));
+  expect(files.filter((name) => name.endsWith('.ts')).sort()).toEqual(EXAMPLES.map((name) => `${name}.ts`));
+});
+
+/** Runs an example as its user would. The name `asg-ingest` resolves to this source. */
+function example(name: (typeof EXAMPLES)[number], args: string[] = [], env: NodeJS.ProcessEnv = {}) {
   const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', `examples/${name}.ts`, ...args], {
     cwd: ROOT,
     env: { ...process.env, ASG_API_KEY: KEY, ASG_BASE_URL: sandbox.url, ...env },
@@ -91,7 +99,7 @@ test('custom sink: the labels of all parts', async () => {
   expect(status).toBe(0);
 });
 
-test.each(['express', 'fastify'])(
+test.each(['express', 'fastify'] as const)(
   'a webhook in %s: true deliveries are taken, forged ones refused',
   async (kind) => {
     const receiver = example(`webhook-${kind}`, [], { ASG_WEBHOOK_SECRET: SECRET, PORT: '0' });

@@ -7,9 +7,9 @@ import {
   type AddressRule,
   guardedConnect,
   kindOf,
-  likeTheFirst,
+  kindOfHost,
+  noInternalAfterPublic,
   publicOnly,
-  spokenKind,
 } from '../../src/lib/net/guarded-connect.js';
 
 test.each([
@@ -55,7 +55,7 @@ test.each([
 });
 
 test('what a host says by itself, in all the ways of writing that a URL has', () => {
-  const spoken = (url: string) => spokenKind(new URL(url).hostname);
+  const spoken = (url: string) => kindOfHost(new URL(url).hostname);
   for (const host of [
     '127.1',
     '0x7f000001',
@@ -124,7 +124,7 @@ test('a redirect leads from a public address to no other kind, by name, by addre
   addresses['metadata.example'] = ['127.0.0.1'];
   addresses['both.example'] = ['127.0.0.2', '127.0.0.1'];
   const url = `http://one.example:${outside}`;
-  for (const rule of [likeTheFirst, () => publicOnly]) {
+  for (const rule of [noInternalAfterPublic, () => publicOnly]) {
     for (const path of ['/address', '/name'])
       await expect(ask(url + path, rule()), path).rejects.toMatchObject({
         code: 'manifest',
@@ -145,7 +145,7 @@ test("what the user named may be on this machine, and lead about it; another's m
     else response.end('manifest');
   });
   addresses['inside.example'] = ['127.0.0.1'];
-  expect(await ask(`http://127.0.0.1:${inside}/a`, likeTheFirst())).toEqual([200, 'manifest']);
+  expect(await ask(`http://127.0.0.1:${inside}/a`, noInternalAfterPublic())).toEqual([200, 'manifest']);
   const before = seen.length;
   for (const host of ['127.0.0.1', 'inside.example', '[::ffff:127.0.0.1]'])
     await expect(ask(`http://${host}:${inside}/b`, publicOnly), host).rejects.toMatchObject({
@@ -162,7 +162,7 @@ test('a name that stands for another address the next time is asked each time (D
     response.writeHead(302, { location: `http://one.example:${inside}/` }).end();
   });
   addresses['one.example'] = ['127.0.0.2'];
-  await expect(ask(`http://one.example:${outside}/`, likeTheFirst())).rejects.toMatchObject({
+  await expect(ask(`http://one.example:${outside}/`, noInternalAfterPublic())).rejects.toMatchObject({
     code: 'manifest',
   });
 });

@@ -1,4 +1,4 @@
-import type { Kind } from './judge.js';
+import type { Kind } from './find-problems.js';
 import { type Fields, LINES, type Output, taskOf, url } from './output.js';
 import { rawMembers } from './raw-json.js';
 
@@ -20,7 +20,7 @@ const counts = (out: Output, by: number) => {
 
 const [first, second, third] = [0, 1, 2];
 
-/** One alteration each, and what the judge must call it: the kind itself, and what follows from it. */
+/** One change each, and the kinds of problems that the oracle must report for it. */
 export const BROKEN: [name: string, alter: (out: Output) => void, kinds: Kind[]][] = [
   [
     'a row dropped',
@@ -136,9 +136,9 @@ export const BROKEN: [name: string, alter: (out: Output) => void, kinds: Kind[]]
     (o) => void o.tasks.push({ ...taskOf(1), task_id: 'tsk_92' }),
     ['paid_twice'],
   ],
-  ['a wrong SHA-256', (o) => lyingAbout(o, { sha256: '0'.repeat(64) }), ['part_sha256']],
-  ['wrong bytes', (o) => lyingAbout(o, { bytes: 1 }), ['part_bytes']],
-  ['wrong rows', (o) => lyingAbout(o, { rows: 1 }), ['part_rows']],
+  ['a wrong SHA-256', (o) => changeFirstPart(o, { sha256: '0'.repeat(64) }), ['part_sha256']],
+  ['wrong bytes', (o) => changeFirstPart(o, { bytes: 1 }), ['part_bytes']],
+  ['wrong rows', (o) => changeFirstPart(o, { rows: 1 }), ['part_rows']],
   [
     'a part that is not there',
     (o) => void o.summary.parts.push({ name: 'results-r-00009.jsonl', rows: 0 }),
@@ -187,8 +187,8 @@ function failThird(out: Output): void {
   out.failures.push(`${before.slice(0, -1)},"input":${LINES[2]}}`);
 }
 
-/** The first part of the summary says otherwise than the file. */
-function lyingAbout(out: Output, lie: Fields): void {
+/** Changes what the summary says about its first part. */
+function changeFirstPart(out: Output, lie: Fields): void {
   const { parts } = out.summary;
   const push = parts.push.bind(parts);
   parts.push = (part) => push(parts.length === 0 ? { ...part, ...lie } : part);

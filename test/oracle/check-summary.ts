@@ -80,7 +80,7 @@ function checkParts(summary: Summary, parts: Part[], report: Report): void {
   for (const name of listed.keys()) report('part_missing', name);
 }
 
-/** The feed tells of each part as the summary does. */
+/** The feed has the same facts of each part as the summary. */
 function checkFeed({ parts }: Summary, feed: Buffer | undefined, report: Report): void {
   const row = ({ name, rows, bytes, sha256 }: Summary['parts'][number]) =>
     JSON.stringify({ name, rows, bytes, sha256 });
@@ -113,7 +113,7 @@ function checkCounts(summary: Summary, rows: SeenRow[], withoutRow: number, repo
       [gold?.lines, gold?.agreed, gold?.disagreed, gold?.failed],
       [golden.length, agreed, golden.length - agreed - goldFailed, goldFailed],
     );
-  // A delivery does not tell the price; another line of the same task may have learned it.
+  // A delivery has no price. Another line of the same task may have it.
   const costs = new Map<unknown, number>();
   for (const { fields } of own)
     costs.set(fields.task_id, Math.max(costs.get(fields.task_id) ?? 0, Number(fields.cost_sats)));

@@ -5,7 +5,7 @@ import type { SeenRow } from './parts.js';
 import type { Report } from './problem.js';
 import { type Before, tasksBefore } from './settled-before.js';
 
-/** Each task bought once, for a line that asks for it, and told of in a row. */
+/** Each task was bought once, for a line that asks for it, and a row names it. */
 export function checkTasks(
   evidence: Evidence,
   allLines: Map<string, ManifestLine>,
@@ -14,7 +14,7 @@ export function checkTasks(
   report: Report,
 ): void {
   const { asked } = evidence;
-  // Earlier runs' tasks are judged with them; what they have settled has no use for another.
+  // Earlier runs' tasks are checked with them; what they have settled has no use for another.
   const before = tasksBefore(evidence);
   const tasks = evidence.tasks.filter(({ task_id }) => !before.has(task_id));
   const lines = new Map([...allLines].filter(([id]) => !unchanged.has(id)));

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
-/** What a run's lines were asked with, as its command line said. */
+/** The options that the run was started with. */
 export interface Asked {
   runId: string;
   question: string;
@@ -18,7 +18,7 @@ export interface Asked {
   carry?: boolean;
 }
 
-/** What the judge lets pass. */
+/** What the oracle lets pass. */
 export interface Allowed {
   /** Failure codes of lines that are valid. */
   codes?: string[];
@@ -46,7 +46,7 @@ export interface BoughtTask {
   created_at: string;
 }
 
-/** All that the judge looks at: nothing of it comes from the product's own memory. */
+/** Everything that the oracle reads. None of it comes from the product's own memory. */
 export interface Evidence {
   asked: Asked;
   sources: Source[];
@@ -83,7 +83,7 @@ async function readTasks(gatewayUrl: string): Promise<BoughtTask[]> {
 }
 
 /** Reads what a run has left: its folder, and the local Gateway's own record. */
-export async function gather(
+export async function gatherEvidence(
   { out, gatewayUrl }: { out: string; gatewayUrl: string },
   known: Omit<Evidence, 'files' | 'tasks'>,
 ): Promise<Evidence> {

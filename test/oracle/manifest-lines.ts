@@ -11,7 +11,7 @@ export interface Ask {
   threshold: number;
   /** Of a gold line the label that is known. */
   gold: string | null;
-  /** The key that the line must have; null where the judge cannot tell. */
+  /** The key that the line must have; null where the oracle cannot tell. */
   key: string | null;
 }
 

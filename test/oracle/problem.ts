@@ -1,4 +1,4 @@
-/** Every kind of wrong that the judge knows, and what it means. */
+/** Every kind of problem that the oracle reports, and what it means. */
 export const KINDS = {
   missing_line: 'a line is in no row',
   doubled_line: 'a line is in more than one row',

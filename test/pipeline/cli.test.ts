@@ -70,7 +70,7 @@ describe('the command line', () => {
       if (end) child.stdin?.end();
       return exit;
     };
-    // Told at once, though its writer holds the pipe open.
+    // Reported at once, although the writer keeps the pipe open.
     const other = await pipe(text.toReversed().join(''), false);
     expect([other.status, other.stdout]).toEqual([2, '']);
     expect(other.stderr).toMatch(

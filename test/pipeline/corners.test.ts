@@ -65,7 +65,7 @@ describe('--key <field>', () => {
     expect(summary.cost_sats).toBe(costOf(results));
   });
 
-  test('another question over the same field is bought anew', async () => {
+  test('another question over the same field is bought again', async () => {
     const { gateway, dir, pipeline } = await ingestion(0);
     const manifest = await writeManifest(dir, ofSkus(4, 4));
     await runLines(pipeline, dir, manifest, BY_SKU);

@@ -6,7 +6,7 @@ import { run } from '../../src/cli/commands/run.js';
 import { status } from '../../src/cli/commands/status.js';
 import type { RunSummary } from '../../src/runs/status.js';
 import { callMain } from '../cli/harness.js';
-import { gather, judge } from '../oracle/judge.js';
+import { findProblems, gatherEvidence } from '../oracle/find-problems.js';
 import { uniquePrefix } from '../setup/redis-target.js';
 import { answerOf, OPTIONS, QUESTION, SEED } from './answers.js';
 import { startCli, TASK } from './cli.js';
@@ -44,20 +44,20 @@ async function world(lines: number, options: Parameters<typeof sandbox>[0] = {})
     callMain([...more, ...store], { run, status, results }, { env: { ASG_API_KEY: API_KEY }, cwd: dir });
   const ingest = (...more: string[]) => asg(...args, ...more);
   const start = (...more: string[]) => startCli([...args, ...more, ...store], { cwd: dir });
-  const judged = async (reported: string) => {
+  const problems = async (reported: string) => {
     const asked = {
       ...{ runId: 'r', question: QUESTION, options: OPTIONS, threshold: 3, key: 'line', seed: SEED },
       escalateBelow: BELOW,
     };
     const sources = [{ name: null, text: await readFile(manifest, 'utf8') }];
     const known = { asked, sources, allowed: {}, reported };
-    return judge(await gather({ out: path.join(dir, 'out'), gatewayUrl: gateway.url }, known));
+    return findProblems(await gatherEvidence({ out: path.join(dir, 'out'), gatewayUrl: gateway.url }, known));
   };
-  return { gateway, dir, args, asg, ingest, start, judged };
+  return { gateway, dir, args, asg, ingest, start, problems };
 }
 
 test('a line that meets the condition is asked once more; both answers and both costs are told', async () => {
-  const { gateway, dir, asg, ingest, judged } = await world(60);
+  const { gateway, dir, asg, ingest, problems } = await world(60);
   const { status: exit, stdout, stderr } = await ingest();
   expect([exit, stderr]).toEqual([0, '']);
   const again = unsure(60);
@@ -71,7 +71,7 @@ test('a line that meets the condition is asked once more; both answers and both 
     },
   });
   expect(gateway.stats().tasks).toBe(60 + again.length);
-  expect(await judged(stdout)).toEqual([]);
+  expect(await problems(stdout)).toEqual([]);
   const rows = (await readOut(path.join(dir, 'out'))).results;
   for (const row of rows) {
     const isAgain = again.includes(row.line);
@@ -90,7 +90,7 @@ test('a line that meets the condition is asked once more; both answers and both 
 });
 
 test('killed in the middle, again and again, no task is bought twice', async () => {
-  const { gateway, ingest, start, judged } = await world(300, { settle: { minMs: 20, maxMs: 200 } });
+  const { gateway, ingest, start, problems } = await world(300, { settle: { minMs: 20, maxMs: 200 } });
   const again = unsure(300);
   for (const tasks of [60, 250, 400]) {
     const running = start('--max-in-flight', '60');
@@ -106,11 +106,11 @@ test('killed in the middle, again and again, no task is bought twice', async () 
     escalated: { lines: again.length },
   });
   expect((await boughtTasks(gateway.url)).length).toBe(300 + again.length);
-  expect(await judged(stdout)).toEqual([]);
+  expect(await problems(stdout)).toEqual([]);
 }, 150_000);
 
 test('a second task that fails, or that a limit does not allow: the first answer stands', async () => {
-  const { gateway, dir, ingest, judged } = await world(20, { settle: { minMs: 1_000, maxMs: 1_200 } });
+  const { gateway, dir, ingest, problems } = await world(20, { settle: { minMs: 1_000, maxMs: 1_200 } });
   const again = unsure(20);
   const running = ingest('--result-timeout', '4s');
   await until(() => gateway.stats().tasks === 20, 'first tasks');
@@ -121,7 +121,7 @@ test('a second task that fails, or that a limit does not allow: the first answer
     ...{ settled: 20, failed: 0, cost_sats: costOf(20, 3) },
     escalated: { lines: again.length, changed: 0, failed: again.length, cost_sats: 0 },
   });
-  expect(await judged(stdout)).toEqual([]);
+  expect(await problems(stdout)).toEqual([]);
   const { results: rows } = await readOut(path.join(dir, 'out'));
   expect(rows.filter((row) => row.escalation === 'failed' && row.worker_count === 3)).toHaveLength(
     again.length,

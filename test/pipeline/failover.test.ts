@@ -108,7 +108,7 @@ test('one server that is a replica for a while: its READONLY is waited out, noth
   // Nobody is at that address: it keeps its data and refuses writes, as a demoted master does.
   await redis.replicaof('127.0.0.1', 1);
   // Behind a name that has moved to the new master, a new connection is what gets there.
-  await until(async () => (await connections()) >= before + 3, 'connections that are made anew', 10_000);
+  await until(async () => (await connections()) >= before + 3, 'connections that are opened again', 10_000);
   await redis.replicaof('NO', 'ONE');
   const { summary, rows } = await running;
   expect([summary.state, summary.settled, rows]).toEqual(['completed', 200, 200]);

@@ -133,7 +133,7 @@ test('notices of a run: half of it and its end, signed, each once, though the re
   const completed = taken.find(({ event }) => event === 'completed');
   expect(completed).toMatchObject({ run_id: 'r', state: 'completed', lines: 40, settled: 40, failed: 0 });
   const before = taken.length;
-  // The same command again reports the run, and tells nobody anew.
+  // The same command again reports the run, and sends no notice again.
   expect((await call(run, args, env)).status).toBe(0);
   expect(taken.length).toBe(before);
 }, 60_000);

@@ -65,7 +65,7 @@ describe('a run', () => {
     );
     expect(stderr).not.toContain('0 of 0');
     expect(stdout).toMatch(/\n {4}1 {2}invalid_json: readme\.txt, line 1: \S/);
-    expect(stdout).toContain('mend its inputs and run it as a manifest');
+    expect(stdout).toContain('correct its inputs and run it as a manifest');
     const progress = [
       ...stderr.matchAll(/of ([\d,]+) lines.*queued (\d+), in flight (\d+), settled (\d+), failed (\d+)/g),
     ];
@@ -143,7 +143,7 @@ describe('a run', () => {
     run.kill('SIGINT');
     const { status, stderr } = await run.exit;
     expect(status).toBe(130);
-    // Without the mend it takes the 15 s that work in flight may take.
+    // Without the fix it takes the 15 s that work in flight may take.
     expect(performance.now() - asked).toBeLessThan(12_000);
     expect(stderr).toContain('the same command again resumes where it stopped:\n  asg-ingest run ');
   });

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { plan as planCommand } from '../../src/cli/commands/plan.js';
 import { run } from '../../src/cli/commands/run.js';
 import { status } from '../../src/cli/commands/status.js';
-import { callsOf } from '../../src/plan/outlook.js';
+import { callsOf } from '../../src/plan/history.js';
 import type { RunStatus, RunSummary } from '../../src/runs/status.js';
 import { collectGauges } from '../../src/web/metrics/collect.js';
 import { documentOf } from '../../src/web/pages/document.js';
@@ -26,15 +26,15 @@ test('while it runs: status, metrics, pages, the display; --finish-by says early
   const now = async () => JSON.parse((await call(status, ['r', '--json'])).stdout) as RunStatus;
 
   await until(async () => (await call(status, ['r', '--json'])).status === 0, 'the run is on record');
-  let foretold = await now();
+  let reading = await now();
   await until(async () => {
-    foretold = await now();
-    return foretold.forecast?.expected?.ends_at != null || foretold.ended_at !== null;
+    reading = await now();
+    return reading.forecast?.expected?.ends_at != null || reading.ended_at !== null;
   }, 'a forecast');
-  expect(foretold.ended_at).toBeNull();
-  const { expected, finish_by } = foretold.forecast ?? {};
+  expect(reading.ended_at).toBeNull();
+  const { expected, finish_by } = reading.forecast ?? {};
   expect(expected?.lines).toEqual({ expected: 500, low: 500, high: 500 });
-  expect(foretold.eta_seconds).toBe(expected?.seconds_left?.expected);
+  expect(reading.eta_seconds).toBe(expected?.seconds_left?.expected);
   expect(finish_by).toMatchObject({ time: soon, kept: false });
   expect(finish_by?.message).toMatch(/will not have ended by .*What would make it: /);
 
@@ -53,7 +53,7 @@ test('while it runs: status, metrics, pages, the display; --finish-by says early
   expect(exit.status).toBe(0);
   expect(exit.stderr).toContain('What would make it');
   expect(exit.stdout).toMatch(
-    /against plan +cost [+−][\d.]+%, calls [+−][\d.]+%, time [+−][\d.]+% \(foretold by the run's first forecast\)/,
+    /against plan +cost [+−][\d.]+%, calls [+−][\d.]+%, time [+−][\d.]+% \(forecast by the run's first forecast\)/,
   );
   const summary = JSON.parse(await readFile(path.join(dir, 'out', 'summary.json'), 'utf8')) as RunSummary;
   expect(summary.forecast).toMatchObject({

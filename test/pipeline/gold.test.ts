@@ -7,7 +7,7 @@ import { status } from '../../src/cli/commands/status.js';
 import { tune } from '../../src/cli/commands/tune.js';
 import type { RunSummary } from '../../src/runs/status.js';
 import { callMain } from '../cli/harness.js';
-import { gather, judge } from '../oracle/judge.js';
+import { findProblems, gatherEvidence } from '../oracle/find-problems.js';
 import { uniquePrefix } from '../setup/redis-target.js';
 import { goldLine, OPTIONS, QUESTION, SEED } from './answers.js';
 import { startCli, TASK } from './cli.js';
@@ -50,21 +50,21 @@ async function world(lines: number, gold: object[], options: Parameters<typeof s
   /** As a process of its own. */
   const start = (...more: string[]) => startCli([...args, ...more, ...store], { cwd: dir });
   const ingest = (...more: string[]) => asg(...args, ...more);
-  const judged = async (reported?: string) => {
+  const problems = async (reported?: string) => {
     const sources = [
       { name: null, text: await readFile(manifest, 'utf8') },
       { name: 'gold', text: await readFile(file, 'utf8'), gold: true as const },
     ];
     const asked = { runId: 'r', question: QUESTION, options: OPTIONS, threshold: 3, key: 'line', seed: SEED };
     const known = { asked, sources, allowed: {}, ...(reported === undefined ? {} : { reported }) };
-    return judge(await gather({ out: path.join(dir, 'out'), gatewayUrl: gateway.url }, known));
+    return findProblems(await gatherEvidence({ out: path.join(dir, 'out'), gatewayUrl: gateway.url }, known));
   };
-  return { gateway, dir, args, asg, ingest, start, judged };
+  return { gateway, dir, args, asg, ingest, start, problems };
 }
 
 test('gold lines are spread among the others, marked in their rows, and their agreement is told', async () => {
   const gold = goldLines(30, (n) => n % 10 === 0);
-  const { gateway, dir, asg, ingest, judged } = await world(600, gold);
+  const { gateway, dir, asg, ingest, problems } = await world(600, gold);
   const { status, stdout, stderr } = await ingest();
   expect([status, stderr]).toEqual([0, '']);
   const summary = JSON.parse(stdout) as RunSummary;
@@ -72,7 +72,7 @@ test('gold lines are spread among the others, marked in their rows, and their ag
     ...{ state: 'completed', lines: 630, settled: 630, failed: 0 },
     gold: { lines: 30, agreed: 27, disagreed: 3, failed: 0, share: 0.9 },
   });
-  expect(await judged(stdout)).toEqual([]);
+  expect(await problems(stdout)).toEqual([]);
   const { results } = await readOut(path.join(dir, 'out'));
   const marked = results.filter((row) => row.gold !== null);
   expect(marked.every((row) => row.source === 'gold')).toBe(true);
@@ -94,7 +94,7 @@ test('gold lines are spread among the others, marked in their rows, and their ag
 
 test('too many gold errors block the run; `tune` and the same command go on', async () => {
   const gold = goldLines(40, (n) => n % 2 === 0);
-  const { gateway, asg, ingest, judged } = await world(400, gold, { settle: { minMs: 0, maxMs: 20 } });
+  const { gateway, asg, ingest, problems } = await world(400, gold, { settle: { minMs: 0, maxMs: 20 } });
   const blocked = await ingest('--max-gold-errors', '25%', '--max-in-flight', '20');
   expect(blocked.status).toBe(4);
   expect(blocked.stderr).toMatch(/blocked \(gold\): \d+ of \d+ gold lines have another label.*tune r/);
@@ -108,12 +108,12 @@ test('too many gold errors block the run; `tune` and the same command go on', as
   const { status, stdout } = await ingest('--max-gold-errors', '25%');
   expect(status).toBe(0);
   expect(JSON.parse(stdout)).toMatchObject({ lines: 440, gold: { agreed: 20, disagreed: 20, share: 0.5 } });
-  expect(await judged(stdout)).toEqual([]);
+  expect(await problems(stdout)).toEqual([]);
 }, 90_000);
 
 test('killed in the middle, again and again, no line is bought twice and all gold lines are counted', async () => {
   const gold = goldLines(60, (n) => n % 3 === 0);
-  const { gateway, ingest, start, judged } = await world(900, gold, {
+  const { gateway, ingest, start, problems } = await world(900, gold, {
     settle: { minMs: 20, maxMs: 200 },
   });
   for (const tasks of [100, 400, 700]) {
@@ -131,7 +131,7 @@ test('killed in the middle, again and again, no line is bought twice and all gol
   const bought = await boughtTasks(gateway.url);
   expect(bought.filter(isGold).length).toBe(60);
   expect(bought.length).toBe(960);
-  expect(await judged(stdout)).toEqual([]);
+  expect(await problems(stdout)).toEqual([]);
 }, 120_000);
 
 test('a bad gold file: exit 2, its line named, and nothing sent', async () => {

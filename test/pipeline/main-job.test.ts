@@ -131,8 +131,8 @@ describe('keys', () => {
       hint: expect.stringContaining('--key content'),
     });
     expect((await boughtTasks(gateway.url)).length).toBe(3);
-    const anew = await runLines(pipeline, dir, manifest, { out: path.join(dir, 'out2'), runId: 'second' });
-    expect(anew.summary.settled).toBe(4);
+    const second = await runLines(pipeline, dir, manifest, { out: path.join(dir, 'out2'), runId: 'second' });
+    expect(second.summary.settled).toBe(4);
   });
 });
 
@@ -211,7 +211,7 @@ describe('what is lost comes back', () => {
     expect(first.blocked?.reason).toBe('quota');
     const settledInParts = (await readOut(path.join(dir, 'out'))).results.length;
     gateway.set({ quota: 100 });
-    // Another prefix knows nothing of the run, as a new Redis would.
+    // Another prefix acts as an empty Redis.
     const after = await pipelineTo(gateway.url);
     const { summary } = await runLines(after, dir, manifest, { partAge: '1s', runId: 'r' });
     expect(summary).toMatchObject({ state: 'completed', lines: 40, settled: 40 });

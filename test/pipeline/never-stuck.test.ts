@@ -91,7 +91,7 @@ describe('a run whose counts are wrong finds that out at its end', () => {
   });
 });
 
-/** An HTTP source that gives some lines and then nothing more, until it is told to end. */
+/** An HTTP source that sends some lines and then nothing, until the test ends it. */
 async function endlessSource(lines: object[]) {
   const open = new Set<ServerResponse>();
   const text = lines.map((each) => `${JSON.stringify(each)}\n`).join('');

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { run } from '../../src/cli/commands/run.js';
-import { callsOf } from '../../src/plan/outlook.js';
+import { callsOf } from '../../src/plan/history.js';
 import type { PilotReport } from '../../src/plan/pilot/report.js';
 import type { RunSummary } from '../../src/runs/status.js';
 import { goldLine } from './answers.js';
@@ -16,7 +16,7 @@ type Answer = RunSummary & { pilot: PilotReport };
 const gold = (n: number) => goldLine(n, n % 5 === 0);
 
 test.each([1, 2])(
-  'a pilot of %i file(s) asks the gold lines too; the run of all buys neither again, and comes to what was foretold',
+  'a pilot of %i file(s) asks the gold lines too; the run of all buys neither again, and ends as forecast',
   async (files) => {
     const gateway = await sandbox({ settle: { minMs: 50, maxMs: 200 } });
     const dir = await tempDir();

@@ -77,7 +77,7 @@ test('a pilot of a folder: lines of every file, a run of its own; the run of all
       consensus_label: row.consensus_label,
     });
 
-  // What was foretold of the rest, against what the rest came to.
+  // The forecast of the rest, compared with what the rest took.
   const rest = all.cost_sats - summary.cost_sats;
   const { low = 0, high = 0, expected = 0 } = pilot.rest.cost_sats ?? {};
   expect(Math.abs(expected / rest - 1)).toBeLessThan(0.1);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { plan as planCommand } from '../../src/cli/commands/plan.js';
 import { run } from '../../src/cli/commands/run.js';
-import { callsOf } from '../../src/plan/outlook.js';
+import { callsOf } from '../../src/plan/history.js';
 import type { Plan } from '../../src/plan/plan.js';
 import type { RunSummary } from '../../src/runs/status.js';
 import { TASK } from './cli.js';

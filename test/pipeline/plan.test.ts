@@ -67,7 +67,7 @@ test('a plan before the first run: what is wrong with the lines, and what is not
   expect(text.stdout).toMatch(/cost +unknown/);
 });
 
-test('after a run: its lines have ended, and its price, polls and pace foretell the next', async () => {
+test('after a run: its lines have ended, and its price, polls and pace forecast the next', async () => {
   const gateway = await sandbox({ settle: { minMs: 100, maxMs: 400 } });
   const dir = await tempDir();
   const first = await writeManifest(dir, numbered(300), 'first.jsonl');
@@ -91,8 +91,8 @@ test('after a run: its lines have ended, and its price, polls and pace foretell 
     Array.from({ length: 600 }, (_, n) => line(n + 1_000)),
     'second.jsonl',
   );
-  const foretold = planOf((await call(planCommand, [second, ...more, '--json'])).stdout);
-  expect(foretold).toMatchObject({
+  const forecasted = planOf((await call(planCommand, [second, ...more, '--json'])).stdout);
+  expect(forecasted).toMatchObject({
     tasks: 600,
     already_ended: 0,
     price_sats: { source: 'history' },
@@ -107,13 +107,13 @@ test('after a run: its lines have ended, and its price, polls and pace foretell 
     .flatMap((each) => Object.values(each))
     .reduce((sum, n) => sum + n, 0);
   for (const [range, truth] of [
-    [foretold.cost_sats, cost_sats],
-    [foretold.calls, calls],
+    [forecasted.cost_sats, cost_sats],
+    [forecasted.calls, calls],
   ] as const) {
     expect(Math.abs((range?.expected ?? 0) / truth - 1)).toBeLessThan(0.15);
     expect(range?.low).toBeLessThanOrEqual(range?.expected ?? 0);
   }
-  expect(foretold.seconds?.expected).toBeGreaterThan(0);
+  expect(forecasted.seconds?.expected).toBeGreaterThan(0);
 }, 90_000);
 
 test('lines whose run Redis has lost are known by the parts in --out; --key content tells what it would save', async () => {

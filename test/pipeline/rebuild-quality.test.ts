@@ -5,7 +5,7 @@ import { run } from '../../src/cli/commands/run.js';
 import { status } from '../../src/cli/commands/status.js';
 import type { RunSummary } from '../../src/runs/status.js';
 import { callMain } from '../cli/harness.js';
-import { gather, judge } from '../oracle/judge.js';
+import { findProblems, gatherEvidence } from '../oracle/find-problems.js';
 import { uniquePrefix } from '../setup/redis-target.js';
 import { answerOf, goldLine, OPTIONS, QUESTION, SEED } from './answers.js';
 import { startCli, TASK } from './cli.js';
@@ -50,7 +50,7 @@ test('Redis lost in the middle: the parts tell how gold lines and second tasks s
   first.kill('SIGKILL');
   await first.exit;
 
-  // Another prefix is a Redis that knows nothing.
+  // Another prefix acts as an empty Redis.
   const store = storeFlags({ prefix: uniquePrefix() });
   const asg = (...some: string[]) =>
     callMain([...some, ...store], { run, status }, { env: { ASG_API_KEY: API_KEY }, cwd: dir });
@@ -83,9 +83,9 @@ test('Redis lost in the middle: the parts tell how gold lines and second tasks s
     { name: null, text: await readFile(manifest, 'utf8') },
     { name: 'gold', text: await readFile(file, 'utf8'), gold: true as const },
   ];
-  const evidence = await gather(
+  const evidence = await gatherEvidence(
     { out, gatewayUrl: gateway.url },
     { asked, sources, allowed: {}, reported: stdout },
   );
-  expect(judge(evidence)).toEqual([]);
+  expect(findProblems(evidence)).toEqual([]);
 }, 120_000);

@@ -78,8 +78,14 @@ const killed = () => Promise.reject(new Error('killed'));
 /** A retry that dies at each of its steps. */
 const STEPS: Record<string, (run: Fixture) => [Producer, Sink]> = {
   'before the summary is gone': ({ producer, sink }) => [producer, { ...sink, removeSummary: killed }],
-  'before a line is queued': ({ producer, sink }) => [{ ...producer, queues: dying(producer, 0) }, sink],
-  'in the middle of the lines': ({ producer, sink }) => [{ ...producer, queues: dying(producer, 1) }, sink],
+  'before a line is queued': ({ producer, sink }) => [
+    { ...producer, queues: killedAfterJobs(producer, 0) },
+    sink,
+  ],
+  'in the middle of the lines': ({ producer, sink }) => [
+    { ...producer, queues: killedAfterJobs(producer, 1) },
+    sink,
+  ],
   'before the part is set aside': ({ producer, sink }) => [producer, { ...sink, setAside: killed }],
   'after the part is set aside': ({ producer, sink }) => [
     producer,
@@ -94,7 +100,7 @@ const STEPS: Record<string, (run: Fixture) => [Producer, Sink]> = {
 };
 
 /** Queues that die after so many jobs. */
-function dying({ queues }: Producer, jobs: number): Producer['queues'] {
+function killedAfterJobs({ queues }: Producer, jobs: number): Producer['queues'] {
   const submit = new Proxy(queues.submit, {
     get(target, name) {
       if (name !== 'addBulk') return Reflect.get(target, name);

@@ -9,7 +9,7 @@ import { runs } from '../../src/cli/commands/runs.js';
 import { status } from '../../src/cli/commands/status.js';
 import type { Plan } from '../../src/plan/plan.js';
 import type { RunSummary } from '../../src/runs/status.js';
-import { gather, judge } from '../oracle/judge.js';
+import { findProblems, gatherEvidence } from '../oracle/find-problems.js';
 import { startCli, TASK } from './cli.js';
 import { boughtTasks, line, readOut, sandbox, tempDir, until, writeManifest } from './harness.js';
 import { commandLine } from './plan-commands.js';
@@ -45,10 +45,12 @@ async function daily(options: Parameters<typeof sandbox>[0] = {}) {
     return (await boughtTasks(gateway.url)).filter(({ task_id }) => !known.has(task_id));
   };
   const out = (id: string) => path.join(dir, 'out', id);
-  /** What the folder holds now, by the judge; the runs that are built on are judged by their own evidence. */
+  /**
+   * The oracle's input for the present folder. Earlier runs that a run builds on are checked with their own evidence.
+   */
   const evidence = async (id: string, more: { carry?: boolean; sources?: Map<string, Line[]> } = {}) => {
     const { sources = files, carry = false } = more;
-    return gather(
+    return gatherEvidence(
       { out: out(id), gatewayUrl: gateway.url },
       {
         asked: {
@@ -134,7 +136,7 @@ describe('a folder that grows', () => {
     expect(rows.results.length).toBe(16);
     expect(rows.results.every(({ bought_by }) => bought_by === null)).toBe(true);
     const earlier = [await evidence('day1', { sources: firstFiles })];
-    expect(judge({ ...(await evidence('day2')), earlier })).toEqual([]);
+    expect(findProblems({ ...(await evidence('day2')), earlier })).toEqual([]);
 
     // The same command again reports it; without --since it is not the same run.
     expect((await day('day2', '--since', 'day1')).summary).toEqual(summary);
@@ -169,7 +171,7 @@ describe('a folder that grows', () => {
     expect(summary?.cost_sats).toBe(own.reduce((sum, { cost_sats }) => sum + (cost_sats ?? 0), 0));
     expect((await newTasks(bought)).length).toBe(16);
     const earlier = [await evidence('day1', { sources: firstFiles })];
-    expect(judge({ ...(await evidence('day2', { carry: true })), earlier })).toEqual([]);
+    expect(findProblems({ ...(await evidence('day2', { carry: true })), earlier })).toEqual([]);
     const csv = (await call(results, ['day2', '--format', 'csv'])).stdout.split('\n');
     expect(csv[0]).toMatch(/,bought_by,asked$/);
     expect(csv.filter((row) => row.includes(',day1,')).length).toBe(59);
@@ -192,7 +194,7 @@ describe('a folder that grows', () => {
       await evidence('day2', { sources: secondFiles }),
       await evidence('day1', { sources: firstFiles }),
     ];
-    expect(judge({ ...(await evidence('day3', { carry: true })), earlier })).toEqual([]);
+    expect(findProblems({ ...(await evidence('day3', { carry: true })), earlier })).toEqual([]);
 
     // What was carried is known without the days before; nothing new buys nothing.
     await rm(out('day1'), { recursive: true });
@@ -282,7 +284,7 @@ describe('killed in the middle', () => {
     expect((await newTasks(bought)).length).toBe(150);
     expect((await readOut(out('day2'))).results.length).toBe(carry ? 350 : 150);
     const earlier = [await evidence('day1', { sources: firstFiles })];
-    expect(judge({ ...(await evidence('day2', { carry })), earlier })).toEqual([]);
+    expect(findProblems({ ...(await evidence('day2', { carry })), earlier })).toEqual([]);
   });
 
   test('and its Redis lost: the parts tell what was carried, and nothing is bought again', async () => {
@@ -304,7 +306,7 @@ describe('killed in the middle', () => {
 
 describe('with a process that works beside', () => {
   /** Processes of their own, on a Redis that they share; day 1 is done, and the folder has 150 new lines. */
-  async function beside() {
+  async function withOtherProcess() {
     const world = await daily({ settle: { minMs: 50, maxMs: 300 } });
     const { gateway, dir, put, files, argsOf } = world;
     const at = ['--gateway-url', gateway.url];
@@ -342,11 +344,11 @@ describe('with a process that works beside', () => {
       );
       return summary;
     };
-    const judged = async (carry: boolean) => {
+    const problems = async (carry: boolean) => {
       const earlier = [await world.evidence('day1', { sources: firstFiles })];
-      return judge({ ...(await world.evidence('day2', { carry })), earlier });
+      return findProblems({ ...(await world.evidence('day2', { carry })), earlier });
     };
-    return { ...world, start, work, summaryOf, judged, bought };
+    return { ...world, start, work, summaryOf, problems, bought };
   }
 
   test.each([
@@ -355,7 +357,7 @@ describe('with a process that works beside', () => {
   ])(
     '`run` is killed, `work` takes what is queued, and `run` goes on ($carry)',
     async ({ carry, ...books }) => {
-      const { gateway, start, work, judged, newTasks, bought } = await beside();
+      const { gateway, start, work, problems, newTasks, bought } = await withOtherProcess();
       const more = [
         '--since',
         'day1',
@@ -376,7 +378,7 @@ describe('with a process that works beside', () => {
       expect(exit, stderr).toBe(0);
       expect(JSON.parse(stdout)).toMatchObject({ lines: 250, failed: 0, ...books });
       expect(await newTasks(bought)).toHaveLength(150);
-      expect(await judged(carry)).toEqual([]);
+      expect(await problems(carry)).toEqual([]);
       await worker.stop();
     },
   );
@@ -385,7 +387,7 @@ describe('with a process that works beside', () => {
     { carry: true, settled: 250, carried: 100, unchanged: 0 },
     { carry: false, settled: 150, carried: 0, unchanged: 100 },
   ])('`produce --since`, then `work` ($carry)', async ({ carry, ...books }) => {
-    const { start, work, summaryOf, judged, newTasks, bought } = await beside();
+    const { start, work, summaryOf, problems, newTasks, bought } = await withOtherProcess();
     const produced = await start('produce', 'day2', '--since', 'day1', ...(carry ? ['--carry'] : [])).exit;
     expect(produced.status, produced.stderr).toBe(0);
     expect(JSON.parse(produced.stdout)).toEqual({ run_id: 'day2', lines: 250, produced: true });
@@ -396,7 +398,7 @@ describe('with a process that works beside', () => {
       ...books,
     });
     expect(await newTasks(bought)).toHaveLength(150);
-    expect(await judged(carry)).toEqual([]);
+    expect(await problems(carry)).toEqual([]);
     await worker.stop();
   });
 });

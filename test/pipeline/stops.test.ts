@@ -109,12 +109,12 @@ describe('--budget is not passed', () => {
     const run = runLines(pipeline, dir, manifest, { runId: 'r', budget: 3 });
     await until(() => gateway.stats().tasks === 3, 'all bought');
     await gateway.close();
-    const anew = await sandbox({ port: gateway.port });
+    const restarted = await sandbox({ port: gateway.port });
     expect((await run).blocked).toMatchObject({
       reason: 'budget',
       message: expect.stringContaining('forgotten'),
     });
-    expect(anew.stats().tasks).toBe(0);
+    expect(restarted.stats().tasks).toBe(0);
     const { summary } = await runLines(pipeline, dir, manifest, { runId: 'r', budget: 6 });
     expect(summary).toMatchObject({ state: 'completed', settled: 3 });
   });

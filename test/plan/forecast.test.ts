@@ -23,7 +23,7 @@ const soFar = (changes: Partial<SoFar> = {}): SoFar => ({
   rejected: 0,
   inFlight: 0,
   costSats: 0,
-  again: null,
+  secondTasks: null,
   calls: 0,
   polls: 0,
   elapsedSeconds: 0,
@@ -35,7 +35,7 @@ describe('a run that goes on', () => {
     expect(forecastRun(soFar(), NOTHING)).toEqual({ cost_sats: null, calls: null, seconds: null });
   });
 
-  test('is foretold from its own counts: a tenth done is a tenth of the cost and of the time', () => {
+  test('is forecast from its own counts: a tenth done is a tenth of the cost and of the time', () => {
     const done = soFar({ settled: 100, costSats: 65_000, calls: 220, polls: 120, elapsedSeconds: 11 });
     const { cost_sats: cost, calls, seconds } = forecastRun(done, NOTHING);
     expect(cost?.expected).toBe(650_000);
@@ -76,9 +76,9 @@ describe('a run that goes on', () => {
   test('lines to come are asked again as often as those so far, and those that are asked again now are not twice', () => {
     // Of 1,000 lines 300 are asked again: first tasks 600 sats and second ones 1,000, one poll each.
     const counts = { costSats: 100 * 600 + 20 * 1_000, inFlight: 50, elapsedSeconds: 10 };
-    const again = { ended: 20, answered: 20, out: 16, costSats: 20_000, dearer: 5 / 3 };
+    const secondTasks = { ended: 20, answered: 20, out: 16, costSats: 20_000, priceRatio: 5 / 3 };
     // Submitted: 150 first tasks and 36 second ones; collected: 116 and 20.
-    const done = soFar({ ...counts, settled: 100, again, calls: 186 + 136, polls: 136 });
+    const done = soFar({ ...counts, settled: 100, secondTasks, calls: 186 + 136, polls: 136 });
     const { cost_sats: cost, calls, seconds } = forecastRun(done, NOTHING);
     const second = 36 + (884 * 36) / 116;
     expect(cost?.expected).toBeCloseTo(1_000 * 600 + second * 1_000, 3);
@@ -86,9 +86,9 @@ describe('a run that goes on', () => {
     expect(seconds?.expected).toBeGreaterThan(50);
     expect(cost?.low).toBeLessThan(cost?.expected ?? 0);
 
-    const few = { ended: 2, answered: 2, out: 0, costSats: 2_000, dearer: 5 / 3 };
+    const few = { ended: 2, answered: 2, out: 0, costSats: 2_000, priceRatio: 5 / 3 };
     const early = forecastRun(
-      soFar({ settled: 40, costSats: 26_000, again: few, calls: 84, polls: 42 }),
+      soFar({ settled: 40, costSats: 26_000, secondTasks: few, calls: 84, polls: 42 }),
       NOTHING,
     );
     expect(early.cost_sats?.expected).toBeCloseTo(26_000 + 960 * 600 + 48 * 1_000, 3);
@@ -96,7 +96,7 @@ describe('a run that goes on', () => {
     const over = soFar({
       settled: 1_000,
       costSats: 900_000,
-      again: { ...again, out: 0 },
+      secondTasks: { ...secondTasks, out: 0 },
       calls: 2_600,
       polls: 1_300,
     });

@@ -8,13 +8,13 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { isOurs } from '../../src/lib/child-process/process-identity.js';
+import { isRunning } from '../../src/lib/child-process/process-identity.js';
 import { findRedisServer } from '../../src/redis/binary.js';
 import { connectRedis, type RedisClient } from '../../src/redis/connection.js';
 import { type EmbeddedRedis, openEmbeddedRedis } from '../../src/redis/embedded.js';
 
 const log = pino({ level: 'silent' });
-const patiently = { timeout: 15_000, interval: 25 };
+const WITHIN_15_S = { timeout: 15_000, interval: 25 };
 
 let dataDir: string;
 let opened: EmbeddedRedis[];
@@ -64,7 +64,7 @@ async function startUser(startAt = 0): Promise<{ process: ChildProcess; socketPa
 
 /** Those that still run; a killed process may stay in the table as a zombie until its parent looks. */
 async function running(...pids: number[]): Promise<number[]> {
-  const found = await Promise.all(pids.map((pid) => isOurs(pid, dataDir)));
+  const found = await Promise.all(pids.map((pid) => isRunning(pid, dataDir)));
   return pids.filter((_, at) => found[at]);
 }
 
@@ -78,7 +78,7 @@ async function pids(dir = dataDir): Promise<{ guard: number; server: number }> {
 async function stopped(dir = dataDir): Promise<void> {
   await vi.waitFor(async () => {
     await expect(stat(join(dir, 'redis', 'guard.pid'))).rejects.toThrow('ENOENT');
-  }, patiently);
+  }, WITHIN_15_S);
 }
 
 test('it keeps its data from one use to the next', async () => {
@@ -142,7 +142,7 @@ test('processes that start at the same instant share one server, and kill -9 of 
   expect((await pids()).server).toBe(server);
 
   for (const user of last) user.process.kill('SIGKILL');
-  await vi.waitFor(async () => expect(await running(guard, server)).toEqual([]), patiently);
+  await vi.waitFor(async () => expect(await running(guard, server)).toEqual([]), WITHIN_15_S);
   await stopped();
 });
 
@@ -169,7 +169,7 @@ test.each(['server', 'guard'] as const)('kill -9 of the %s: it comes back with i
   const before = await pids();
   // `everysec` may lose the last second, but only when the machine goes down: the kernel has every write.
   process.kill(before[victim], 'SIGKILL');
-  await vi.waitFor(async () => expect((await pids()).server).not.toBe(before.server), patiently);
+  await vi.waitFor(async () => expect((await pids()).server).not.toBe(before.server), WITHIN_15_S);
   expect(await redis.get('k')).toBe('kept');
   const after = await pids();
   expect(await running(before.guard, before.server, after.guard, after.server)).toEqual([
@@ -180,7 +180,7 @@ test.each(['server', 'guard'] as const)('kill -9 of the %s: it comes back with i
   await Promise.all(opened.map((user) => user.close()));
   expect(await client(other.socketPath).get('k')).toBe('kept');
   other.process.stdin?.end();
-  await vi.waitFor(async () => expect(await running(after.guard, after.server)).toEqual([]), patiently);
+  await vi.waitFor(async () => expect(await running(after.guard, after.server)).toEqual([]), WITHIN_15_S);
 });
 
 test('without setpriv a server outlives a killed guard, and is stopped before the next one starts', async () => {
@@ -199,7 +199,7 @@ test('without setpriv a server outlives a killed guard, and is stopped before th
     await redis.set('k', 'kept');
     const before = await pids();
     process.kill(before.guard, 'SIGKILL');
-    await vi.waitFor(async () => expect((await pids()).guard).not.toBe(before.guard), patiently);
+    await vi.waitFor(async () => expect((await pids()).guard).not.toBe(before.guard), WITHIN_15_S);
     expect(await running(before.server)).toEqual([]);
     expect(await redis.get('k')).toBe('kept');
   } finally {

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type LocalGateway, openLocalGateway } from '../../src/sandbox/shared-gateway.js';
 
 const log = pino({ level: 'silent' });
-const patiently = { timeout: 15_000, interval: 25 };
+const WITHIN_15_S = { timeout: 15_000, interval: 25 };
 
 let dataDir: string;
 let opened: LocalGateway[];
@@ -34,7 +34,7 @@ async function close(): Promise<void> {
   await Promise.all(opened.splice(0).map((gateway) => gateway.close()));
   await vi.waitFor(async () => {
     await expect(stat(pidFile())).rejects.toThrow('ENOENT');
-  }, patiently);
+  }, WITHIN_15_S);
 }
 
 async function healthy(url: string): Promise<boolean> {
@@ -78,7 +78,7 @@ test('kill -9: it comes back at the same address', async () => {
   await vi.waitFor(async () => {
     expect((await readFile(pidFile(), 'utf8')).trim().endsWith(` ${server}`)).toBe(false);
     expect(await healthy(url)).toBe(true);
-  }, patiently);
+  }, WITHIN_15_S);
 });
 
 test('when another program has taken its port, it takes a new one', async () => {

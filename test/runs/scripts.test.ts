@@ -497,7 +497,7 @@ const CASES: Record<string, Case> = {
     },
     answers: ['blocked'],
   },
-  unadmit: {
+  'withdraw-admission': {
     async before(redis, keys) {
       await setBits(redis, keys.admitted(0), 0, 1, 2);
       await setBits(redis, keys.contested(0), 1);
@@ -508,7 +508,7 @@ const CASES: Record<string, Case> = {
     effect: { 'admitted:0': bits(1, 2), counts: { in_flight: '2', bought: '3' } },
     answers: [1, 0],
   },
-  unfail: {
+  'take-failures-back': {
     async before(redis, keys) {
       await setBits(redis, keys.ended(0), 0, 1, 2);
       await redis.hset(keys.record, 'state', 'running');
@@ -620,9 +620,9 @@ test('a lease that is renewed lives on, and only for its holder', async () => {
 
 test('a refusal that makes the round full begins a new one once', async () => {
   const { redis, keys } = await open();
-  const judge = defineScript(new URL('judge-refusal.lua', DIRECTORY));
+  const judgeRefusal = defineScript(new URL('judge-refusal.lua', DIRECTORY));
   const refuse = async (line: string, call: string) =>
-    String(await judge.run(redis, [keys.counts, keys.refused], [line, '', 2, call]));
+    String(await judgeRefusal.run(redis, [keys.counts, keys.refused], [line, '', 2, call]));
   expect([await refuse('0:1', 'a'), await refuse('0:2', 'b')]).toEqual(['0', 'endpoint']);
   const found = await dump(redis, keys);
   expect(await redis.hget(keys.counts, 'endpoint_round')).toBe('1');
@@ -650,8 +650,10 @@ test('an admission that was answered twice stays: nobody knows which of the two 
   await redis.hset(keys.record, running());
   expect(await admit(redis, keys, 0, [1, 2])).toEqual(['fresh', 'fresh']);
   expect(await admit(redis, keys, 0, [1])).toEqual(['again']);
-  const unadmit = defineScript(new URL('unadmit.lua', DIRECTORY));
-  expect(await unadmit.run(redis, [keys.admitted(0), keys.contested(0), keys.counts], [0, 1])).toBe(1);
+  const withdrawAdmission = defineScript(new URL('withdraw-admission.lua', DIRECTORY));
+  expect(await withdrawAdmission.run(redis, [keys.admitted(0), keys.contested(0), keys.counts], [0, 1])).toBe(
+    1,
+  );
   expect(await redis.hmget(keys.counts, 'in_flight', 'bought')).toEqual(['1', '1']);
 });
 
@@ -696,13 +698,13 @@ test.each(['result_timeout', 'retries_exhausted', 'task_not_found', 'key_conflic
 
 test('a failure is taken back once: a line that has ended again since stays so when `retry` is repeated', async () => {
   const { redis, keys } = await open();
-  const { before, keys: keysOf, args } = CASES.unfail ?? expect.fail();
+  const { before, keys: keysOf, args } = CASES['take-failures-back'] ?? expect.fail();
   await before(redis, keys);
-  const unfail = defineScript(new URL('unfail.lua', DIRECTORY));
-  expect(await unfail.run(redis, keysOf(keys), args)).toBe(2);
+  const takeFailuresBack = defineScript(new URL('take-failures-back.lua', DIRECTORY));
+  expect(await takeFailuresBack.run(redis, keysOf(keys), args)).toBe(2);
   await setBits(redis, keys.ended(0), 0);
   const ended = await dump(redis, keys);
-  expect(await unfail.run(redis, keysOf(keys), args)).toBe(0);
+  expect(await takeFailuresBack.run(redis, keysOf(keys), args)).toBe(0);
   expect(await dump(redis, keys)).toEqual(ended);
 });
 
@@ -758,12 +760,12 @@ test('gold lines are counted as they end, once, and failures of them taken back'
     expect(await endLinesScript.run(redis, keysOf(keys), args)).toBe(answer);
   const golden = () => redis.hmget(keys.counts, 'gold_agreed', 'gold_disagreed', 'gold_failed');
   expect(await golden()).toEqual(['2', '1', '1']);
-  const unfail = defineScript(new URL('unfail.lua', DIRECTORY));
+  const takeFailuresBack = defineScript(new URL('take-failures-back.lua', DIRECTORY));
   const names = [
     ...[keys.ended(0), keys.counts, keys.failures, keys.results, keys.record, keys.examples, keys.gold],
   ];
   for (const answer of [1, 0])
-    expect(await unfail.run(redis, names, ['part', 1, 3, 3, 'rejected', ''])).toBe(answer);
+    expect(await takeFailuresBack.run(redis, names, ['part', 1, 3, 3, 'rejected', ''])).toBe(answer);
   expect(await golden()).toEqual(['2', '1', '0']);
 });
 

@@ -55,7 +55,7 @@ test('nobody waits for the counts of a consumer that was there in the future', a
     consumers: 0,
     submitting: 0,
   });
-  const attendance = createConsumerHeartbeats(redis, keys);
-  await attendance.beat(true);
-  expect(await attendance.allCountsFlushed()).toBe(true);
+  const heartbeats = createConsumerHeartbeats(redis, keys);
+  await heartbeats.beat(true);
+  expect(await heartbeats.allCountsFlushed()).toBe(true);
 });

@@ -113,5 +113,5 @@ async function tryPair(action: Action, state: State, expected: Expected): Promis
 const isOdd = ([action, state]: (typeof PAIRS)[number]) => NOT_YET.has(`${action} ${state}`);
 
 test.each(PAIRS.filter((pair) => !isOdd(pair)))('%s, of a run that is %s', tryPair);
-// A pair that has been mended fails here: it goes off the list.
+// A pair that works by now fails here: take it off the list.
 test.fails.each(PAIRS.filter(isOdd))('not yet: %s, of a run that is %s', tryPair);

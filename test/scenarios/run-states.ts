@@ -1,4 +1,4 @@
-/** What each command does to a run in each state, as users are told. */
+/** What each command does to a run in each state, as documented. */
 export type State = 'running' | 'paused' | 'blocked' | 'completed' | 'cancelled';
 export type Action = 'pause' | 'resume' | 'cancel' | 'retry' | 'produce' | 'run' | 'work' | 'prune';
 
@@ -17,7 +17,7 @@ const done = (state: Expected['state']): Expected => ({ exit: 0, state, calls: f
 const refused = (state: State): Expected => ({ exit: 1, state, calls: false, says: /nothing was changed/ });
 /** Goes on to the end; one line of the manifest fails, so that the exit is 3. */
 const ends: Expected = { exit: 3, state: 'completed', calls: true };
-/** Told again as it ended, and nothing is sent. */
+/** Reports the end again, and sends nothing. */
 const again = (state: State): Expected => ({ exit: 3, state, calls: false });
 const waits = (state: State): Expected => ({ exit: 'waits', state, calls: false });
 

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Tests of the command line start the built package, as users do: it is built anew when a source is younger. */
+/** Tests of the command line start the built package, as users do: it is built again when a source is newer. */
 export default function setup(): void {
   const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' });
   const files = ['tsconfig.json', 'tsconfig.build.json', ...sources.map((name) => join('src', name))];

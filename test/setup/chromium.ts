@@ -7,7 +7,7 @@ import { aptOptions, unpackedDebian } from './debian.js';
 
 const run = promisify(execFile);
 
-/** Whoever looks for Chromium waits so long at most, or goes without. */
+/** Most time for the download of Chromium; then the tests go without. */
 export const DOWNLOAD_MS = 180_000;
 
 /** A Chromium that can be started, and what it needs in its environment. */

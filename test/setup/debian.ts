@@ -31,7 +31,7 @@ export async function unpackedDebian(
     const root = path.join(work, 'root');
     for (const deb of (await readdir(path.join(work, 'debs'))).filter((file) => file.endsWith('.deb')))
       await run('dpkg', ['-x', path.join(work, 'debs', deb), root]);
-    // Whoever unpacks at the same time makes the same tree: the first one's stays.
+    // Another process that unpacks at the same time makes the same tree. The first one's tree stays.
     await rename(root, home).catch(() => access(home));
   } finally {
     await rm(work, { recursive: true, force: true });

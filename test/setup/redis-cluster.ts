@@ -15,9 +15,9 @@ export interface RedisCluster {
   url: string;
   /** A client of each master, by itself. */
   masters: Redis[];
-  /** Makes the replica of the key's master the master; returns what kills the old one, which knows by then. */
+  /** Promotes the replica of the key's master. Returns a function that kills the old master, which knows by then. */
   handOver(key: string): Promise<() => void>;
-  /** From now on clients are told of, and led to, these ports: of each node its own. */
+  /** From now on the cluster announces these ports to clients, one for each node. */
   announce(portOf: (port: number) => Promise<number>): Promise<string>;
   close(): Promise<void>;
 }

@@ -26,13 +26,13 @@ export async function startS3Server(): Promise<S3Server> {
   const root = await unpackedDebian('moto-trixie', download);
   for (let tried = 1; ; tried += 1) {
     const server = await startAt(root, await freePort());
-    // Between being found free and being taken, a port may go to somebody else, who answers in its place.
+    // Another process may take the port after it was found free.
     if (server !== null) return server;
     if (tried === PORTS_TRIED) throw new Error('the S3 test server found no port');
   }
 }
 
-/** Null when the port is another's. */
+/** Null when another process has the port. */
 async function startAt(root: string, port: number): Promise<S3Server | null> {
   const lib = path.join(root, 'usr', 'lib', 'x86_64-linux-gnu');
   const python = path.join(root, 'usr', 'bin', 'python3.13');

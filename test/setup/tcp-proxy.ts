@@ -4,11 +4,11 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 export interface TcpProxy {
   port: number;
   connections(): number;
-  /** Of those that have fallen silent, the ones that the client has not given up. */
+  /** The silent connections that the client has not given up. */
   silent(): number;
   /**
-   * From now on the present connections pass nothing, in neither direction, and are not closed; new ones work. `only`
-   * some of them: by the port that the server sees them come from.
+   * From now on the present connections pass nothing in either direction, and stay open. New ones work. `only`: some of
+   * them, by the port that the server sees.
    */
   fallSilent(only?: (upstreamPort: number | undefined) => boolean): void;
   /** Closes the present connections; new ones work. */

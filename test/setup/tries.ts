@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Looks until `ready` is true; an error of it, or the time's end, is the caller's. */
+/** Calls `ready` until it is true. The caller handles its error, and the end of the time. */
 export async function tries(ms: number, ready: () => Promise<boolean>): Promise<void> {
   const deadline = Date.now() + ms;
   while (!(await ready())) {

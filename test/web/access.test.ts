@@ -79,11 +79,11 @@ test('without a token: by names of its own alone, so that no name that was made 
 
 test('the address that a connection comes in on is a name of its own, as scrapers of pods use it', () => {
   const access = createAccess({ viewerToken: null, operatorToken: null, allowHosts: [] });
-  const judge = (host: string, localAddress: string) =>
-    access.judge({ headers: { host }, socket: { localAddress } } as Parameters<typeof access.judge>[0]);
-  expect(judge('10.1.2.3:9464', '::ffff:10.1.2.3')).toEqual({ role: 'viewer', by: 'open' });
-  expect(judge('[fd00::2]:9464', 'fd00::2')).toEqual({ role: 'viewer', by: 'open' });
-  expect(judge('10.1.2.4:9464', '10.1.2.3')).toBe('host');
+  const check = (host: string, localAddress: string) =>
+    access.check({ headers: { host }, socket: { localAddress } } as Parameters<typeof access.check>[0]);
+  expect(check('10.1.2.3:9464', '::ffff:10.1.2.3')).toEqual({ role: 'viewer', by: 'open' });
+  expect(check('[fd00::2]:9464', 'fd00::2')).toEqual({ role: 'viewer', by: 'open' });
+  expect(check('10.1.2.4:9464', '10.1.2.3')).toBe('host');
   for (const odd of ['a@localhost', 'localhost/x', 'localhost?x', 'exa mple', ':80'])
     expect(hostNameOf(odd), odd).toBeNull();
 });

@@ -4,9 +4,9 @@ import { cli, outOf } from '../pipeline/cli.js';
 import { boughtTasks, numbered, readOut, sandbox, tempDir, writeManifest } from '../pipeline/harness.js';
 import { freePort, SECRET } from './harness.js';
 
-/** Polls that no test waits for: what settles here was told of. */
+/** Polls come later than any test ends. So a line that settles was reported by a delivery. */
 const LATE = ['--poll-delay', '30s', '--poll-max-delay', '60s'];
-/** What is told of nowhere is asked for after about a second. */
+/** A task without a delivery is polled after about a second. */
 const SOON = ['--poll-delay', '40ms', '--poll-max-delay', '100ms'];
 
 /** A result call for each task, the second ones too; with trust none, but where the condition looks at what no delivery tells. */

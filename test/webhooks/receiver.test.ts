@@ -54,7 +54,7 @@ test('what is not signed with the secret is refused, and says nothing', async ()
     });
   const unsigned = await fetch(url, { method: 'POST', body: BODY });
   expect(unsigned.status).toBe(401);
-  // Junk is told from a forgery only by whoever can sign.
+  // Only a sender who can sign learns whether a body is invalid or forged.
   expect((await post(url, 'junk', { 'x-asg-signature': 'sha256=00' })).status).toBe(401);
   expect(await outcomes(pipeline)).toEqual({ bad_signature: Object.keys(signatures).length + 2 });
   const warnings = logged.filter((text) => text.includes('ASG_WEBHOOK_SECRET'));

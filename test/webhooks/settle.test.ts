@@ -14,7 +14,7 @@ import {
 } from '../pipeline/harness.js';
 import { deliveryOf, outcomes, post, sign, takeWebhooks } from './harness.js';
 
-/** Polls that no test waits for: what settles here was told of. */
+/** Polls come later than any test ends. So a line that settles was reported by a delivery. */
 const LATE = { pollDelay: '30s', pollMaxDelay: '60s', poll: 'fixed' };
 /** The safety net after 24 × 40 ms. */
 const SOON = { pollDelay: '40ms', pollMaxDelay: '100ms', poll: 'fixed' };
@@ -150,7 +150,7 @@ test('a process without --webhook-url still looks for what deliveries said', asy
   await expectNoTraces(submitting, summary.run_id);
 });
 
-test('a webhook that was deleted blocks the run and fails no line; started again, it is registered anew', async () => {
+test('a webhook that was deleted blocks the run and fails no line; started again, it is registered again', async () => {
   const gateway = await sandbox({ settle: { minMs: 0, maxMs: 50 } });
   const pipeline = await pipelineTo(gateway.url);
   const webhooks = await takeWebhooks(pipeline);

@@ -134,7 +134,7 @@ describe('connections that go half-open', () => {
     for (const proxy of proxies) proxy.cut();
     expect(new Set(await set)).toEqual(new Set(['OK']));
     expect(await redis.get(`${name}7`)).toBe('after');
-    // A command that fails while all connections are being opened anew, which ioredis would give up.
+    // A command that fails while all connections are being opened again, which ioredis would give up.
     const cluster = redis as Cluster;
     const closed = once(cluster, 'close');
     cluster.disconnect(true);

@@ -5,7 +5,7 @@ import { storeOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
 import { findRun, onInterrupt, withStore } from '../session.js';
 
-const LOOK_MS = 1_000;
+const CHECK_EVERY_MS = 1_000;
 
 export const parts: CommandDefinition = {
   name: 'parts',
@@ -20,7 +20,7 @@ export const parts: CommandDefinition = {
       const shown = new Set<string>();
       try {
         for (;;) {
-          // In this order: what became durable before the run was summed up is among the parts that are read then.
+          // The run is read before its parts. So parts that were written before the summary are not missed.
           const reading = await readRun(store.redis, settings.prefix, id);
           for (const part of await partsOnRecord(store.redis, settings.prefix, id)) {
             if (shown.has(part.name)) continue;
@@ -29,7 +29,7 @@ export const parts: CommandDefinition = {
           }
           const over = reading === null || reading.summedUp;
           if (!settings.follow || over || interrupt.signal.aborted) return interrupt.status() ?? 0;
-          await sleep(LOOK_MS, undefined, { signal: interrupt.signal }).catch(() => undefined);
+          await sleep(CHECK_EVERY_MS, undefined, { signal: interrupt.signal }).catch(() => undefined);
         }
       } finally {
         interrupt.end();

@@ -47,8 +47,7 @@ export const plan: CommandDefinition = {
 };
 
 /**
- * With a key, this opens all that a run would open. Without a key it only reads a Redis that is there: a plan starts
- * none.
+ * With a key, opens everything that a run would open. Without a key, only reads an existing Redis: a plan starts none.
  */
 async function withParts(
   { settings, log }: CommandContext,
@@ -57,7 +56,7 @@ async function withParts(
   const { originOf } = await import('../../pipeline/open.js');
   const origin = originOf(settings);
   if (settings.apiKey !== null || settings.sandbox)
-    // A --rate is what the run is to be given: as a limit of the key it would slow down who is running now.
+    // `--rate` is for the planned run. As a limit of the key it would slow down the runs that are going on.
     return withPipeline(
       { ...settings, rate: null },
       log,

@@ -41,7 +41,7 @@ export const produce: CommandDefinition = {
       }
       const { redis, prefix } = pipeline;
       const reading = await readRun(redis, prefix, record.id);
-      // Lines read while the run was cancelled are queued; perhaps no process consumes them.
+      // Lines that were read while the run was being cancelled are queued, and perhaps no process consumes them.
       if (reading?.record.state === 'cancelled' && !reading.summedUp) {
         const queues = openQueues(runKeys(prefix, record.id), pipeline.connection, () => undefined);
         await failQueuedLines(pipeline, prefix, record, queues, log).finally(() => queues.close());

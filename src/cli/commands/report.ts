@@ -9,7 +9,7 @@ import { storeOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
 import { findRun, withStore } from '../session.js';
 
-/** A name that can be guessed may be a link that somebody has put there; one that the user gives is the user's. */
+/** Somebody may have put a link under a name that can be guessed. A name that the user gives is used as it is. */
 const OWN_NAME = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 
 export const report: CommandDefinition = {

@@ -10,7 +10,7 @@ import type { CommandDefinition } from '../program.js';
 import { findRun, withStore } from '../session.js';
 
 /** Why there are fewer rows than lines; null when all that settled is there. */
-function whatIsMissing({ record, status, unflushed, summedUp }: RunReading): string | null {
+function missingText({ record, status, unflushed, summedUp }: RunReading): string | null {
   const { id, policy, state } = record;
   if (summedUp)
     return status.settled === 0
@@ -43,7 +43,7 @@ export const results: CommandDefinition = {
       }))
         if (!io.stdout.write(chunk)) await once(io.stdout, 'drain');
       const reading = await readRun(store.redis, settings.prefix, record.id);
-      const note = reading === null ? null : whatIsMissing(reading);
+      const note = reading === null ? null : missingText(reading);
       if (note !== null) io.stderr.write(`asg-ingest: ${note}\n`);
       return 0;
     }),

@@ -13,7 +13,7 @@ import type { CommandContext, CommandDefinition } from '../program.js';
 import { createProgress } from '../progress.js';
 import { reportOtherConsumers } from '../report-other-consumers.js';
 import { servePorts } from '../serve-ports.js';
-import { endingOf, onInterrupt, withPipeline } from '../session.js';
+import { createStopRules, onInterrupt, withPipeline } from '../session.js';
 import { formatSummary, type SummaryExtra } from '../summary.js';
 
 export const run: CommandDefinition = {
@@ -61,13 +61,13 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
   const mode = settings.quiet ? 'quiet' : settings.json ? 'json' : io.stderr.isTTY ? 'live' : 'lines';
   const progress = await createProgress({ mode, stderr: io.stderr });
   let followed: string[] = [];
-  const tellInterrupted = () => void io.stderr.write(interruptedText(context, followed[0]));
-  const ending = endingOf(tellInterrupted);
-  const interrupt = onInterrupt((text) => progress.note(text), ending);
-  const company = reportOtherConsumers((text) => progress.note(text));
+  const printInterrupted = () => void io.stderr.write(interruptedText(context, followed[0]));
+  const stopRules = createStopRules(printInterrupted);
+  const interrupt = onInterrupt((text) => progress.note(text), stopRules);
+  const noteOtherConsumers = reportOtherConsumers((text) => progress.note(text));
   try {
     return await withPipeline(settings, log, async (pipeline) => {
-      ending.opened(pipeline);
+      stopRules.opened(pipeline);
       const closePorts = await servePorts(pipeline, context, interrupt.signal);
       const notices = await openNotices(pipeline, settings, async () => followed);
       try {
@@ -79,7 +79,7 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
           },
           onStatus(status) {
             progress.update(status);
-            company(status.processes);
+            noteOtherConsumers(status.processes);
           },
         });
         progress.stop();
@@ -87,7 +87,7 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
         report(context, outcome, { elapsedMs, examples: await readExamples(pipeline, outcome.summary) });
         if (outcome.summary.ended_at !== null) return exitStatusOfRun(outcome);
         const status = interrupt.status();
-        if (status !== null) tellInterrupted();
+        if (status !== null) printInterrupted();
         return status ?? exitStatusOfRun(outcome);
       } finally {
         await notices?.close();
@@ -96,10 +96,10 @@ export async function runAndReport(context: CommandContext, follow: Follow): Pro
     });
   } catch (error) {
     const status = interrupt.status();
-    // Redis may refuse just then: what was interrupted is not waited for.
+    // After an interrupt the command does not wait for Redis, which may refuse just then.
     if (status === null || (error !== interrupt.signal.reason && !isTemporaryError(error))) throw error;
     progress.stop();
-    tellInterrupted();
+    printInterrupted();
     return status;
   } finally {
     progress.stop();

@@ -61,7 +61,7 @@ async function unlinkAll(redis: Store['redis'], names: Iterable<string>): Promis
   if (some.length > 0) await redis.unlink(...some);
 }
 
-/** Forgets what ended and is summed up. */
+/** Deletes the runs that have ended and have a summary. */
 async function prune(store: Store, prefix: string): Promise<RunHead[]> {
   const { redis } = store;
   const ended: RunHead[] = [];
@@ -74,7 +74,7 @@ async function prune(store: Store, prefix: string): Promise<RunHead[]> {
   return ended;
 }
 
-/** Forgets one run, unless it has not ended, or somebody opens it again just now: `retry` holds the tally as well. */
+/** Deletes one run, unless it has not ended or `retry` opens it at this moment. `retry` holds the same lease. */
 async function forget({ redis, connection }: Store, prefix: string, record: RunHead): Promise<boolean> {
   const keys = runKeys(prefix, record.id);
   if (!(await readRun(redis, prefix, record.id))?.summedUp) return false;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Store } from '../../pipeline/open.js';
-import { readForecast, tellForecast } from '../../plan/forecast/known.js';
+import { putForecastInStatus, readForecast } from '../../plan/forecast/known.js';
 import { readBudget } from '../../runs/allowed-rate.js';
 import { runKeys } from '../../runs/keys.js';
 import { readRun } from '../../runs/read-status.js';
@@ -36,6 +36,6 @@ async function statusOf(store: Store, prefix: string, record: RunRecord): Promis
   if (reading === null) throw new Error(`run ${record.id} is gone`);
   const budget = await readBudget(store.redis, prefix, record);
   Object.assign(reading.status, waitingForOf(reading, budget));
-  tellForecast(reading, await readForecast(store.redis, runKeys(prefix, record.id), reading, budget));
+  putForecastInStatus(reading, await readForecast(store.redis, runKeys(prefix, record.id), reading, budget));
   return { ...reading.status, rate: budget.rate };
 }

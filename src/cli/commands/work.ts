@@ -2,7 +2,7 @@ import { openNotices } from '../notices.js';
 import { pipelineOptions } from '../option-groups.js';
 import type { CommandDefinition } from '../program.js';
 import { servePorts } from '../serve-ports.js';
-import { endingOf, onInterrupt, withPipeline } from '../session.js';
+import { createStopRules, onInterrupt, withPipeline } from '../session.js';
 
 export const work: CommandDefinition = {
   name: 'work',
@@ -10,11 +10,11 @@ export const work: CommandDefinition = {
   options: pipelineOptions,
   run: async (context) => {
     const { settings, log } = context;
-    const ending = endingOf();
-    const interrupt = onInterrupt((text) => log.info(text), ending);
+    const stopRules = createStopRules();
+    const interrupt = onInterrupt((text) => log.info(text), stopRules);
     try {
       await withPipeline(settings, log, async (pipeline) => {
-        ending.opened(pipeline);
+        stopRules.opened(pipeline);
         const closePorts = await servePorts(pipeline, context, interrupt.signal);
         const { unfinishedRuns } = await import('../../runs/unfinished-runs.js');
         const notices = await openNotices(pipeline, settings, async () =>

@@ -40,7 +40,7 @@ export async function checkManifest(
           : rejected === 0
             ? `${looked} looked at, all good`
             : `${rejected} of ${looked} would fail: ${example}`,
-      hint: 'mend them, or have them as failures',
+      hint: 'correct them, or have them as failures',
     });
   } catch (error) {
     findings.push(failed('manifest', error));

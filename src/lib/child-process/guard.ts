@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { lstat, readFile, rm, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { gone, isOurs } from './process-identity.js';
+import { gone, isRunning } from './process-identity.js';
 
 const run = promisify(execFile);
 
@@ -137,8 +137,8 @@ export async function startGuard(files: GuardFiles, command: Command): Promise<n
 export async function endLeftovers(files: GuardFiles): Promise<number | undefined> {
   const text = await readFile(files.pids, 'utf8').catch(() => '');
   const [guard, server] = text.trim().split(' ').map(Number);
-  if (server && !(guard && (await isOurs(guard, files.pids))) && (await isOurs(server, files.mark))) {
-    tellToStop(server);
+  if (server && !(guard && (await isRunning(guard, files.pids))) && (await isRunning(server, files.mark))) {
+    requestStop(server);
   }
   if (guard && !(await gone(guard, files.pids, STOP_MS))) return guard;
   if (server && !(await gone(server, files.mark, STOP_MS))) return server;
@@ -147,7 +147,7 @@ export async function endLeftovers(files: GuardFiles): Promise<number | undefine
   return undefined;
 }
 
-function tellToStop(pid: number): void {
+function requestStop(pid: number): void {
   try {
     process.kill(pid, 'SIGTERM');
   } catch (error) {

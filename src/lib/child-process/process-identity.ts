@@ -9,14 +9,14 @@ const run = promisify(execFile);
  * Whether `pid` is alive and has `marker` on its command line. A pid file may outlive its process, and the number may
  * belong to another one by now. A zombie has no command line and counts as gone.
  */
-export async function isOurs(pid: number, marker: string): Promise<boolean> {
+export async function isRunning(pid: number, marker: string): Promise<boolean> {
   return (await commandLine(pid)).includes(marker);
 }
 
 /** Resolves to whether the process had gone by the deadline. */
 export async function gone(pid: number, marker: string, withinMs: number): Promise<boolean> {
   const deadline = Date.now() + withinMs;
-  while (await isOurs(pid, marker)) {
+  while (await isRunning(pid, marker)) {
     if (Date.now() >= deadline) return false;
     await delay(20);
   }

@@ -13,10 +13,10 @@ export type AddressRule = (kind: AddressKind) => boolean;
 export const publicOnly: AddressRule = (kind) => kind === 'public';
 
 /**
- * For an address that the user named, and what it redirects to: the first connection may go anywhere. Where that is
- * public, the others must be public, too: no outsider leads a program to an address that only the inside reaches.
+ * For an address that the user named, and its redirects. The first connection may go anywhere. If it was to a public
+ * address, the others must be public too. So no outsider can lead a program to an internal address.
  */
-export function likeTheFirst(): AddressRule {
+export function noInternalAfterPublic(): AddressRule {
   let first: AddressKind | undefined;
   return (kind) => {
     first ??= kind;
@@ -27,15 +27,15 @@ export function likeTheFirst(): AddressRule {
 export function kindOf(address: string): AddressKind {
   // `process` takes IPv4 out of IPv6.
   let parsed = ipaddr.process(address.replace(/%.*$/, ''));
-  // The same behind NAT64.
+  // NAT64 addresses hold an IPv4 address too.
   if (parsed.range() === 'rfc6052') parsed = ipaddr.fromByteArray(parsed.toByteArray().slice(-4));
   const range = parsed.range();
   if (range === 'unicast') return 'public';
   return range === 'loopback' ? 'loopback' : 'internal';
 }
 
-/** The kind of a host that says it without DNS: an address, or a loopback name; null for other names. */
-export function spokenKind(hostname: string): AddressKind | null {
+/** The kind of a host when no DNS is needed: an address or a loopback name. Null for other names. */
+export function kindOfHost(hostname: string): AddressKind | null {
   const host = hostname.replace(/^\[|\]$/g, '');
   if (isIP(host) !== 0) return kindOf(host);
   return /(^|\.)localhost\.?$/i.test(host) ? 'loopback' : null;
@@ -47,8 +47,8 @@ type Resolve = (
   callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
 ) => void;
 
-/** The world, for tests: the addresses of names, and the places of addresses. */
-interface Seams {
+/** For tests: other ways to resolve names and to classify addresses. */
+interface Overrides {
   resolve?: Resolve;
   kind?: (address: string) => AddressKind;
 }
@@ -59,7 +59,7 @@ interface Seams {
  */
 export function guardedConnect(
   rule: AddressRule,
-  { resolve = lookup as Resolve, kind = kindOf }: Seams = {},
+  { resolve = lookup as Resolve, kind = kindOf }: Overrides = {},
 ): buildConnector.connector {
   const refusal = (host: string, address: string) =>
     rule(kind(address))

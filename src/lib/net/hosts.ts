@@ -27,7 +27,7 @@ export function namesThisServer(
   return isLoopback(host) || host === own || allowed.some((name) => hostNameOf(name) === host);
 }
 
-/** Whether a request comes from a page of this very server, or from no page at all. Ports count: pages of another one are strangers. */
+/** Whether a request comes from a page of this server, or from no page. Another port is another server. */
 export function isOwnPage({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   const { origin, host, 'sec-fetch-site': site } = headers;
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return false;

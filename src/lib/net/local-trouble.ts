@@ -1,6 +1,6 @@
 const LOCAL = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM']);
 
-/** Whether a connection failed for what this machine lacks: file descriptors, ports, memory. */
+/** Whether a connection failed since this machine lacks file descriptors, ports or memory. */
 export const isLocalTrouble = (error: unknown): boolean => codesOf(error).some((code) => LOCAL.has(code));
 
 /** The codes of an error and of all that caused it; the tries of several addresses are among its causes. */

@@ -20,7 +20,7 @@ function parsed(limit: string | number | undefined): number | null {
 }
 
 /**
- * Before modules are loaded by the dozen, which takes files too.
+ * Call it before many modules are loaded, since loading opens files too.
  *
  * @throws IngestError `usage` when this process has none to spare for calls
  */

@@ -4,7 +4,7 @@ import { proxyFor } from './proxy.js';
 
 const KEPT = { keepAlive: true, maxSockets: 50 };
 
-/** Agents for an SDK that speaks by `node:http`: by the proxy that is meant for this address. Empty: none is. */
+/** Agents for an SDK that uses `node:http`, with the proxy for this address. Empty when there is no proxy. */
 export async function proxyAgents(url: string): Promise<{ httpAgent?: HttpAgent; httpsAgent?: HttpsAgent }> {
   const proxy = proxyFor(url);
   if (proxy === null) return {};

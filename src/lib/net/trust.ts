@@ -30,7 +30,7 @@ export function trustAlso(file: string, as: string): void {
     node.setDefaultCACertificates([...node.getCACertificates('default'), ...certificates]);
     return;
   }
-  // Before Node 22.19 there is no other way that reaches every library's connections.
+  // Before Node 22.19, only this reaches the connections of every library.
   const { createSecureContext } = tls;
   tls.createSecureContext = (options) => {
     const context = createSecureContext(options);

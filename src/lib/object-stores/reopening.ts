@@ -31,7 +31,7 @@ export async function* reopening(
   let at = start;
   for (let failures = 0; size === null || at < size; ) {
     try {
-      for await (const chunk of unlessSilent(open(at))) {
+      for await (const chunk of failWhenSilent(open(at))) {
         at += chunk.length;
         if (failures > 0) options.waits?.clear('source');
         failures = 0;
@@ -49,7 +49,7 @@ export async function* reopening(
 /** No byte came for this time, while one is awaited: the connection is dead. */
 const SILENT_MS = 25_000;
 
-async function* unlessSilent(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+async function* failWhenSilent(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   const iterator = bytes[Symbol.asyncIterator]();
   let silent = false;
   try {

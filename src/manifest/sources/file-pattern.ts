@@ -3,8 +3,8 @@ import path from 'node:path';
 import { MARKER } from '../../lib/result-file-names.js';
 
 /**
- * The files under a folder, at any depth, by name relative to it, in name order. Dot names are passed over, and folders
- * within it that hold a run's results, its own among them: they come and go while it is read.
+ * The files under a folder, at any depth, by their relative names, in name order. Names that start with a dot are
+ * skipped. So are folders that hold a run's results, this run's included: they change while the manifest is read.
  */
 export async function filesUnder(folder: string): Promise<string[]> {
   const found: string[] = [];
@@ -36,7 +36,10 @@ export async function matcherOf(pattern: string): Promise<(name: string) => bool
   return (name) => matcher.matches(name);
 }
 
-/** The files right in a folder whose names match a pattern with `*`; dot names only where the pattern starts with one. */
+/**
+ * The files directly in a folder whose names match a pattern with `*`. Names that start with a dot only match a pattern
+ * that does.
+ */
 export async function filesWith(folder: string, pattern: string): Promise<string[]> {
   const matches = await matcherOf(pattern);
   const found: string[] = [];

@@ -14,7 +14,7 @@ import {
   sourceChanged,
 } from './store.js';
 
-/** Greater ones make strings that V8 keeps outside its young heap: lines out of them take twice the time to parse. */
+/** Larger chunks become strings outside V8's young heap. Parsing lines from them takes twice the time. */
 const CHUNK_BYTES = 64 * 1024;
 const HEAD_BYTES = 4;
 
@@ -33,7 +33,7 @@ async function list(spec: string, { cwd = process.cwd() }: OpenOptions): Promise
       objects: names.map((name) => ({ uri: fileUri(path.join(full, name)), name })),
     };
   }
-  // A file may well have a star in its name: what exists is meant literally.
+  // A file name may contain a star. If the file exists, the name is meant literally.
   if (given.includes('*') && !(await exists(full))) {
     const [folder, pattern] = [path.dirname(full), path.basename(full)];
     if (folder.includes('*')) {

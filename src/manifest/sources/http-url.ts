@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
 
-/** A URL for eyes: without login and fragment, and without its query, which may hold a key to somebody's data. */
+/** A URL that may be shown: without login, fragment and query. The query may hold a signature. */
 export function safeUrl(uri: string): string {
   const url = new URL(uri);
   return `${url.origin}${url.pathname}${url.search === '' ? '' : '?…'}`;
 }
 
-/** The parts of a signed URL that change from day to day: the names present with the signature, and those it needs. */
+/**
+ * The query parameters of signed URLs that change with each signature: the names that a signature comes with, and those
+ * to leave out.
+ */
 const SIGNING: readonly { needs: readonly RegExp[]; drops: RegExp }[] = [
   { needs: [/^x-amz-signature$/i], drops: /^x-amz-/i },
   { needs: [/^x-goog-signature$/i], drops: /^x-goog-/i },
@@ -60,7 +63,7 @@ export function credentials(uri: string): { url: string; authorization: { author
   };
 }
 
-/** Percent-decoded; unchanged where a `%` is just a percent sign. */
+/** Percent-decoded. A `%` that is just a percent sign stays. */
 export function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -1,5 +1,5 @@
 import { type Dispatcher, interceptors, request } from 'undici';
-import { guardedConnect, likeTheFirst, publicOnly } from '../../lib/net/guarded-connect.js';
+import { guardedConnect, noInternalAfterPublic, publicOnly } from '../../lib/net/guarded-connect.js';
 import { poolToAny } from '../../lib/net/proxy.js';
 import { reopening, retried } from '../../lib/object-stores/reopening.js';
 import type { Source } from '../types.js';
@@ -15,7 +15,7 @@ import {
 } from './store.js';
 
 const HEAD_BYTES = 4;
-/** No byte for so long: the connection is dead, and another one is opened. */
+/** After this time without a byte, the connection counts as dead and another one is opened, ms. */
 const IDLE_MS = 20_000;
 
 export const httpStore: Store = { list, stat, openRange };
@@ -191,9 +191,12 @@ function contentEncoding(headers: Headers): string | undefined {
   return text === '' || text === 'identity' ? undefined : text;
 }
 
-/** A host that others named is asked directly: a proxy would resolve it where no rule applies. */
+/**
+ * A host that somebody else named is called directly. A proxy would resolve its name, and the rule could not be
+ * applied.
+ */
 const openAgent = (guarded = false) => {
-  const connect = guardedConnect(guarded ? publicOnly : likeTheFirst());
+  const connect = guardedConnect(guarded ? publicOnly : noInternalAfterPublic());
   const agent = poolToAny({ connections: 1, connect, direct: guarded });
   return agent.compose(interceptors.redirect({ maxRedirections: 5 }));
 };

@@ -61,7 +61,7 @@ async function list(spec: string, options: OpenOptions): Promise<Listing> {
     },
     trying,
   );
-  // A place of a run's results, its own included, is no part of a manifest: they change while it is read.
+  // Results of a run, this one's included, are not part of a manifest: they change while it is read.
   const isFolder = key === '' || key.endsWith('/');
   if (!isFolder) return { uri, several: true, objects };
   const sources = objects.filter(({ name }) => !sinks.some((sink) => name.startsWith(sink)));
@@ -71,7 +71,7 @@ async function list(spec: string, options: OpenOptions): Promise<Listing> {
 const versionOf = ({ kind }: ObjectStore, version: string) =>
   `${kind === 's3' ? 'etag' : 'generation'}:${version}`;
 
-/** As on disk, names with a dot first are skipped, and so are empty objects that represent folders. */
+/** As on disk, names that start with a dot are skipped. So are empty objects that stand for folders. */
 const isHidden = (name: string) => name.endsWith('/') || name.split('/').some((part) => part.startsWith('.'));
 
 async function stat(uri: string, options: OpenOptions): Promise<ObjectStat> {

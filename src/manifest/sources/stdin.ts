@@ -24,9 +24,9 @@ const ORPHAN_MS = 60 * 60_000;
 
 interface Live {
   stream: Readable;
-  /** Opened by the first reading, and kept: the next one goes on where it stopped. */
+  /** The first reader opens it. The next reader goes on where the last one stopped. */
   iterator?: AsyncIterator<Uint8Array | string>;
-  /** Asked for, not yet kept; it outlives a reading that was aborted meanwhile. */
+  /** A read in progress. It goes on when its reader was aborted. */
   next?: Promise<IteratorResult<Uint8Array | string>>;
   reading: boolean;
   /** Bytes in the spool. */
@@ -63,7 +63,7 @@ export async function removeSpools(sources: readonly Source[]): Promise<void> {
   for (const { spool } of sources) {
     if (spool === undefined) continue;
     const input = live.get(spool);
-    // The writer would keep this process waiting.
+    // Otherwise the process that writes into the pipe would keep this one alive.
     input?.next?.catch(() => undefined);
     input?.stream.destroy();
     live.delete(spool);
@@ -76,7 +76,7 @@ export async function removeSpools(sources: readonly Source[]): Promise<void> {
 /** The folder where the commands of a data directory keep standard input. */
 export const spoolDirOf = (dataDir: string) => path.join(dataDir, 'spool');
 
-/** Removes what killed processes have left. No resumption needs it: all of standard input is piped in again. */
+/** Removes the spools of killed processes. No resumed run needs them: all of standard input is piped in again. */
 export async function removeOrphanSpools(spoolDir: string): Promise<void> {
   const names = await readdir(spoolDir).catch(() => []);
   for (const file of names
@@ -132,7 +132,7 @@ async function* replayAndGoOn(spool: string, input: Live, signal?: AbortSignal):
     );
   });
   try {
-    // At any umask.
+    // Set explicitly, since the umask may allow others to read.
     await handle.chmod(0o600);
     if ((await handle.stat()).size !== input.kept)
       throw manifestError(`${spool}.part does not hold what was kept of standard input`, PIPE_AGAIN);

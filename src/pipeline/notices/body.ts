@@ -29,7 +29,7 @@ const HAPPENED: Record<Notice['event'], (notice: Notice) => string> = {
   cancelled: () => 'cancelled',
   blocked: ({ reason, message }) => `blocked (${reason}): ${message}`,
   forecast_overrun: ({ forecast, foretold }) =>
-    `will take more than was foretold: ${figures(forecast.cost_sats?.expected, forecast.seconds?.expected)} now, ${figures(foretold?.cost_sats, foretold?.seconds)} at first`,
+    `will take more than was forecast: ${figures(forecast.cost_sats?.expected, forecast.seconds?.expected)} now, ${figures(foretold?.cost_sats, foretold?.seconds)} at first`,
 };
 
 const figures = (sats: number | undefined, seconds: number | undefined) =>

@@ -8,7 +8,7 @@ export type NoticeEvent = 'half' | 'completed' | 'cancelled' | 'blocked' | 'fore
 /** The sent message. Field names are public. */
 export interface Notice {
   event: NoticeEvent;
-  /** The same for the same event from any process: a receiver may see it twice. */
+  /** Every process gives the same event the same id, since a receiver may get it twice. */
   notice_id: string;
   run_id: string;
   state: RunState;
@@ -31,17 +31,17 @@ export interface Notice {
   timestamp: string;
 }
 
-/** The forecast that later ones are held against. */
+/** The forecast that later ones are compared with. */
 export interface Baseline {
   cost_sats: number;
-  /** The most that it was foretold to be. */
+  /** The upper bound of the first forecast. */
   cost_sats_high: number;
   seconds: number;
   seconds_high: number;
 }
 
-/** From this many settled lines on, a forecast is one to compare the run with. */
-const TELLING = 100;
+/** From this many settled lines on, the forecast is reliable enough to compare the run with. */
+const MIN_SETTLED = 100;
 
 /** How the run will end, or has ended. */
 export const inShort = ({ expected, actual }: RunForecast): Forecast =>
@@ -59,7 +59,7 @@ export const inShort = ({ expected, actual }: RunForecast): Forecast =>
 
 /** The first usable forecast, once the whole manifest has been read; null before. */
 export function baselineOf({ status }: RunReading, { cost_sats, seconds }: Forecast): Baseline | null {
-  if (!status.produced || status.settled < TELLING || cost_sats === null || seconds === null) return null;
+  if (!status.produced || status.settled < MIN_SETTLED || cost_sats === null || seconds === null) return null;
   return {
     cost_sats: Math.round(cost_sats.expected),
     cost_sats_high: Math.round(cost_sats.high),
@@ -113,7 +113,7 @@ export function noticesOf(
   }));
 }
 
-/** The run is now expected to cost more, or to take longer, than was foretold at the most. */
+/** True when the run is now expected to cost more, or take longer, than the upper bound of its first forecast. */
 function overruns({ cost_sats, seconds }: Forecast, baseline: Baseline | null): boolean {
   if (baseline === null) return false;
   return (

@@ -23,23 +23,23 @@ export interface NotifierOptions {
   /** The runs to report now. A run that is no longer among them is checked a last time. */
   runs: () => Promise<string[]>;
   /** Default 2,000 ms. */
-  lookMs?: number;
+  checkEveryMs?: number;
   /** Default 10,000 ms. */
   closeMs?: number;
   /** Default 1,000 ms. */
   firstWaitMs?: number;
 }
 
-const LOOK_MS = 2_000;
+const CHECK_EVERY_MS = 2_000;
 const CLOSE_MS = 10_000;
-/** Longer than all tries of a sender: one that died leaves the notice to others after it. */
+/** Longer than all tries of one sender. When a sender dies, another process sends the notice after this time. */
 const LEASE_MS = 300_000;
 const BASELINE = 'baseline';
 
 /** @throws IngestError `usage` without a secret where one is needed */
 export function createNotifier(
   pipeline: Pick<Pipeline, 'redis' | 'prefix' | 'metrics' | 'log'>,
-  { url, secret, runs, lookMs = LOOK_MS, closeMs = CLOSE_MS, firstWaitMs }: NotifierOptions,
+  { url, secret, runs, checkEveryMs = CHECK_EVERY_MS, closeMs = CLOSE_MS, firstWaitMs }: NotifierOptions,
 ): Notifier {
   if (secret === null && !isSlack(url))
     throw usageError('--notify', 'needs ASG_NOTIFY_SECRET, which signs what is sent', {
@@ -50,19 +50,19 @@ export function createNotifier(
   const cut = new AbortController();
   const sending = new Set<Promise<void>>();
   let known: string[] = [];
-  let looking: Promise<void> = Promise.resolve();
+  let checking: Promise<void> = Promise.resolve();
 
   async function look(): Promise<void> {
     try {
       const now = await runs();
-      for (const id of new Set([...known, ...now])) await lookAt(id);
+      for (const id of new Set([...known, ...now])) await checkRun(id);
       known = now;
     } catch (error) {
       log.warn({ err: error }, 'could not look for what to tell of');
     }
   }
 
-  async function lookAt(id: string): Promise<void> {
+  async function checkRun(id: string): Promise<void> {
     const reading = await readRun(redis, prefix, id);
     if (reading === null) return;
     const keys = runKeys(prefix, id);
@@ -96,7 +96,7 @@ export function createNotifier(
       metrics.notifications.inc({ outcome: 'sent' });
       await redis.hset(ledger, notice.notice_id, new Date().toISOString());
     } catch (error) {
-      // Not sent, and not tried again by this process: its lease ends, and then another may.
+      // This process does not try again. Its lease ends, and then another process may send.
       metrics.notifications.inc({ outcome: 'failed' });
       log.warn({ run, event, err: error }, 'a notice was not sent');
     }
@@ -104,17 +104,17 @@ export function createNotifier(
 
   return {
     start() {
-      looking = (async () => {
+      checking = (async () => {
         while (!stop.signal.aborted) {
           await look();
-          await sleep(lookMs, undefined, { signal: stop.signal }).catch(() => undefined);
+          await sleep(checkEveryMs, undefined, { signal: stop.signal }).catch(() => undefined);
         }
       })();
     },
     async close() {
       if (stop.signal.aborted) return;
       stop.abort();
-      await looking;
+      await checking;
       await look();
       const late = sleep(closeMs, undefined, { ref: false });
       await Promise.race([Promise.all(sending), late]);

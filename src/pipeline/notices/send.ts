@@ -15,8 +15,8 @@ export interface SendOptions {
 }
 
 /**
- * Sends a notice until it is taken (2xx): up to eight tries, some two minutes. An answer that no other try would change
- * (3xx, 4xx but 408 and 429) ends it at once.
+ * Sends a notice until the receiver accepts it (2xx): up to eight tries within about two minutes. Stops at an answer
+ * that another try would not change (3xx, or 4xx except 408 and 429).
  *
  * @throws Error that says why it was not taken, without the address: that may be a secret
  */

@@ -4,10 +4,10 @@ import type { RunReading } from '../../runs/read-status.js';
 import type { SoFar } from '../forecast.js';
 import type { Known } from './facts.js';
 
-/** Forecasts differ by this from one check to the next: less lateness than this is not called late. */
+/** Two forecasts of the same run differ by about this share. Less lateness is not reported. */
 const SLACK_SHARE = 0.02;
 
-export function judgeFinish(
+export function checkFinishBy(
   { record, status, nowMs }: RunReading,
   expected: Expected,
   soFar: SoFar | null,
@@ -17,13 +17,13 @@ export function judgeFinish(
   if (time === null) return null;
   const hasSeconds = (Date.parse(time) - nowMs) / 1000;
   const needsSeconds = expected.seconds_left?.expected ?? null;
-  // A past time cannot be kept.
+  // When the time has passed, the run is late in any case.
   const late = needsSeconds === null ? (hasSeconds < 0 ? -hasSeconds : null) : needsSeconds - hasSeconds;
   if (late === null) return { time, kept: null, late_seconds: null, message: null };
   if (late <= SLACK_SHARE * (needsSeconds ?? 0)) return { time, kept: true, late_seconds: 0, message: null };
   const about = needsSeconds === null ? 'it is over' : `about ${span(late)} late`;
   const way =
-    hasSeconds <= 0 ? 'a later time' : whatWouldMakeIt(hasSeconds, { status, expected, soFar, known });
+    hasSeconds <= 0 ? 'a later time' : howToFinishInTime(hasSeconds, { status, expected, soFar, known });
   return {
     time,
     kept: false,
@@ -32,12 +32,12 @@ export function judgeFinish(
   };
 }
 
-/** A pace this much under the limit is not the limit's doing. */
+/** When the present rate is under this share of the limit, something else than the limit slows the run. */
 const UNDER_LIMIT = 0.8;
-/** With this many calls for each submission, labels are polled for. */
+/** With more calls than this for each submission, labels come by polls. */
 const POLLED = 1.5;
 
-function whatWouldMakeIt(
+function howToFinishInTime(
   hasSeconds: number,
   {
     status,
@@ -52,7 +52,7 @@ function whatWouldMakeIt(
   const callsLeft = calls.expected - soFar.calls;
   if (status.queued === 0)
     return 'a later time: everything is submitted, and the labels take as long as they take';
-  // The last labels take their time, at any pace.
+  // The last labels take their time, however many calls are made.
   const has = hasSeconds - Math.max(0, left.expected - callsLeft / pace);
   if (has <= 0) return 'a later time: the last labels alone take longer';
   const needs = `${number(Math.ceil((callsLeft / has) * 10) / 10)} calls/s`;

@@ -5,15 +5,15 @@ import type { Planned, RunForecast } from '../../runs/forecast.js';
 import { type RunKeys, runKeys } from '../../runs/keys.js';
 import type { RunReading } from '../../runs/read-status.js';
 import { type SettleObservations, settledIn, settleTimes } from '../../runs/settle-times.js';
+import { MIN_LINES } from '../min-lines.js';
 import { rateToPlanWith } from '../rate-to-plan-with.js';
-import { TELLING } from '../telling.js';
 import type { Known } from './facts.js';
 import { forecastOf } from './run-forecast.js';
 
-/** A plan is remembered for so long until its run begins. */
+/** How long a plan is kept for a run that has not begun, s. */
 const PLAN_KEPT_S = 30 * 86_400;
 
-/** The known facts of a run beside its counts: two keys, whose size does not depend on the lines. */
+/** What is known of a run besides its counts. Reads two keys, whose size does not depend on the number of lines. */
 export async function readKnown(
   redis: RedisClient,
   keys: RunKeys,
@@ -26,7 +26,7 @@ export async function readKnown(
   const seen: SettleObservations = new Map(
     Object.entries(fields).map(([field, count]) => [field, Number(count)]),
   );
-  const settle = settledIn(seen) >= TELLING ? settleTimes(seen) : null;
+  const settle = settledIn(seen) >= MIN_LINES ? settleTimes(seen) : null;
   const rate = budget === null ? null : rateToPlanWith(budget);
   const byUser = budget?.source === 'flag' || budget?.source === 'command';
   return {
@@ -38,7 +38,7 @@ export async function readKnown(
   };
 }
 
-/** How the run is going to end, or has ended. */
+/** The forecast of a running run, or the comparison of an ended one with its forecast. */
 export async function readForecast(
   redis: RedisClient,
   keys: RunKeys,
@@ -48,20 +48,20 @@ export async function readForecast(
   return forecastOf(reading, await readKnown(redis, keys, budget));
 }
 
-/** Forecasts without what the budget knows now: for runs that have ended, or wait. */
+/** Forecasts without the budget's present rate: for runs that have ended or wait. */
 export const forecastReader =
   (redis: RedisClient, prefix: string): ReadForecast =>
   (reading) =>
     readForecast(redis, runKeys(prefix, reading.record.id), reading, null);
 
 /** Puts the forecast and what follows from it into a reading's status. */
-export function tellForecast(reading: RunReading, forecast: RunForecast): void {
+export function putForecastInStatus(reading: RunReading, forecast: RunForecast): void {
   reading.status.forecast = forecast;
   const left = forecast.expected?.seconds_left ?? null;
   if (reading.status.state !== 'completed') reading.status.eta_seconds = left === null ? null : left.expected;
 }
 
-/** The forecast of `plan` or a pilot for a run that has not begun; the latest counts. */
+/** Keeps the forecast of `plan` or a pilot for a run that has not begun. The latest one replaces the others. */
 export async function rememberPlan(redis: RedisClient, keys: RunKeys, planned: Planned): Promise<void> {
   const { cost_sats, calls, seconds } = planned;
   if (cost_sats === null && calls === null && seconds === null) return;
@@ -69,6 +69,6 @@ export async function rememberPlan(redis: RedisClient, keys: RunKeys, planned: P
     await redis.set(keys.planned, JSON.stringify(planned), 'EX', PLAN_KEPT_S);
 }
 
-/** The run's own first forecast, if none was planned. The first process to say so wins. */
+/** Keeps the run's own first forecast, unless there is one already (`NX`). */
 export const rememberFirst = (redis: RedisClient, keys: RunKeys, planned: Planned) =>
   redis.set(keys.planned, JSON.stringify(planned), 'NX');

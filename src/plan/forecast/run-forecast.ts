@@ -5,23 +5,23 @@ import type { Expected, Forecast, Planned, RunForecast } from '../../runs/foreca
 import type { RunReading } from '../../runs/read-status.js';
 import { boughtLines } from '../../runs/status.js';
 import { forecastRun, type SoFar } from '../forecast.js';
-import { callsOf } from '../outlook.js';
+import { callsOf } from '../history.js';
+import { MIN_LINES } from '../min-lines.js';
 import { steadyPolls } from '../polling-forecast.js';
-import { TELLING } from '../telling.js';
-import type { AskedAgain } from './asked-again.js';
 import type { Known } from './facts.js';
-import { judgeFinish } from './finish-by.js';
+import { checkFinishBy } from './finish-by.js';
+import type { SecondTasksSoFar } from './second-tasks-so-far.js';
 
 /** Failures of lines that were never sent. */
 const REJECTIONS = [...LINE_PROBLEMS, 'key_conflict'];
-/** How far off the mean length of the lines to come may be. */
+/** Error bound of the mean length of the coming lines, as a share. */
 const LENGTH_ERROR = 0.1;
-/** A pace is the run's mean, unless the present pace differs from it by this share. */
+/** The run's mean rate is used, unless the present rate differs from it by this share. */
 const SAME_PACE = 1 / 3;
-/** The pace that a process reports in its first seconds is not its pace. */
+/** In its first seconds a process reports a rate that is not its usual one, s. */
 const FIRST_SECONDS = 5;
 
-/** Pure. Costs no Redis: everything comes from the run's counts and what is known beside. */
+/** A pure function of the run's counts and of what else is known. Reads nothing from Redis. */
 export function forecastOf(reading: RunReading, known: Known): RunForecast {
   const { record, status } = reading;
   const { planned } = known;
@@ -60,7 +60,7 @@ export function forecastOf(reading: RunReading, known: Known): RunForecast {
     actual: null,
     off: null,
     unknown: left === null ? whyUnknown(reading, lines) : null,
-    finish_by: judgeFinish(reading, expected, soFar, known),
+    finish_by: checkFinishBy(reading, expected, soFar, known),
   };
 }
 
@@ -96,13 +96,16 @@ function offOf(planned: Planned | null, actual: NonNullable<RunForecast['actual'
   };
 }
 
-/** While the manifest is being read: by how much of its bytes the lines so far took. Null where its size says nothing. */
+/**
+ * The expected number of lines while the manifest is being read: by the share of its bytes read so far. Null when the
+ * size says nothing.
+ */
 export function linesOf({ record, status, read }: RunReading): Range | null {
   if (status.produced) return exactly(read.lines);
   if (record.pilot !== undefined) return exactly(record.pilot.lines + (record.manifest.gold?.lines ?? 0));
   const { bytes } = record.manifest;
-  // If more was read than there is, the source came packed.
-  if (bytes === undefined || bytes === null || read.bytes > bytes || read.lines < TELLING) return null;
+  // More bytes were read than the source has: it is compressed.
+  if (bytes === undefined || bytes === null || read.bytes > bytes || read.lines < MIN_LINES) return null;
   const more = Math.max(0, bytes - read.bytes) / (read.bytes / read.lines);
   const { expected, low, high } = within(more, more * LENGTH_ERROR);
   return { expected: read.lines + expected, low: read.lines + low, high: read.lines + high };
@@ -111,7 +114,7 @@ export function linesOf({ record, status, read }: RunReading): Range | null {
 function soFarOf(reading: RunReading, lines: Range): SoFar {
   const { status, read, present } = reading;
   const polls = Object.values(status.gateway_calls.result ?? {}).reduce((sum, n) => sum + n, 0);
-  // Lines that an earlier run has settled end without a call, as rejected ones do.
+  // Lines that an earlier run has settled end without a call, like rejected lines.
   const known = status.unchanged + status.carried;
   return {
     lines,
@@ -119,17 +122,21 @@ function soFarOf(reading: RunReading, lines: Range): SoFar {
     settled: boughtLines(status),
     failed: status.failed + known,
     rejected: REJECTIONS.reduce((sum, code) => sum + (status.failures[code] ?? 0), known),
-    // Admitted lines that still wait for their slot have their submission before them.
+    // Admitted lines that still wait for a slot are not submitted yet.
     inFlight: Math.max(0, status.in_flight - present.submitting),
     costSats: status.cost_sats,
-    again: againOf(reading),
+    secondTasks: secondTasksSoFar(reading),
     calls: callsOf(status.gateway_calls),
     polls,
     elapsedSeconds: elapsedSeconds(reading),
   };
 }
 
-function againOf({ record: { task }, status: { escalated }, envelope }: RunReading): AskedAgain | null {
+function secondTasksSoFar({
+  record: { task },
+  status: { escalated },
+  envelope,
+}: RunReading): SecondTasksSoFar | null {
   if (escalated === null) return null;
   const asked = thresholdOr(task.consensusThreshold);
   return {
@@ -137,7 +144,7 @@ function againOf({ record: { task }, status: { escalated }, envelope }: RunReadi
     answered: escalated.lines - escalated.failed,
     out: envelope.again,
     costSats: escalated.cost_sats,
-    dearer: (higherThreshold(asked) ?? asked) / asked,
+    priceRatio: (higherThreshold(asked) ?? asked) / asked,
   };
 }
 
@@ -155,7 +162,7 @@ function outlookOf(reading: RunReading, soFar: SoFar, { settle, rate, quota }: K
   };
 }
 
-/** For a run that has lines to submit, its present calls; for one that only waits, the allowed calls. */
+/** The present rate for a run with lines to submit; the allowed rate for a run that only waits. */
 function paceOf(
   { status, present }: RunReading,
   { calls, elapsedSeconds: elapsed }: SoFar,

@@ -4,14 +4,14 @@ import type { RedisClient } from '../../redis/connection.js';
 import type { Planned, RunForecast } from '../../runs/forecast.js';
 import { runKeys } from '../../runs/keys.js';
 import type { RunReading } from '../../runs/read-status.js';
-import { readForecast, rememberFirst, tellForecast } from './known.js';
+import { putForecastInStatus, readForecast, rememberFirst } from './known.js';
 
 /** A forecast older than this is made again, ms. */
-const ANEW_MS = 2_000;
-/** From this many settled lines on, or half of them, a run is compared with its own forecast. */
-const TELLING = 100;
+const MAX_AGE_MS = 2_000;
+/** From this many settled lines on, or from half of all lines, the run keeps its own first forecast. */
+const MIN_SETTLED = 100;
 
-/** Forecasts one run while it goes on, holds it to the first of them, and logs once that it will be late. */
+/** Forecasts one run while it runs, keeps its first forecast, and logs once when the run will be late. */
 export function watchForecast(
   {
     redis,
@@ -36,18 +36,18 @@ export function watchForecast(
   }
 
   return {
-    /** Puts the forecast into the reading's status; a fresh one every two seconds, where Redis lets it be made. */
+    /** Puts the forecast into the reading's status. Makes a new one every two seconds, if Redis answers. */
     async look(reading: RunReading): Promise<void> {
-      if (last === null || reading.summedUp || performance.now() - madeAt >= ANEW_MS) {
+      if (last === null || reading.summedUp || performance.now() - madeAt >= MAX_AGE_MS) {
         madeAt = performance.now();
-        // The run goes on whether it is foretold or not.
+        // A failed forecast must not stop the run.
         const made = make(reading).catch((error: unknown) => {
           log.debug({ err: error, run }, 'no forecast was made');
           return last;
         });
         last = await made;
       }
-      if (last !== null) tellForecast(reading, last);
+      if (last !== null) putForecastInStatus(reading, last);
     },
   };
 }
@@ -55,7 +55,7 @@ export function watchForecast(
 function firstOf({ status }: RunReading, { expected }: RunForecast): Planned | null {
   if (expected === null || expected.seconds === null || expected.calls === null) return null;
   const half = status.produced && status.settled * 2 >= status.lines;
-  if (status.settled < TELLING && !half) return null;
+  if (status.settled < MIN_SETTLED && !half) return null;
   const { cost_sats, calls, seconds } = expected;
   return { by: 'run', at: new Date().toISOString(), cost_sats, calls, seconds };
 }

@@ -11,16 +11,16 @@ import { loadRun, type RunRecord } from '../../runs/record.js';
 import type { RunSummary } from '../../runs/status.js';
 import { outlookOf } from '../figures.js';
 import { rememberPlan } from '../forecast/known.js';
-import { readHistory } from '../outlook.js';
+import { readHistory } from '../history.js';
 import type { Plan } from '../plan.js';
 import { costOfTasks, secondTasks } from '../second-tasks.js';
-import { createTelling, type PilotFigures } from './tell.js';
+import { createPilotStatistics, type PilotFigures } from './statistics.js';
 
 /** A pilot's forecast for the rest of its manifest. Field names are public. */
 export interface PilotReport extends PilotFigures {
   /** The run that goes on with the rest. */
   of: string;
-  /** That the pilot took, and of the whole manifest, blank ones excepted. */
+  /** The lines of the pilot, and of the whole manifest, without blank lines. */
   lines: number;
   manifest_lines: number;
   rest: PilotForecast;
@@ -42,7 +42,7 @@ export interface PilotPlace {
   openSink?: (out: string) => Sink;
 }
 
-/** Null when the pilot has not come to its end, or is on record no more. */
+/** Null when the pilot has not ended, or its record is gone. */
 export async function reportPilot(
   place: PilotPlace,
   settings: Settings,
@@ -52,20 +52,20 @@ export async function reportPilot(
   const record = await loadRun(redis, prefix, summary.run_id);
   const chosen = record?.manifest.chosen;
   if (record?.pilot === undefined || chosen === undefined || summary.ended_at === null) return null;
-  const telling = createTelling();
+  const statistics = createPilotStatistics();
   let bytes = 0;
   const sink = place.openSink?.(record.out) ?? openSink(record.out, objectStores);
   for (const { name } of summary.parts) {
     if (parsePartName(name)?.kind !== 'results') continue;
     for await (const row of readRows(sink, name)) {
       const line = JSON.parse(row) as ResultRow;
-      // Gold lines were chosen by the user: they say nothing of the manifest's.
+      // The user chose the gold lines, so they tell nothing about the manifest.
       if (line.gold != null) continue;
-      telling.add(line);
+      statistics.add(line);
       bytes += row.length;
     }
   }
-  const { figures, price } = telling.told(weightsOf(record, chosen.lines));
+  const { figures, price } = statistics.summarize(weightsOf(record, chosen.lines));
   const history = await readHistory(redis, prefix, {
     gateway: record.gateway,
     keyFingerprint: record.keyFingerprint,
@@ -121,7 +121,9 @@ function ownLines({ settled, failed, gold }: RunSummary): Pick<RunSummary, 'sett
   return { settled: settled - gold.agreed - gold.disagreed, failed: failed - gold.failed };
 }
 
-/** As many of the lines will settle as have; two standard errors, and where none has failed three may still. */
+/**
+ * The share that settles is the share so far: two standard errors; when none failed, up to three may have been missed.
+ */
 function settling({ settled, failed }: Pick<RunSummary, 'settled' | 'failed'>, lines: number): Range {
   const seen = settled + failed;
   const share = seen > 0 ? settled / seen : 1;

@@ -34,7 +34,7 @@ export function createSpread(wanted: number, sources: number, random: () => numb
       }
       const odd = picks.length % 2 === 1 ? picks.at(-1) : undefined;
       if (odd !== undefined) {
-        // The rest begins a stretch of the new length, followed by the lines that had begun.
+        // An odd stretch at the end begins a new, longer stretch.
         const lines = step / 2 + spread.begun.lines;
         const stays = spread.begun.pick === null || random() * lines < step / 2;
         spread.begun = { pick: stays ? odd : spread.begun.pick, lines };
@@ -59,7 +59,10 @@ export function createSpread(wanted: number, sources: number, random: () => numb
       kept += 1;
       if (kept > 2 * wanted) double();
     },
-    /** All wanted lines, or all there are. Each source gives its share of them, and one at the least while they suffice. */
+    /**
+     * Resolves to all wanted lines, or to all lines when there are fewer. Each source gives its share, and at least one
+     * line while they suffice.
+     */
     chosen(): Chosen {
       const all = spreads.map(({ picks, begun }) => (begun.pick === null ? picks : [...picks, begun.pick]));
       const lines = spreads.map((spread) => spread.lines);
@@ -80,7 +83,7 @@ function shareOut(wanted: number, weights: readonly number[], limits: readonly n
   if (total === 0) return given;
   const filled = weights.filter((n) => n > 0).length;
   let [left, passed] = [wanted, 0];
-  // So that the first of many sources are not preferred, shares are rounded where their running sum is.
+  // The running sum is rounded, not each share. Otherwise the first of many sources would be preferred.
   for (const [source, weight] of weights.entries()) {
     const before = Math.round((passed / total) * wanted);
     passed += weight;
@@ -89,7 +92,7 @@ function shareOut(wanted: number, weights: readonly number[], limits: readonly n
     given[source] = Math.min(limits[source] ?? 0, Math.max(least, share));
     left -= given[source];
   }
-  // Rounding and the least of one leave some over, or take too many: the largest shares give and take.
+  // Rounding and the minimum of one give too few or too many. The largest shares are corrected.
   const bySize = [...given.keys()].sort((a, b) => (given[b] ?? 0) - (given[a] ?? 0));
   for (let moved = true; left !== 0 && moved; ) {
     moved = false;
@@ -105,7 +108,7 @@ function shareOut(wanted: number, weights: readonly number[], limits: readonly n
   return given;
 }
 
-/** That many of them, one at random from each of as many equal stretches. */
+/** Picks `count` of them: one at random from each of `count` equal stretches. */
 function thin(picks: readonly Place[], count: number, random: () => number): Place[] {
   if (count >= picks.length) return [...picks];
   const begin = (n: number) => Math.floor((n * picks.length) / count);

@@ -3,7 +3,7 @@ export const DIGEST_WORDS = 3;
 export const DIGEST_BYTES = 4 * DIGEST_WORDS;
 const SLOT_WORDS = DIGEST_WORDS + 1;
 
-/** Digests, each with a number from 1 on. The first one of a digest counts. */
+/** Digests, each with a number from 1 on. When a digest is added twice, its first number stays. */
 export interface DigestTable {
   /** False when the digest is there already, or there is no room for it. */
   add(digest: Buffer, value: number): boolean;

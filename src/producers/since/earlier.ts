@@ -19,7 +19,7 @@ export interface ResultPlaces {
   log: Logger;
 }
 
-/** Undefined for a run that builds on none. */
+/** Undefined for a run without `--since`. */
 export function openEarlier(places: ResultPlaces, { id, since }: RunRecord): Earlier | undefined {
   if (since === undefined) return undefined;
   let reading: Promise<KnownRows | null> | undefined;

@@ -42,7 +42,7 @@ export async function askSince(places: EarlierPlaces, value: string, carry: bool
   return { run, carry, find: () => findEarlier(places, run, out) };
 }
 
-/** The results of a run, and of those that it has left lines out for: what it did not buy is known by their rows. */
+/** The results of a run, and of the earlier runs whose lines it has left out: what it did not buy is in their rows. */
 async function findEarlier(
   places: EarlierPlaces,
   run: string,

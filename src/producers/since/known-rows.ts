@@ -9,7 +9,7 @@ import { openRowSpool } from './row-spool.js';
 
 /** The contents that earlier runs have settled. */
 export interface KnownRows {
-  /** How many different ones. */
+  /** How many different contents are known. */
   size: number;
   has(content: Buffer): boolean;
   /** Only with `carry`. */
@@ -17,7 +17,7 @@ export interface KnownRows {
   close(): Promise<void>;
 }
 
-/** All that decides a label: what is asked, and of what. */
+/** Everything that decides a label: the question and the address. */
 export const contentOf = (asked: string, dataUrl: string): Buffer =>
   createHash('sha256').update(`${asked}\n${dataUrl}`).digest().subarray(0, DIGEST_BYTES);
 

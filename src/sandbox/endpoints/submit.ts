@@ -18,7 +18,9 @@ export const submitTask: Endpoint = (world, { customer, body }) => {
   return accepted(world, createTask(world, customer, wire), 202);
 };
 
-/** Written by hand: this is the answer that is sent most, with that of a poll. No field needs escaping. */
+/**
+ * Built as text, not with JSON.stringify: this answer and that of a poll are sent most often. No field needs escaping.
+ */
 function accepted({ store, options }: SandboxContext, task: Task, status: 200 | 202): Reply {
   const state = status === 202 ? 'pending' : stateOf(task, options);
   const created = new Date(task.created).toISOString();
@@ -54,7 +56,7 @@ export const submitBatch: Endpoint = (world, { customer, body }) => {
 
 /** Tasks that a batch would buy: known ones cost nothing, and a key that it holds twice costs once. */
 function cost(customer: Customer, wires: WireTask[]): number {
-  const fresh = wires.filter((wire) => known(customer, wire) === undefined);
-  const keyed = fresh.flatMap(({ idempotency_key: key }) => (key == null ? [] : [key]));
-  return fresh.length - keyed.length + new Set(keyed).size;
+  const newTasks = wires.filter((wire) => known(customer, wire) === undefined);
+  const keyed = newTasks.flatMap(({ idempotency_key: key }) => (key == null ? [] : [key]));
+  return newTasks.length - keyed.length + new Set(keyed).size;
 }

@@ -6,7 +6,7 @@ import type { Task } from '../records.js';
 
 export type TaskState = 'pending' | 'in_progress' | 'verified' | 'settled';
 
-/** Follows from the time alone: the first tenth of its life a task is pending. */
+/** The state depends only on the time: a task is pending for the first tenth of its life. */
 export function stateOf(
   { created, settles }: Pick<Task, 'created' | 'settles'>,
   { verifiedForMs }: Pick<SandboxOptions, 'verifiedForMs'>,

@@ -1,5 +1,5 @@
 import type { LabelSpec } from '../../gateway/types.js';
-import { spokenKind } from '../../lib/net/guarded-connect.js';
+import { kindOfHost } from '../../lib/net/guarded-connect.js';
 import type { SandboxOptions } from '../options.js';
 import { isObject, taskProblem } from '../validate.js';
 
@@ -48,7 +48,7 @@ export function jobProblem(
 /** Names are checked once more when they are connected to; literal addresses are checked at once. */
 function addressProblem(field: string, url: unknown, { allowInternalAddresses }: Allowed): string | null {
   if (allowInternalAddresses || typeof url !== 'string' || !/^https?:/i.test(url)) return null;
-  const kind = spokenKind(new URL(url).hostname);
+  const kind = kindOfHost(new URL(url).hostname);
   return kind === null || kind === 'public'
     ? null
     : `${field} is not at a public address (the local Gateway allows others with --allow-internal-addresses)`;

@@ -1,7 +1,7 @@
 import type { ChainableCommander } from 'ioredis';
 import type { Gauges } from '../../metrics/gauges.js';
 import type { Pipeline } from '../../pipeline/pipeline.js';
-import { readForecast, tellForecast } from '../../plan/forecast/known.js';
+import { putForecastInStatus, readForecast } from '../../plan/forecast/known.js';
 import { QUEUE_NAMES, queueKey } from '../../queues/queues.js';
 import { readGroups, redisNow } from '../../redis/read-groups.js';
 import { readServerInfo } from '../../redis/server-info.js';
@@ -10,7 +10,7 @@ import { parseRunReads, queueRunReads, type RunReading } from '../../runs/read-s
 import type { BlockReason, RunState } from '../../runs/status.js';
 
 const CACHE_MS = 1_000;
-/** A run that has ended stays in the metrics for so long, so that its last figures are scraped. */
+/** An ended run stays in the metrics for this time, so that its last figures are scraped. */
 const ENDED_MS = 3_600_000;
 /** BullMQ keeps the jobs of a paused queue where they waited. */
 const STATES = { waiting: ['wait', 'paused'], active: ['active'], delayed: ['delayed'], failed: ['failed'] };
@@ -82,7 +82,7 @@ async function collect(pipeline: Pipeline, known: Set<string>, passedOver: Set<s
   await Promise.all(
     runs.map(async ({ reading }) => {
       const keys = runKeys(pipeline.prefix, reading.record.id);
-      tellForecast(reading, await readForecast(redis, keys, reading, snapshot));
+      putForecastInStatus(reading, await readForecast(redis, keys, reading, snapshot));
     }),
   );
   for (const { reading, jobs } of runs) {
@@ -112,12 +112,12 @@ async function readRuns(
   const [[ids], ...answers] = read as [[string[]], ...unknown[][]];
   const listed = new Set(ids);
   for (const id of passedOver) if (!listed.has(id)) passedOver.delete(id);
-  const fresh = ids.filter((id) => !known.has(id) && !passedOver.has(id));
-  if (fresh.length > 0) answers.push(...(await readGroups(redis, fresh.map(groupOf))));
+  const newIds = ids.filter((id) => !known.has(id) && !passedOver.has(id));
+  if (newIds.length > 0) answers.push(...(await readGroups(redis, newIds.map(groupOf))));
 
   const runs: ReadRun[] = [];
   known.clear();
-  for (const [at, id] of [...before, ...fresh].entries()) {
+  for (const [at, id] of [...before, ...newIds].entries()) {
     const reading = parseRunReads((answers[at] ?? []).slice(LENGTHS.length), nowMs);
     if (reading === null || !listed.has(id)) continue;
     const { gateway, keyFingerprint: key, endedAt } = reading.record;

@@ -1,6 +1,6 @@
 import type { ChainableCommander } from 'ioredis';
 import type { BudgetSnapshot } from '../../budget/index.js';
-import { readForecast, tellForecast } from '../../plan/forecast/known.js';
+import { putForecastInStatus, readForecast } from '../../plan/forecast/known.js';
 import type { RedisClient } from '../../redis/connection.js';
 import { readGroups, redisNow } from '../../redis/read-groups.js';
 import { readBudget } from '../../runs/allowed-rate.js';
@@ -49,17 +49,20 @@ export async function readNewest(redis: RedisClient, prefix: string, most: numbe
     budgets.set(key, asked);
     return asked;
   };
-  const runs = readings.map(async (reading) => foretold(redis, prefix, reading, await budgetOf(reading)));
+  const runs = readings.map(async (reading) => addForecast(redis, prefix, reading, await budgetOf(reading)));
   return { runs: await Promise.all(runs), total };
 }
 
-async function foretold(
+async function addForecast(
   redis: RedisClient,
   prefix: string,
   reading: RunReading,
   budget: BudgetSnapshot | null,
 ): Promise<ShownRun> {
-  tellForecast(reading, await readForecast(redis, runKeys(prefix, reading.record.id), reading, budget));
+  putForecastInStatus(
+    reading,
+    await readForecast(redis, runKeys(prefix, reading.record.id), reading, budget),
+  );
   if (budget !== null) Object.assign(reading.status, waitingForOf(reading, budget));
   return { ...reading, allowed: budget?.rate ?? null };
 }
@@ -87,7 +90,7 @@ export async function readShown(
   const live = reading.record.endedAt === null;
   const budget = live ? await readBudget(redis, prefix, reading.record) : null;
   return {
-    ...(await foretold(redis, prefix, reading, budget)),
+    ...(await addForecast(redis, prefix, reading, budget)),
     history: historyOf(history),
     examples: examplesOf(examples),
   };

@@ -68,7 +68,7 @@ export function overTime(history: History, seconds: number): Html[] {
 export function settleTimes({ settleTimes: counts, gatewayTimes }: History, backlog: boolean): Html | null {
   const all = sum(counts);
   if (all === 0) return null;
-  // Two empty bins on either side, so that even one that holds all is seen for what it is.
+  // Two empty bins on each side, so that a chart with one bin still looks like a distribution.
   const first = Math.max(0, counts.findIndex((n) => n > 0) - 2);
   const bins = [...counts, 0, 0].map((n, bin) => ({ bin, n })).slice(first);
   const range = (bin: number) =>

@@ -9,7 +9,7 @@ import { runKeys, runsIndexKey } from '../../runs/keys.js';
 
 /** Each shown queue costs a few reads whenever a browser asks, every few seconds. */
 const RUNS = 20;
-const LOOK_MS = 1_000;
+const CHECK_EVERY_MS = 1_000;
 
 /** A board that queues are put on and taken off. */
 export interface Board {
@@ -66,7 +66,7 @@ export function followRuns(
 
   let last = { at: 0, done: Promise.resolve() };
   return () => {
-    if (Date.now() - last.at < LOOK_MS) return last.done;
+    if (Date.now() - last.at < CHECK_EVERY_MS) return last.done;
     const now = { at: Date.now(), done: look() };
     last = now;
     now.done.catch(() => {

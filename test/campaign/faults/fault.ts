@@ -1,16 +1,16 @@
 import type { Plan } from '../plan.js';
 import type { World } from '../world.js';
 
-/** Something that goes wrong, and how it goes right again. */
+/** A fault, and how it is healed. */
 export interface Fault {
   name: string;
-  /** What it is done to: two faults at once are never done to the same. */
+  /** The part that the fault is applied to. Two faults at the same time are never applied to the same part. */
   at: 'run' | 'work' | 'redis' | 'gateway' | 'source' | 'sink' | 'control';
   /** From `apply` to `heal`: least and most. */
   lastsMs: [number, number];
   /** How often it is chosen; default 1. */
   weight?: number;
-  /** Whether a round has what it needs; default: it has. */
+  /** Whether the round has the parts that the fault needs. Default: true. */
   fits?(plan: Omit<Plan, 'steps'>): boolean;
   /** Reasons for which the run may be blocked while it lasts. */
   blocks?: string[];

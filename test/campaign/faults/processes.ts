@@ -1,4 +1,4 @@
-import type { Keeper } from '../parts/keeper.js';
+import type { RestartedCommand } from '../parts/restarted-command.js';
 import type { World } from '../world.js';
 import type { Fault } from './fault.js';
 
@@ -8,7 +8,7 @@ const PAUSE: [number, number] = [500, 4_000];
 const PAST_LOCKS: [number, number] = [16_000, 20_000];
 
 /** The faults of one of the processes. */
-function faultsOf(at: 'run' | 'work', one: (world: World) => Keeper | null | undefined): Fault[] {
+function faultsOf(at: 'run' | 'work', one: (world: World) => RestartedCommand | null | undefined): Fault[] {
   const signal = (name: NodeJS.Signals) => (world: World) => one(world)?.now.kill(name);
   const fits: Fault['fits'] = ({ workers }) => at === 'run' || workers > 0;
   const stop = { at, fits, apply: signal('SIGSTOP'), heal: signal('SIGCONT') };

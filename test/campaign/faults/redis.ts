@@ -45,7 +45,7 @@ const BUSY_SCRIPT =
   "local t = redis.call('TIME') local till = t[1] * 1000 + t[2] / 1000 + ARGV[1] " +
   "repeat t = redis.call('TIME') until t[1] * 1000 + t[2] / 1000 > till return 1";
 
-/** The command is done, its connection is cut in the place of the answer, and the client sends it again. */
+/** Redis runs the command, and the connection is cut instead of the answer. So the client sends the command again. */
 const loseAnswers = (
   name: string,
   { share, most, of }: { share: number; most: number; of: (command: string) => boolean },

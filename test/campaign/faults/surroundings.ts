@@ -53,7 +53,7 @@ export const sinkFaults: Fault[] = [
   },
 ];
 
-/** A command that moves the run, tried again while something else keeps it from being done. */
+/** A command that changes the run's state. It is tried again while another fault prevents it. */
 async function control(world: World, action: 'pause' | 'resume'): Promise<void> {
   for (let tries = 0; tries < 5; tries += 1) {
     const exit = await world.asg(action, action, 'r', ...world.storeArgs);

@@ -14,7 +14,7 @@ export interface SourceServer {
 }
 
 const CHUNK_BYTES = 2_048;
-const LOOK_MS = 50;
+const CHECK_EVERY_MS = 50;
 
 /** Serves a manifest with an ETag and ranges, slowly. */
 export async function startSourceServer(body: Buffer, overMs: number): Promise<SourceServer> {
@@ -26,7 +26,7 @@ export async function startSourceServer(body: Buffer, overMs: number): Promise<S
     sending.add(response);
     response.on('close', () => sending.delete(response));
     for (let at = from; at < body.length && !response.destroyed; at += CHUNK_BYTES) {
-      while (source.mode === 'stalled' && !response.destroyed) await sleep(LOOK_MS);
+      while (source.mode === 'stalled' && !response.destroyed) await sleep(CHECK_EVERY_MS);
       response.write(body.subarray(at, at + CHUNK_BYTES));
       await sleep(waitMs);
     }

@@ -91,7 +91,7 @@ test.each(['s3', 'gs'] as const)(
   },
 );
 
-test('a sink that fails in mid-run blocks it, loses nothing, and the run goes on when it is mended', async () => {
+test('a sink that fails in mid-run blocks it, loses nothing, and the run goes on when it is repaired', async () => {
   const store = stores.s3;
   await store.put('m.jsonl', Array.from({ length: 40 }, (_, n) => `${JSON.stringify(line(n))}\n`).join(''));
   const gateway = await sandbox();

@@ -92,7 +92,7 @@ describe('a run of 1,000 lines at 50 calls/s', () => {
     expect(early.expected?.seconds).toBeNull();
   });
 
-  test('foretells its end from what is left to submit, the polls to come, and the last labels', () => {
+  test('forecasts its end from what is left to submit, the polls to come, and the last labels', () => {
     const half = reading({
       seconds: 21,
       status: {
@@ -239,18 +239,18 @@ describe('--finish-by', () => {
       gateway_calls: { submit: { 202: 500 }, result: { 202: 80, 200: 400 } },
     },
   };
-  const judged = (finishBy: string, known: Partial<Known> = {}, at: Partial<At> = {}) =>
+  const checked = (finishBy: string, known: Partial<Known> = {}, at: Partial<At> = {}) =>
     forecastOf(reading({ ...half, finishBy, ...at }), { ...seen(400, 1, 5), ...known }).finish_by;
 
   test('that will be kept, and that nothing is known of yet', () => {
-    expect(judged('2026-11-25T10:02:00.000Z')).toMatchObject({ kept: true, message: null });
+    expect(checked('2026-11-25T10:02:00.000Z')).toMatchObject({ kept: true, message: null });
     expect(
-      judged('2026-11-25T10:02:00.000Z', {}, { status: { settled: 0, gateway_calls: {} } }),
+      checked('2026-11-25T10:02:00.000Z', {}, { status: { settled: 0, gateway_calls: {} } }),
     ).toMatchObject({ kept: null });
   });
 
   test("that the user's own limit breaks: the calls per second that it takes", () => {
-    const late = judged('2026-11-25T10:00:35.000Z');
+    const late = checked('2026-11-25T10:00:35.000Z');
     expect(late).toMatchObject({ kept: false });
     expect(late?.late_seconds).toBeGreaterThan(5);
     const needs = /make it: ([\d.]+) calls\/s, where --rate or `asg-ingest rate` allow 50$/.exec(
@@ -261,20 +261,20 @@ describe('--finish-by', () => {
   });
 
   test("that the Gateway's limit breaks: webhooks where those would do, else time", () => {
-    expect(judged('2026-11-25T10:00:40.000Z', { limitedBy: 'gateway' })?.message).toContain(
+    expect(checked('2026-11-25T10:00:40.000Z', { limitedBy: 'gateway' })?.message).toContain(
       '--webhook-trust',
     );
-    expect(judged('2026-11-25T10:00:28.000Z', { limitedBy: 'gateway' })?.message).toContain(
+    expect(checked('2026-11-25T10:00:28.000Z', { limitedBy: 'gateway' })?.message).toContain(
       'a later time, or fewer lines',
     );
   });
 
   test('that the processes break, that the labels break, and that is over', () => {
-    expect(judged('2026-11-25T10:00:35.000Z', { rate: 500 })?.message).toContain('more processes');
+    expect(checked('2026-11-25T10:00:35.000Z', { rate: 500 })?.message).toContain('more processes');
     const submitted = {
       status: { settled: 400, queued: 0, in_flight: 600, gateway_calls: half.status.gateway_calls },
     };
-    expect(judged('2026-11-25T10:00:22.000Z', {}, submitted)?.message).toContain('as long as they take');
-    expect(judged('2026-11-25T10:00:01.000Z')?.message).toMatch(/make it: a later time$/);
+    expect(checked('2026-11-25T10:00:22.000Z', {}, submitted)?.message).toContain('as long as they take');
+    expect(checked('2026-11-25T10:00:01.000Z')?.message).toMatch(/make it: a later time$/);
   });
 });

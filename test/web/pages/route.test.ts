@@ -16,7 +16,9 @@ import {
   writeManifest,
 } from '../../pipeline/harness.js';
 
-const unfailScript = defineScript(new URL('../../../src/runs/scripts/unfail.lua', import.meta.url));
+const takeFailuresBackScript = defineScript(
+  new URL('../../../src/runs/scripts/take-failures-back.lua', import.meta.url),
+);
 const sum = (values: number[]) => values.reduce((total, n) => total + n, 0);
 
 test('what a run was like adds up to its summary, and its pages are served', async () => {
@@ -97,12 +99,12 @@ test('a few failures of each code are kept, and none of a code whose failures we
     return Object.fromEntries(examples.map(([code, lines]) => [code, lines.map((each) => each.line)]));
   };
   expect(await kept()).toEqual({ rejected: [1, 2, 3], result_timeout: [6] });
-  const unfail = (n: number, code: string) =>
-    unfailScript.run(
+  const takeFailuresBack = (n: number, code: string) =>
+    takeFailuresBackScript.run(
       redis,
       [keys.ended(0), keys.counts, keys.failures, keys.results, keys.record, keys.examples],
       ['part', n, EXAMPLES, n - 1, code, ''],
     );
-  for (const n of [1, 2, 3, 4, 5]) await unfail(n, 'rejected');
+  for (const n of [1, 2, 3, 4, 5]) await takeFailuresBack(n, 'rejected');
   expect(await kept()).toEqual({ result_timeout: [6] });
 });

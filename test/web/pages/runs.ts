@@ -2,7 +2,7 @@ import type { RunStatus } from '../../../src/runs/status.js';
 import { historyOf } from '../../../src/runs/timeline.js';
 import type { ShownHistory, ShownRun } from '../../../src/web/pages/read-runs.js';
 
-/** A run as the pages read it: one in the middle of its way, unless told otherwise. */
+/** A run as the pages read it: half done, unless `status` or `more` say something else. */
 export function shownRun(status: Partial<RunStatus> = {}, more: Partial<ShownRun> = {}): ShownRun {
   const whole: RunStatus = {
     run_id: 'r1',

@@ -1,2 +1,2 @@
 /** Fewer lines than this say too little about a run to forecast it. */
-export const TELLING = 20;
+export const MIN_LINES = 20;

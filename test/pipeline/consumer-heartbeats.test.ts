@@ -12,7 +12,7 @@ test('a run is summed up only when the other consumer has told its calls', async
   const other = createConsumerHeartbeats(redis, keys);
   await other.beat(false);
   const running = runLines(pipeline, dir, await writeManifest(dir, [line(1), line(2)]), { runId: 'r' });
-  // All rows are in parts, and the consumer of this process has told: only the other is waited for.
+  // All rows are in parts, and the consumer of this process has reported its counts. Only the other one is missing.
   await until(async () => {
     await other.beat(false);
     const told = (await redis.hvals(keys.consumers)).filter((value) => value.startsWith('1:'));
@@ -20,7 +20,7 @@ test('a run is summed up only when the other consumer has told its calls', async
   }, 'the parts');
   expect(await other.allCountsFlushed()).toBe(false);
   expect(await redis.hget(keys.record, 'summed_up')).toBeNull();
-  // Its last call, put on record late.
+  // The other consumer's last call, recorded late.
   await redis.hincrby(keys.calls, 'result:503', 1);
   await other.beat(true);
   const { summary } = await running;
@@ -30,12 +30,12 @@ test('a run is summed up only when the other consumer has told its calls', async
 test('a consumer that has been silent for four seconds is not waited for', async () => {
   const { redis, prefix } = await pipelineTo('http://127.0.0.1:1');
   const keys = runKeys(prefix, 'r');
-  const attendance = createConsumerHeartbeats(redis, keys);
-  await attendance.beat(true);
+  const heartbeats = createConsumerHeartbeats(redis, keys);
+  await heartbeats.beat(true);
   await redis.hset(keys.consumers, 'dead', `0:${Date.now() - 10_000}`);
-  expect(await attendance.allCountsFlushed()).toBe(true);
+  expect(await heartbeats.allCountsFlushed()).toBe(true);
   expect(await redis.hexists(keys.consumers, 'dead')).toBe(0);
-  await attendance.leave();
-  await attendance.beat(false);
-  expect(await attendance.allCountsFlushed()).toBe(true);
+  await heartbeats.leave();
+  await heartbeats.beat(false);
+  expect(await heartbeats.allCountsFlushed()).toBe(true);
 });

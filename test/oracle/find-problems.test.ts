@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { BROKEN } from './broken.js';
 import type { Evidence } from './evidence.js';
-import { judge } from './judge.js';
+import { findProblems } from './find-problems.js';
 import { evidenceOf, output } from './output.js';
 import { rawMembers } from './raw-json.js';
 
-const kindsOf = (evidence: Evidence) => [...new Set(judge(evidence).map(({ kind }) => kind))].sort();
+const kindsOf = (evidence: Evidence) => [...new Set(findProblems(evidence).map(({ kind }) => kind))].sort();
 
-describe('the judge', () => {
+describe('the oracle', () => {
   test('finds nothing wrong with a run that kept its promises', () => {
-    expect(judge(evidenceOf(output()))).toEqual([]);
+    expect(findProblems(evidenceOf(output()))).toEqual([]);
   });
 
   test.each(BROKEN)('names %s', (_name, alter, kinds) => {
@@ -34,7 +34,7 @@ describe('the judge', () => {
   });
 });
 
-describe('of a run that builds on an earlier one, the judge', () => {
+describe('of a run that builds on an earlier one, the oracle', () => {
   /** Lines 1 and 2 are those of the earlier run `q`; `carry` has their rows. */
   function incremental(carry: boolean): Evidence {
     const before = evidenceOf(output());
@@ -65,7 +65,7 @@ describe('of a run that builds on an earlier one, the judge', () => {
   }
 
   test.each([true, false])('finds nothing wrong (carry: %s)', (carry) => {
-    expect(judge(incremental(carry))).toEqual([]);
+    expect(findProblems(incremental(carry))).toEqual([]);
   });
 
   test('names a row that was to be carried, or was not to be, or says that another run bought it', () => {
@@ -82,7 +82,7 @@ describe('of a run that builds on an earlier one, the judge', () => {
   });
 });
 
-test('the judge tells gold lines from others', () => {
+test('the oracle tells gold lines from others', () => {
   const made = output();
   const [first = ''] = made.manifest;
   const gold = `{"data_url":${JSON.stringify(JSON.parse(first).data_url)},"metadata":${rawMembers(first).get('metadata')},"gold":"cat"}`;

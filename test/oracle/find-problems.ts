@@ -7,7 +7,7 @@ import { readParts } from './parts.js';
 import { KINDS, type Kind, type Problem } from './problem.js';
 import { unchangedLines } from './settled-before.js';
 
-export { type Allowed, type Asked, type Evidence, gather } from './evidence.js';
+export { type Allowed, type Asked, type Evidence, gatherEvidence } from './evidence.js';
 export { KINDS, type Kind, type Problem } from './problem.js';
 
 /**
@@ -15,7 +15,7 @@ export { KINDS, type Kind, type Problem } from './problem.js';
  * everything that is wrong: nothing, for a run that kept its promises. It uses no code of the pipeline, only the local
  * Gateway's rule for labels.
  */
-export function judge(evidence: Evidence): Problem[] {
+export function findProblems(evidence: Evidence): Problem[] {
   const problems: Problem[] = [];
   const report = (kind: Kind, where: string, message: string = KINDS[kind]) => {
     problems.push({ kind, where, message });

@@ -5,26 +5,26 @@ import { type RunReading, readRun } from '../runs/read-status.js';
 import { listRuns, type RunHead, type TaskOptions } from '../runs/record.js';
 import { type SettleObservations, type SettleTimes, settledIn, settleTimes } from '../runs/settle-times.js';
 import { boughtLines } from '../runs/status.js';
+import { MIN_LINES } from './min-lines.js';
 import { type Price, priceOf } from './price.js';
 import { rateToPlanWith } from './rate-to-plan-with.js';
 import { type KnownShare, knownShare } from './second-share.js';
-import { TELLING } from './telling.js';
 
 export interface KnownRate {
   /** Gateway calls per second. */
   value: number;
-  /** `search`: found out by runs of this key; `history`: no limit is in force, and this is what the last run made. */
+  /** `search`: learned by runs of this key. `history`: no limit is known, so this is the rate of the last run. */
   source: 'flag' | 'command' | 'header' | 'search' | 'history';
 }
 
 /** The facts that the runs of this key and Gateway in Redis give about the next run. */
 export interface History {
-  /** Of a first task. */
+  /** The price of a first task, without second tasks. */
   price: Price | null;
-  /** What of the lines `--escalate` asks again. */
+  /** The share of lines that `--escalate` asks again. */
   second: KnownShare | null;
   settle: SettleTimes | null;
-  /** Of a task, mean over past runs. */
+  /** Polls for each task, mean over past runs. */
   pollsPerLabel: number | null;
   rate: KnownRate | null;
   /** Other runs of the key that are going on: they share its rate. */
@@ -40,57 +40,57 @@ export const NO_HISTORY: History = {
   live: 0,
 };
 
-const NEWEST = 30;
-/** From this many settled labels on, runs that ask the same outrank those that ask something else. */
-const ENOUGH = 100;
+const MAX_RUNS_READ = 30;
+/** With this many labels from runs that ask the same question, other runs are left out. */
+const MIN_SAME_LABELS = 100;
 /** A run shorter than this says nothing about a pace. */
-const TELLING_SECONDS = 5;
+const MIN_RUN_SECONDS = 5;
 
-export interface WhoseRuns {
+export interface HistoryQuery {
   gateway: string;
   keyFingerprint: string;
   task: TaskOptions;
-  /** The run that is planned: it is no other run. */
+  /** The planned run, which does not count among the other runs. */
   runId: string;
 }
 
-export async function readHistory(redis: RedisClient, prefix: string, whose: WhoseRuns): Promise<History> {
+export async function readHistory(redis: RedisClient, prefix: string, query: HistoryQuery): Promise<History> {
   const records = (await listRuns(redis, prefix)).filter(
-    ({ gateway, keyFingerprint }) => gateway === whose.gateway && keyFingerprint === whose.keyFingerprint,
+    ({ gateway, keyFingerprint }) => gateway === query.gateway && keyFingerprint === query.keyFingerprint,
   );
-  const newest = records.slice(-NEWEST).reverse();
+  const newest = records.slice(-MAX_RUNS_READ).reverse();
   const readings = (await Promise.all(newest.map(({ id }) => readRun(redis, prefix, id)))).filter(
     (reading) => reading !== null,
   );
-  const alike = readings.filter(({ record }) => asksTheSame(record.task, whose.task));
-  const enough = alike.reduce((sum, { status }) => sum + boughtLines(status), 0) >= ENOUGH;
-  const telling = enough ? alike : readings;
-  const price = priceOf(telling.map(paidOf));
-  const tasks = telling.reduce(
+  const alike = readings.filter(({ record }) => hasSameQuestion(record.task, query.task));
+  const enough = alike.reduce((sum, { status }) => sum + boughtLines(status), 0) >= MIN_SAME_LABELS;
+  const used = enough ? alike : readings;
+  const price = priceOf(used.map(paidOf));
+  const tasks = used.reduce(
     (sum, { status }) => sum + boughtLines(status) + (status.escalated?.lines ?? 0),
     0,
   );
-  const polls = telling.reduce((sum, reading) => sum + paidOf(reading).polls, 0);
+  const polls = used.reduce((sum, reading) => sum + paidOf(reading).polls, 0);
   return {
     price,
-    second: await knownShare(redis, prefix, telling, whose.task.escalate),
+    second: await knownShare(redis, prefix, used, query.task.escalate),
     settle: await settleTimesOf(
       redis,
       prefix,
-      telling.map(({ record }) => record),
+      used.map(({ record }) => record),
     ),
     pollsPerLabel: tasks > 0 ? polls / tasks : null,
-    rate: (await knownRate(redis, prefix, whose)) ?? paceOf(readings),
-    live: readings.filter(({ record }) => record.state === 'running' && record.id !== whose.runId).length,
+    rate: (await knownRate(redis, prefix, query)) ?? paceOf(readings),
+    live: readings.filter(({ record }) => record.state === 'running' && record.id !== query.runId).length,
   };
 }
 
-const asksTheSame = (a: TaskOptions, b: TaskOptions) =>
+const hasSameQuestion = (a: TaskOptions, b: TaskOptions) =>
   a.taskType === b.taskType &&
   a.consensusThreshold === b.consensusThreshold &&
   JSON.stringify(a.labelSpec) === JSON.stringify(b.labelSpec);
 
-/** Of first tasks. */
+/** What a run paid for its first tasks. */
 const paidOf = ({ status }: RunReading) => ({
   settled: boughtLines(status),
   costSats: status.cost_sats - (status.escalated?.cost_sats ?? 0),
@@ -103,24 +103,24 @@ async function settleTimesOf(
   prefix: string,
   records: readonly RunHead[],
 ): Promise<SettleTimes | null> {
-  let [most, best]: [number, SettleObservations | null] = [TELLING - 1, null];
+  let [most, best]: [number, SettleObservations | null] = [MIN_LINES - 1, null];
   for (const { id } of records) {
     const { sum: _sum, ...fields } = await redis.hgetall(runKeys(prefix, id).settleTimes);
     const seen: SettleObservations = new Map(
       Object.entries(fields).map(([field, count]) => [field, Number(count)]),
     );
     const settled = settledIn(seen);
-    if (settled >= ENOUGH) return settleTimes(seen);
+    if (settled >= MIN_SAME_LABELS) return settleTimes(seen);
     if (settled > most) [most, best] = [settled, seen];
   }
   return best === null ? null : settleTimes(best);
 }
 
-/** Read, not joined: this sets or changes no limit. */
+/** Only reads the budget: it neither sets nor changes a limit. */
 async function knownRate(
   redis: RedisClient,
   prefix: string,
-  { keyFingerprint, gateway }: WhoseRuns,
+  { keyFingerprint, gateway }: HistoryQuery,
 ): Promise<KnownRate | null> {
   const budget = createBudget({ redis, key: budgetKey(prefix, keyFingerprint, gateway) });
   try {
@@ -137,7 +137,7 @@ function paceOf(readings: readonly RunReading[]): KnownRate | null {
     if (record.endedAt === null) continue;
     const seconds = (Date.parse(record.endedAt) - Date.parse(record.startedAt)) / 1000;
     const calls = callsOf(status.gateway_calls);
-    if (seconds >= TELLING_SECONDS && calls > 0) return { value: calls / seconds, source: 'history' };
+    if (seconds >= MIN_RUN_SECONDS && calls > 0) return { value: calls / seconds, source: 'history' };
   }
   return null;
 }

@@ -7,10 +7,10 @@ import type { Price } from '../price.js';
 export interface PilotFigures {
   /** Share of the workers that agreed with the label, mean. */
   agreement: number | null;
-  /** Lines on which all of them did, as a share. */
+  /** Share of the lines on which all workers agreed. */
   unanimous: number | null;
   confidence: Spread | null;
-  /** Sats of a first task, mean, and how far off the mean of all lines may be. */
+  /** Mean cost of a first task in satoshis, with its error bound. */
   cost_per_label_sats: Range | null;
   settle_seconds: Spread | null;
 }
@@ -23,20 +23,20 @@ export interface Spread {
   greatest: number;
 }
 
-export interface Told {
+export interface PilotStatistics {
   figures: PilotFigures;
   price: Price | null;
 }
 
-/** Takes in the rows of a pilot's results. For some thousand lines, all of their figures are held. */
-export function createTelling() {
+/** Collects the rows of a pilot's results. Holds all their figures, for some thousand lines. */
+export function createPilotStatistics() {
   const [agreements, confidences, settles]: [number[], number[], number[]] = [[], [], []];
   const costs = new Map<string | null, { n: number; sum: number; squares: number }>();
 
   return {
     add(row: ResultRow): void {
       const { worker_count: workers, agreement_count: agreeing, confidence } = row;
-      // Of two tasks, the first: second ones are foretold by themselves.
+      // When a line had two tasks, the first counts. Second tasks are forecast separately.
       const { cost_sats: sats } = row.escalated_from ?? row;
       if (workers !== null && workers > 0 && agreeing !== null) agreements.push(agreeing / workers);
       if (confidence !== null) confidences.push(confidence);
@@ -47,7 +47,7 @@ export function createTelling() {
       costs.set(row.source, { n: of.n + 1, sum: of.sum + sats, squares: of.squares + sats ** 2 });
     },
     /** @param weights how many lines of the manifest each source has, by its name; the name is null where there is one */
-    told(weights: ReadonlyMap<string | null, number>): Told {
+    summarize(weights: ReadonlyMap<string | null, number>): PilotStatistics {
       const price = priceOf(costs, weights);
       const error = price === null ? 0 : (2 * price.value * (price.differ ?? 0)) / Math.sqrt(price.labels);
       return {
@@ -67,7 +67,9 @@ export function createTelling() {
   };
 }
 
-/** The mean over all lines: that of each source, by how many lines it has (Cochran, Sampling Techniques, 5.3). */
+/**
+ * The mean price over all lines: the mean of each source, weighted by its lines (Cochran, Sampling Techniques, 5.3).
+ */
 function priceOf(
   costs: ReadonlyMap<string | null, { n: number; sum: number; squares: number }>,
   weights: ReadonlyMap<string | null, number>,

@@ -1,31 +1,31 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Exit, Started } from './command.js';
 
-/** Keeps one command going, as a user or a supervisor would. */
-export interface Keeper {
+/** A command that is started again whenever it dies, as a user or a supervisor would do. */
+export interface RestartedCommand {
   readonly name: string;
-  /** The process of now; between two it is the one that has ended. */
+  /** The present process. Between two processes, the one that has ended. */
   readonly now: Started;
-  /** The exit that was its end; null when it was let go before. */
+  /** The exit that counts as its end; null after `stopRestarting`. */
   done: Promise<Exit | null>;
-  /** Starts it no more; the process of now goes on. */
-  letGo(): void;
+  /** Does not start it again. The present process goes on. */
+  stopRestarting(): void;
 }
 
-const AGAIN_MS = 300;
+const RESTART_DELAY_MS = 300;
 
 /**
- * Starts a command, and the same command again whenever it ends before its end.
+ * Starts a command, and again whenever it exits before its end.
  *
  * @param isEnd whether an exit is the end of it
  * @param onDeath told of every exit that nobody here has caused
  */
-export function keep(
+export function restartUntilEnd(
   name: string,
   start: () => Started,
   isEnd: (exit: Exit) => boolean,
   onDeath: (exit: Exit) => void,
-): Keeper {
+): RestartedCommand {
   let now = start();
   let wanted = true;
   async function watch(): Promise<Exit | null> {
@@ -34,7 +34,7 @@ export function keep(
       if (isEnd(exit)) return exit;
       if (!now.wasKilled) onDeath(exit);
       if (!wanted) return null;
-      await sleep(AGAIN_MS);
+      await sleep(RESTART_DELAY_MS);
       now = start();
     }
   }
@@ -44,7 +44,7 @@ export function keep(
       return now;
     },
     done: watch(),
-    letGo() {
+    stopRestarting() {
       wanted = false;
     },
   };
