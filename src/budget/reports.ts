@@ -37,7 +37,7 @@ export function createReports(): Reports {
   let guess: number | undefined;
   let guessed = false;
   let exhausted = 0;
-  let told: number | undefined;
+  let reportedPolicy: number | undefined;
 
   function addThrottled(hit: { epoch: number; n: number; retryAfter: number; canary: boolean }) {
     const same = throttled.find((other) => other.epoch === hit.epoch && other.canary === hit.canary);
@@ -51,7 +51,7 @@ export function createReports(): Reports {
       if (call === undefined) unused += 1;
       const answered = typeof call?.status === 'number';
       const limits = call && answered ? limitFromHeaders(call.headers, Date.now()) : {};
-      if (limits.policy !== undefined && limits.policy !== told) policy = limits.policy;
+      if (limits.policy !== undefined && limits.policy !== reportedPolicy) policy = limits.policy;
       if (limits.guess !== undefined && !guessed) {
         guess = limits.guess;
         guessed = true;
@@ -90,7 +90,7 @@ export function createReports(): Reports {
         ...(guess !== undefined && { guess }),
         ...(exhausted > 0 && { exhausted }),
       };
-      told = policy ?? told;
+      reportedPolicy = policy ?? reportedPolicy;
       [ok, good, failed, unused] = [0, 0, 0, 0];
       throttled = [];
       canary = undefined;

@@ -41,7 +41,7 @@ export function classifyFailure(error: unknown, operation: 'submit' | 'result'):
       kind: 'run',
       reason: 'key_refused',
       message:
-        'the Gateway refused the API key (401); mend ASG_API_KEY or have the key admitted, then resume',
+        'the Gateway refused the API key (401); correct ASG_API_KEY or have the key admitted, then resume',
     };
   if (error instanceof ASGQuotaError) return outOfQuota(error);
   if (error instanceof ASGResponseError) {

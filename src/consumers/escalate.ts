@@ -32,7 +32,12 @@ export function createEscalation(context: ConsumerContext, run: ConsumedRun, key
   const { redis } = context;
 
   /** The line keeps the label that it had at first. */
-  function stands(source: number, line: PolledLine, first: FirstAnswer, outcome: EscalationOutcome): Outcome {
+  function keepsFirst(
+    source: number,
+    line: PolledLine,
+    first: FirstAnswer,
+    outcome: EscalationOutcome,
+  ): Outcome {
     const { result, by, ageMs } = first;
     return {
       kind: 'ended',
@@ -41,20 +46,20 @@ export function createEscalation(context: ConsumerContext, run: ConsumedRun, key
   }
 
   /** Waits in a job of its own, with its first answer, and is not polled meanwhile. */
-  function waits(line: PolledLine, delayMs: number): Outcome {
-    const { awaitsDelivery: _told, seen: _settled, ...rest } = line;
+  function waitsAlone(line: PolledLine, delayMs: number): Outcome {
+    const { awaitsDelivery: _ofFirst, seen: _seenOfFirst, ...rest } = line;
     return { kind: 'alone', line: rest, delayMs };
   }
 
   async function submit(source: number, line: PolledLine, first: FirstAnswer): Promise<Outcome> {
-    if (run.record.state === 'cancelled') return stands(source, line, first, 'cancelled');
-    if (run.interrupts.submit.aborted) return waits(line, LOOK_AGAIN_MS);
+    if (run.record.state === 'cancelled') return keepsFirst(source, line, first, 'cancelled');
+    if (run.interrupts.submit.aborted) return waitsAlone(line, LOOK_AGAIN_MS);
     const verdict = await reserveEscalation(redis, keys, source, line.line, first.again);
     if (verdict === 'cancelled' || verdict === 'budget' || verdict === 'spend' || verdict === 'day')
-      return stands(source, line, first, verdict);
-    if (verdict === 'held') return waits(line, LOOK_AGAIN_MS);
+      return keepsFirst(source, line, first, verdict);
+    if (verdict === 'held') return waitsAlone(line, LOOK_AGAIN_MS);
     const fresh = verdict === 'fresh';
-    const giveBack = async () => {
+    const unreserve = async () => {
       if (fresh) await unreserveEscalation(redis, keys, source, line.line);
     };
     try {
@@ -62,7 +67,7 @@ export function createEscalation(context: ConsumerContext, run: ConsumedRun, key
         context.client.submitTask(taskOf(run.record, source, line, context.webhooks?.callbackUrl), options),
       );
       context.metrics.submitted.inc({ outcome: answer.idempotent ? 'replayed' : 'created' });
-      if (answer.idempotent) await giveBack();
+      if (answer.idempotent) await unreserve();
       const { backoff: _over, ...rest } = line;
       const awaits = context.webhooks === null ? {} : { awaitsDelivery: true as const };
       const asked = {
@@ -75,13 +80,13 @@ export function createEscalation(context: ConsumerContext, run: ConsumedRun, key
       return { kind: 'alone', line: asked, delayMs: run.polls.nextPollDelayMs(0) };
     } catch (error) {
       if (isHeld(error)) {
-        await giveBack();
-        return waits(line, LOOK_AGAIN_MS);
+        await unreserve();
+        return waitsAlone(line, LOOK_AGAIN_MS);
       }
       const trouble = classifyFailure(error, 'submit');
       if (trouble === null) throw error;
       // A call whose answer is lost may have bought it.
-      if (trouble.kind !== 'again') await giveBack();
+      if (trouble.kind !== 'again') await unreserve();
       return refused(source, line, first, trouble);
     }
   }
@@ -94,24 +99,24 @@ export function createEscalation(context: ConsumerContext, run: ConsumedRun, key
   ): Promise<Outcome> {
     switch (trouble.kind) {
       case 'rate_limited':
-        return waits(line, 1);
+        return waitsAlone(line, 1);
       case 'run':
         return (await blockRun(context, run, trouble)) === null
-          ? waits(line, LOOK_AGAIN_MS)
-          : stands(source, line, first, 'cancelled');
+          ? waitsAlone(line, LOOK_AGAIN_MS)
+          : keepsFirst(source, line, first, 'cancelled');
       case 'again': {
         const backoff = await nextBackoff(context, run, line.backoff, trouble);
-        return backoff === null ? failed(source, line, first) : waits({ ...line, backoff }, backoff.ms);
+        return backoff === null ? failed(source, line, first) : waitsAlone({ ...line, backoff }, backoff.ms);
       }
       default:
-        return stands(source, line, first, 'failed');
+        return keepsFirst(source, line, first, 'failed');
     }
   }
 
   /** The second task may have been bought: what it may cost stays reserved. */
   async function failed(source: number, line: PolledLine, first: FirstAnswer): Promise<Outcome> {
     await holdEscalation(redis, keys, source, line.line);
-    return stands(source, line, first, 'failed');
+    return keepsFirst(source, line, first, 'failed');
   }
 
   return {
@@ -130,10 +135,10 @@ export function createEscalation(context: ConsumerContext, run: ConsumedRun, key
       const asked = thresholdOf(run.record, line);
       const again = higherThreshold(asked);
       const first = { result, by, ageMs, asked, again: again ?? asked };
-      if (again === null) return stands(source, line, first, 'highest');
+      if (again === null) return keepsFirst(source, line, first, 'highest');
       // First into a job, and only then to the Gateway: what follows is always of this answer.
       const { backoff: _over, ...rest } = line;
-      return waits({ ...rest, first }, 1);
+      return waitsAlone({ ...rest, first }, 1);
     },
   };
 }

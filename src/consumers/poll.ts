@@ -115,19 +115,19 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
     }
   }
 
-  /** `told`: a delivery had reported that the task has settled. */
+  /** `delivered`: a delivery had reported that the task has settled. */
   async function answered(
     source: number,
     line: PolledLine,
     answer: ResultAnswer,
-    told: boolean,
+    delivered: boolean,
   ): Promise<Outcome> {
     const ageMs = run.clock.now() - line.at;
     const { resultTimeoutMs, until } = run.record.policy;
     const late = ageMs >= resultTimeoutMs;
     if (answer.status === 'settled' || (answer.status === 'verified' && (late || until === 'verified'))) {
       context.metrics.polls.inc({ outcome: 'settled' });
-      return settled(source, line, answer as SettledResult, told ? 'webhook' : 'poll');
+      return settled(source, line, answer as SettledResult, delivered ? 'webhook' : 'poll');
     }
     if (answer.status !== 'in_progress' && answer.status !== 'pending' && answer.status !== 'verified')
       return failed(source, line, {
@@ -145,7 +145,7 @@ export function pollProcessor(context: ConsumerContext, run: ConsumedRun, queues
     const { backoff: over, ...rest } = { ...line, at: Math.min(line.at, run.clock.now()) };
     const keepsAge = run.clock.hasAge(line.at) && run.polls.observePending(rest, ageMs);
     const next = keepsAge ? { ...rest, seen: ageMs } : over === undefined && ageMs >= 0 ? line : rest;
-    const awaitsDelivery = line.awaitsDelivery === true && !told;
+    const awaitsDelivery = line.awaitsDelivery === true && !delivered;
     return {
       kind: 'later',
       line: next,

@@ -49,6 +49,6 @@ export function neverReached(
   const inVainMs = reach.inVainMs();
   if (reach.answered || inVainMs === null || inVainMs < record.policy.retryForMs) return null;
   const { why } = unreachable(error);
-  const message = `cannot reach the Gateway, which has never answered: ${why}; mend it, and resume`;
+  const message = `cannot reach the Gateway, which has never answered: ${why}; correct that, and resume`;
   return { kind: 'run', reason: 'unreachable', message };
 }

@@ -163,7 +163,7 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
       sinkErrors += 1;
       log.warn({ err: error, tries: sinkErrors }, 'a flush failed');
       if (sinkErrors < SINK_TRIES) return;
-      const { message: what, hint = 'mend it' } = error as Error & { hint?: string };
+      const { message: what, hint = 'correct that' } = error as Error & { hint?: string };
       const place = `results cannot be written to ${record.out}: ${what}`;
       const message = `${place}; ${hint.replace(/\.$/, '')}, and resume`;
       const state = await transition(redis, keys, 'blocked', { reason: 'sink', message });

@@ -112,13 +112,13 @@ export function createHttp(
   return {
     async attempt(attempt, attemptOptions) {
       const started = performance.now();
-      const told = (status: GatewayCall['status'], headers: Record<string, string>, error?: unknown) => {
+      const report = (status: GatewayCall['status'], headers: Record<string, string>, error?: unknown) => {
         const { operation } = attempt;
         const durationMs = performance.now() - started;
         const retryAfterMs = parseRetryAfter(headers['retry-after']);
         const call: GatewayCall = { operation, status, durationMs, headers, retryAfterMs };
         if (error !== undefined) call.error = error;
-        for (const observer of attemptOptions.observers) tell(observer, call);
+        for (const observer of attemptOptions.observers) callObserver(observer, call);
         return retryAfterMs;
       };
       let raw: Raw;
@@ -127,10 +127,10 @@ export function createHttp(
       } catch (error) {
         // A lack of this machine is no sign of the Gateway's: a call that never left is not reported.
         if (!isLocalTrouble(error))
-          told(error instanceof ASGTimeoutError ? 'timeout' : 'network_error', {}, error);
+          report(error instanceof ASGTimeoutError ? 'timeout' : 'network_error', {}, error);
         throw error;
       }
-      return understand(attempt, raw, told(raw.status, raw.headers));
+      return understand(attempt, raw, report(raw.status, raw.headers));
     },
     close: () => pool.destroy(),
   };
@@ -155,7 +155,7 @@ interface Raw {
 }
 
 /** An observer that throws must not turn a bought task into a failed call. */
-function tell(onCall: CallOptions['onCall'], call: GatewayCall) {
+function callObserver(onCall: CallOptions['onCall'], call: GatewayCall) {
   try {
     onCall?.(call);
   } catch (error) {

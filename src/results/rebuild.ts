@@ -41,7 +41,7 @@ export async function rebuildFromParts(
   const sourceIndex = new Map(record.manifest.sources.map((name, index) => [name, index]));
   const bits = record.manifest.sources.map(() => createBits());
   const carriedBits = record.manifest.sources.map(() => createBits());
-  /** Tasks that several lines may share: what each costs is counted once, with the first row that tells it. */
+  /** Tasks that several lines may share: what each costs is counted once, with the first row that says it. */
   const [priced, unpriced] = [new Set<string>(), new Set<string>()];
   const failed = new Map<string, number>();
   let lines = 0;
