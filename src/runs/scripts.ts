@@ -112,13 +112,16 @@ export async function reserveAgain(
   source: number,
   line: number,
 ): Promise<Envelope | null> {
-  const names = [keys.record, keys.boughtAgain(source), keys.counts, keys.failures];
+  const names = [
+    ...[keys.record, keys.boughtAgain(source), keys.counts, keys.failures, keys.contested(source)],
+  ];
   const verdict = VERDICTS[String(await scripts.reserveAgain.run(redis, names, [bitOf(line)]))] ?? 'held';
   return isEnvelope(verdict) ? verdict : null;
 }
 
 export async function unreserveAgain(redis: RedisClient, keys: RunKeys, source: number, line: number) {
-  await scripts.unreserveAgain.run(redis, [keys.boughtAgain(source), keys.counts], [bitOf(line)]);
+  const names = [keys.boughtAgain(source), keys.counts, keys.contested(source)];
+  await scripts.unreserveAgain.run(redis, names, [bitOf(line)]);
 }
 
 /** Reserves the second task of a line that is asked again, with this many labelers. */

@@ -23,21 +23,18 @@ async function refusing(errors: string[]) {
   return redis;
 }
 
-const PASSING = [
+test.each([
   "OOM command not allowed when used memory > 'maxmemory'.",
   'LOADING Redis is loading the dataset in memory',
   'BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.',
   'MISCONF Redis is configured to save RDB snapshots, but is unable to persist to disk.',
   'CLUSTERDOWN The cluster is down',
-  'ERR Error running script: OOM command not allowed when used memory',
-];
-
-test('a refusal that passes is waited for, whichever it is, and each is reported', async () => {
-  const redis = await refusing([...PASSING]);
+])('a refusal that passes is waited for, and reported each time: %s', async (refusal) => {
+  const redis = await refusing([refusal, refusal]);
   const heard: string[] = [];
   const work = () => redis.incr('n');
   expect(await retryTemporaryErrors(work, { onWait: ({ message }) => heard.push(message) })).toBe(1);
-  expect(heard).toEqual(PASSING);
+  expect(heard).toEqual([refusal, refusal]);
 });
 
 test('a replica is left, and the command is sent again', async () => {

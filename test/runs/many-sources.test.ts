@@ -5,6 +5,7 @@ import type { Manifest } from '../../src/manifest/index.js';
 import { prepareRun } from '../../src/pipeline/prepare.js';
 import { openSink } from '../../src/results/sink.js';
 import { runKeys } from '../../src/runs/keys.js';
+import { recount } from '../../src/runs/recount.js';
 import { callMain } from '../cli/harness.js';
 import { pipelineTo, runPolicyOf, storeFlags, tempDir } from '../pipeline/harness.js';
 
@@ -44,4 +45,14 @@ test('a run of 20,000 sources is made ready, and forgotten when it has ended', a
   expect(status, stderr).toBe(0);
   expect(stderr).toContain('1 ended runs forgotten');
   expect(await redis.keys(`{${prefix}:r}*`)).toEqual([]);
+});
+
+test('the counts of a run of 130,000 sources are set right', async () => {
+  const { redis, prefix } = await pipelineTo('http://127.0.0.1:1');
+  const keys = runKeys(prefix, 'r');
+  await redis.set(keys.lease, 'token');
+  await redis.hset(keys.record, 'manifest', JSON.stringify({ count: 130_000 }));
+  await redis.setbit(keys.admitted(129_999), 0, 1);
+  expect(await recount(redis, keys, 'token', 0)).toBe(0);
+  expect(await redis.hget(keys.counts, 'in_flight')).toBe('1');
 });

@@ -453,10 +453,11 @@ const CASES: Record<string, Case> = {
       await redis.hset(keys.record, running({ budget: 3 }));
       await redis.hset(keys.counts, 'bought', 2);
     },
-    keys: (keys) => [keys.record, keys.boughtAgain(0), keys.counts, keys.failures],
+    keys: (keys) => [keys.record, keys.boughtAgain(0), keys.counts, keys.failures, keys.contested(0)],
     args: [4],
     effect: { 'bought-again:0': bits(4), counts: { bought: '3', bought_again: '1' } },
-    answers: ['f'],
+    answers: ['f', 'a'],
+    again: { 'contested:0': bits(4) },
   },
   'set-policy': {
     before: (redis, keys) => redis.hset(keys.record, { state: 'running', policy: '{"spend":1}' }),
@@ -553,7 +554,7 @@ const CASES: Record<string, Case> = {
       await setBits(redis, keys.boughtAgain(0), 4);
       await redis.hset(keys.counts, { bought: 3, bought_again: 1 });
     },
-    keys: (keys) => [keys.boughtAgain(0), keys.counts],
+    keys: (keys) => [keys.boughtAgain(0), keys.counts, keys.contested(0)],
     args: [4],
     effect: { 'bought-again:0': '00', counts: { bought: '2', bought_again: '0' } },
     answers: [1],
