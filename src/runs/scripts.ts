@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { RedisClient } from '../redis/connection.js';
+import { costOf } from './cost.js';
 import type { GoldOutcome } from './gold.js';
 import type { RunKeys } from './keys.js';
 import { runScript } from './run-script.js';
@@ -186,13 +187,8 @@ export interface EndedLine {
   ending: Ending;
 }
 
-/** More satoshis than there are: an answer that says so is not believed. */
-const ALL_SATOSHIS = 2_100_000_000_000_000;
-
 /** The value of a key once the task's cost is counted. */
 const costMark = (task: string) => createHash('sha256').update(task).digest('base64url').slice(0, 6);
-
-const costOf = (sats: number) => (sats >= 0 && sats <= ALL_SATOSHIS ? Math.round(sats) : 0);
 
 /** Ends lines of a source, each once; for each line false when it had ended before. */
 export async function endLines(

@@ -721,3 +721,16 @@ test('costs that no number holds do not end the script half done', async () => {
   expect(await redis.hmget(keys.counts, 'settled', 'cost_sats')).toEqual(['1', most]);
   expect(await redis.hgetall(keys.history)).toEqual({ s3: '1' });
 });
+
+test('nor do costs of second tasks', async () => {
+  const { redis, keys } = await open();
+  const endLinesScript = defineScript(new URL('end-lines.lua', DIRECTORY));
+  const { keys: keysOf } = CASES['end-lines'] ?? expect.fail();
+  const also = JSON.stringify([{ escalated: 1, escalated_cost: 1e300 }]);
+  const args = [3, 975, 3, also, ...ending(0, 'settled', 'cat', 5, 's3')];
+  for (const answer of ['1', '0']) expect(await endLinesScript.run(redis, keysOf(keys), args)).toBe(answer);
+  expect(await redis.hmget(keys.counts, 'escalated', 'escalated_cost', 'cost_sats')).toEqual([
+    ...['1', String(2 ** 53), '5'],
+  ]);
+  expect(await redis.hgetall(keys.history)).toEqual({ s3: '1' });
+});
