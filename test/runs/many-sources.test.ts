@@ -10,7 +10,7 @@ import { callMain } from '../cli/harness.js';
 import { pipelineTo, runPolicyOf, storeFlags, tempDir } from '../pipeline/harness.js';
 
 /** With the keys that every run has, more than one call takes as arguments. */
-const SOURCES = 20_000;
+const SOURCES = 10_000;
 
 const manifestOf = (sources: number): Manifest => ({
   uri: 'file:///in/',
@@ -23,7 +23,7 @@ const manifestOf = (sources: number): Manifest => ({
   })),
 });
 
-test('a run of 20,000 sources is made ready, and forgotten when it has ended', async () => {
+test('a run of 10,000 sources is made ready, and forgotten when it has ended', async () => {
   const dir = await tempDir();
   const pipeline = await pipelineTo('http://127.0.0.1:1');
   const { redis, prefix } = pipeline;
