@@ -1,27 +1,35 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { startCli, TASK } from '../pipeline/cli.js';
 import { boughtTasks, numbered, sandbox, tempDir, until, writeManifest } from '../pipeline/harness.js';
+import { startBreakingProxy } from '../setup/breaking-proxy.js';
 import { testRedis, uniquePrefix } from '../setup/redis-target.js';
 
 test('--budget 10 buys 10, though the process that had reserved them sleeps, is taken over from, and wakes', async () => {
   // The calls of the first are out while it sleeps.
   const gateway = await sandbox({ latency: { minMs: 1_500, maxMs: 1_500 } });
+  const proxy = await startBreakingProxy(gateway.url);
+  onTestFinished(() => proxy.close());
+  let submissions = 0;
+  proxy.fault = ({ method }) => {
+    if (method === 'POST') submissions += 1;
+    return null;
+  };
   const dir = await tempDir();
   const manifest = await writeManifest(dir, numbered(60));
   const store = ['--redis-url', `unix://${testRedis().socketPath}`, '--prefix', uniquePrefix()];
   const args = [
     ...['run', manifest, '--run-id', 'r', '--out', 'out', '--budget', '10', '--json', ...TASK],
-    ...['--gateway-url', gateway.url, ...store],
+    ...['--gateway-url', proxy.url, ...store],
   ];
   const first = startCli(args, { cwd: dir });
-  await until(() => gateway.stats().tasks > 0 && gateway.stats().tasks < 10, 'some of the ten', 60_000);
+  await until(() => submissions === 10, 'all ten are submitted', 60_000);
   first.kill('SIGSTOP');
+  expect(gateway.stats().tasks).toBeLessThan(10);
   const second = startCli(args, { cwd: dir });
   let said = '';
   second.child.stderr?.on('data', (text) => {
     said += text;
   });
-  // By then the first one's jobs are its own.
   await until(
     () => said.includes('"blocked"') || second.child.exitCode !== null,
     'the budget is spent',
