@@ -7,11 +7,16 @@ import { createAdaptiveLimit } from './adaptive-limit.js';
 export interface ConcurrencyLimit {
   /** The most calls in flight now. */
   readonly limit: number;
+  /** How long calls take at present: their mean, the last ones weighing most; ms. */
+  readonly callMs: number;
   /** Resolves when the call may be made. Call `release` once for each. */
   acquire(): Promise<void>;
   /** `durationMs` of the call that was made with it; undefined when none was. */
   release(durationMs?: number): void;
 }
+
+/** What the last call weighs in the mean. */
+const LAST_CALL = 0.25;
 
 /**
  * @param most calls in flight
@@ -20,6 +25,7 @@ export interface ConcurrencyLimit {
 export function createConcurrencyLimit(most: number, now?: () => number): ConcurrencyLimit {
   const adaptive = createAdaptiveLimit(most, now);
   let out = 0;
+  let callMs = 0;
   const waiting: (() => void)[] = [];
   const grantWaiting = () => {
     while (out < adaptive.limit) {
@@ -33,6 +39,9 @@ export function createConcurrencyLimit(most: number, now?: () => number): Concur
     get limit() {
       return adaptive.limit;
     },
+    get callMs() {
+      return callMs;
+    },
     acquire() {
       if (out < adaptive.limit) {
         out += 1;
@@ -41,7 +50,10 @@ export function createConcurrencyLimit(most: number, now?: () => number): Concur
       return new Promise((resolve) => waiting.push(resolve));
     },
     release(durationMs) {
-      if (durationMs !== undefined) adaptive.observe(durationMs, out >= adaptive.limit);
+      if (durationMs !== undefined) {
+        adaptive.observe(durationMs, out >= adaptive.limit);
+        callMs += (durationMs - callMs) * LAST_CALL;
+      }
       out -= 1;
       grantWaiting();
     },

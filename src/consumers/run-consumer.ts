@@ -24,6 +24,7 @@ import type { ConsumerContext } from './context.js';
 import type { ConsumedRun } from './gateway-call.js';
 import { createInterruptibleSleep, type InterruptibleSleep } from './interruptible-sleep.js';
 import { createLimitWatch } from './limits-reached.js';
+import { linesInHand } from './lines-in-hand.js';
 import { pollProcessor } from './poll.js';
 import { createPolls } from './poll-schedule/polls.js';
 import { createReach } from './reach.js';
@@ -228,6 +229,10 @@ export function createConsumer(context: ConsumerContext, record: RunRecord): Con
     await publishCounts(reading);
     if (reading !== null && !closing) {
       await applyDecisions(reading);
+      const { callMs } = context.concurrencyLimit;
+      const budget = await context.budget.snapshot();
+      const most = linesInHand(budget, reading.present.consumers, callMs, context.concurrency);
+      for (const each of [submit, poll]) each.holdLines(most);
       await run.polls.look(reading);
     }
     return reading;

@@ -21,7 +21,7 @@ export interface RunWorkerOptions<T> {
   connection: ConnectionOptions;
   /** Most jobs at a time. */
   concurrency: number;
-  /** Lines in hand from which no further job is taken; null: jobs carry no lines. */
+  /** Lines in hand from which no further job is taken, until `holdLines` says otherwise; null: jobs carry no lines. */
   mostLines: number | null;
   /** Does a job's work; calls `release` with the number of lines that it no longer holds. */
   process(job: Job<T, void>, token: string | undefined, release: (lines: number) => void): Promise<void>;
@@ -35,6 +35,8 @@ export interface RunWorker {
   /** Takes no new jobs; jobs that are being worked on go on. */
   hold(): void;
   unhold(): void;
+  /** From now on no further job is taken while so many lines are in hand; a job may carry more. */
+  holdLines(most: number): void;
   /** Waits for running jobs up to the deadline (ms), then leaves them to the stalled check of another process. */
   close(deadlineMs: number): Promise<void>;
 }
@@ -97,6 +99,7 @@ export function createWorker<T>(options: RunWorkerOptions<T>): RunWorker {
       held = false;
       apply();
     },
+    holdLines: hand.holdLines,
     close(deadlineMs) {
       closing ??= closeWithin(worker, { deadlineMs, isIdle: hand.isEmpty }).finally(stopAsking);
       return closing;
@@ -134,6 +137,7 @@ function withRedelivery<T>({ name, process, log }: RunWorkerOptions<T>, hand: Ha
 interface Hand<T> {
   take(job: Job<T, void>): { release(lines: number): void; end(): void };
   isEmpty(): boolean;
+  holdLines(most: number): void;
 }
 
 /**
@@ -146,16 +150,22 @@ function createHand<T>(
 ): Hand<T> {
   let jobs = 0;
   let lines = 0;
+  let enough = mostLines;
   const adapt = () => {
-    if (mostLines === null) return;
+    if (enough === null) return;
     // One more at a time: BullMQ fetches all that it may have before it begins with the first.
-    const most = lines < mostLines ? Math.min(concurrency, jobs + 1) : Math.max(1, jobs);
+    const most = lines < enough ? Math.min(concurrency, jobs + 1) : Math.max(1, jobs);
     const before = worker().concurrency;
     worker().concurrency = most;
     if (most > before) lookAgain(worker());
   };
   return {
     isEmpty: () => jobs === 0,
+    holdLines(most) {
+      if (enough === null || enough === most) return;
+      enough = most;
+      adapt();
+    },
     take(job) {
       let left = linesOf(job.data);
       jobs += 1;

@@ -8,6 +8,8 @@ const allCountsFlushedScript = runScript('all-counts-flushed');
 
 /** A consumer silent for this long counts as dead: no process waits for its counts. */
 const ABSENT_MS = 4_000;
+/** By then the jobs of a dead consumer are with another one: a lock's time, a stalled check, and some room. */
+const JOBS_TAKEN_OVER_MS = 25_000;
 
 /**
  * The consumers of a run, so that its summary holds the calls of all of them. The run is summed up when each has
@@ -43,20 +45,24 @@ export function createConsumerHeartbeats(redis: RedisClient, keys: RunKeys): Con
 export interface LiveConsumers {
   consumers: number;
   callsPerSecond: number;
-  /** Lines that may be bought and are not in the poll queue yet. */
+  /**
+   * Lines that may be bought and are not in the poll queue yet. Those of a consumer that died count until another one
+   * has its jobs.
+   */
   submitting: number;
 }
 
-/** @param fields of the hash that consumers attend in */
+/** @param fields of the hash that consumers write their heartbeats to */
 export function liveConsumersIn(fields: Record<string, string>, nowMs: number): LiveConsumers {
   const present: LiveConsumers = { consumers: 0, callsPerSecond: 0, submitting: 0 };
   for (const value of Object.values(fields)) {
     const [, at, pace, submitting] = value.split(':').map(Number);
     // Redis' clock may have been set back since.
-    if (Math.abs(nowMs - (at ?? 0)) > ABSENT_MS) continue;
+    const silentMs = Math.abs(nowMs - (at ?? 0));
+    if (silentMs <= JOBS_TAKEN_OVER_MS) present.submitting += submitting ?? 0;
+    if (silentMs > ABSENT_MS) continue;
     present.consumers += 1;
     present.callsPerSecond += pace ?? 0;
-    present.submitting += submitting ?? 0;
   }
   return present;
 }

@@ -36,6 +36,5 @@ export const login =
     });
   };
 
-/** A path of this server; anything that could lead elsewhere is the first page. */
-const ownPath = (text: string) =>
-  /^\/(?![/\\])[\x21-\x7e]*$/.test(text) && !text.includes('\\') ? text : '/';
+/** A path of this server; anything that could lead elsewhere is the first page. Browsers read `\` as `/`. */
+const ownPath = (text: string) => (/^\/(?!\/)[\x21-\x5b\x5d-\x7e]*$/.test(text) ? text : '/');

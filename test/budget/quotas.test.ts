@@ -46,6 +46,18 @@ it('a window is shared by all processes, and no stretch of its length has more c
   expect([later.slots[0]?.n, later.quota?.calls]).toEqual([4, 10]);
 });
 
+it.each([0, 24_999, 25_000, 60_000])(
+  'a call counts until it is older than the window, wherever in its part it was made: %i ms later',
+  async (at) => {
+    const a = process(newKey(), 'a', HOURLY);
+    expect((await a(at, { want: want(10) })).slots).toMatchObject([{ n: 10 }]);
+    const full = await a(at + HOUR - 1, { want: want(1) });
+    expect(full.slots).toMatchObject([{ n: 0 }]);
+    const wait = full.quota?.wait ?? 0;
+    expect((await a(at + HOUR - 1 + wait, { want: want(10) })).slots).toMatchObject([{ n: 10 }]);
+  },
+);
+
 it('a call that was given out and not made is left; told twice, it is given back once', async () => {
   const key = newKey();
   const run = budgetScript(redis, key);

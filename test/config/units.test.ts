@@ -4,6 +4,7 @@ import {
   formatCountOrShare,
   formatDuration,
   formatSize,
+  isOver,
   parseCountOrShare,
   parseDuration,
   parseDurationRange,
@@ -41,6 +42,13 @@ test('counts and shares', () => {
   ]);
   for (const text of ['2.5', '101%', '-1', '%', '']) expect(parseCountOrShare(text)).toBeUndefined();
   expect([{ count: 25 }, { share: 0.07 }].map(formatCountOrShare)).toEqual(['25', '7%']);
+});
+
+test('a limit is passed by more than it says, and by a share only from a least number on', () => {
+  expect([null, undefined].map((none) => isOver(none, 9, 9, 0))).toEqual([false, false]);
+  expect([10, 11].map((n) => isOver({ count: 10 }, n, 11, 100))).toEqual([false, true]);
+  expect([50, 51].map((n) => isOver({ share: 0.5 }, n, 100, 100))).toEqual([false, true]);
+  expect([99, 100].map((of) => isOver({ share: 0.5 }, of, of, 100))).toEqual([false, true]);
 });
 
 test('what is printed reads back as the same', () => {

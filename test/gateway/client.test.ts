@@ -303,10 +303,12 @@ describe('repeating', () => {
     expect(seen).toHaveLength(attempts);
   });
 
-  test('createJob is not repeated after a lost answer', async () => {
+  test.each<[string, (client: ASGGatewayClient) => Promise<unknown>]>([
+    ['createJob', (client) => client.createJob({ manifest_url: 's3://b/k', label_spec: SPEC })],
+    ['registerCustomer', (client) => client.registerCustomer({ name: 'n', email: 'e@example.org' })],
+  ])('%s is not repeated after a lost answer', async (_name, call) => {
     const { client, seen } = await gateway((response) => void response.destroy());
-    const call = client.createJob({ manifest_url: 's3://b/k', label_spec: SPEC });
-    await expect(call).rejects.toBeInstanceOf(ASGNetworkError);
+    await expect(call(client)).rejects.toBeInstanceOf(ASGNetworkError);
     expect(seen).toHaveLength(1);
   });
 
@@ -435,5 +437,8 @@ test('webhook signatures', () => {
   ])
     expect(verifyWebhookSignature(body, bad, 's')).toBe(false);
   expect(verifyWebhookSignature(body, good, 'other')).toBe(false);
+  // Whoever has no secret accepts nothing: anyone can sign with an empty one.
+  const unkeyed = `sha256=${createHmac('sha256', '').update(body).digest('hex')}`;
+  expect(verifyWebhookSignature(body, unkeyed, '')).toBe(false);
   expect(verifyWebhookSignature({ parsed: 1 } as unknown as string, good, 's')).toBe(false);
 });

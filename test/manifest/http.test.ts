@@ -84,10 +84,11 @@ test('a packed body that breaks goes on as well', async () => {
   expect(state.resets).toEqual([]);
 });
 
-test('a source that changes between two connections is noticed, by ETag, date or size', async () => {
+test('a source that changes between two connections is noticed, by ETag, encoding, date or size', async () => {
   for (const [headers, changed] of [
     [{ etag: '"v1"' }, { etag: '"v2"' }],
     [{ etag: 'W/"v1"' }, { etag: 'W/"v2"' }],
+    [{ etag: '"v1"' }, { etag: '"v1"', 'content-encoding': 'gzip' }],
     [
       { 'last-modified': 'Mon, 03 Jun 2024 10:00:00 GMT' },
       { 'last-modified': 'Tue, 04 Jun 2024 10:00:00 GMT' },

@@ -162,3 +162,34 @@ test('a cost that no number holds counts as none when a run is rebuilt, as it di
   await prepareRun(redis, prefix, request, pino({ level: 'silent' }));
   expect((await readRun(redis, prefix, 'r'))?.status).toMatchObject({ settled: 2, cost_sats: 2 });
 });
+
+test('the cost of a task that lines share is unknown only while none of its rows tells it', async () => {
+  const dir = await tempDir();
+  const { redis, prefix } = await pipelineTo('http://127.0.0.1:1');
+  const sink = openSink(dir);
+  const of = (line: number, task: string, cost: number | null) => ({
+    ...result(line),
+    ...{ task_id: task, cost_sats: cost, idempotency_key: `content-${task}` },
+  });
+  await sink.writePart('results-r-00001.jsonl', rows(of(1, 'told late', null), of(2, 'told at once', 2)));
+  await sink.writePart('results-r-00002.jsonl', rows(of(3, 'told late', 3), of(4, 'told at once', null)));
+  await sink.writePart('results-r-00003.jsonl', rows(of(5, 'never told', null), of(6, 'never told', null)));
+  const prepared = await prepareRun(
+    redis,
+    prefix,
+    {
+      manifest: manifestOf(),
+      task: { taskType: 'x', labelSpec: null, consensusThreshold: null, key: 'content' },
+      policy: runPolicyOf(dir),
+      gateway: 'g',
+      keyFingerprint: 'f',
+      runId: 'r',
+      out: () => dir,
+      openSink: () => sink,
+    },
+    pino({ level: 'silent' }),
+  );
+  expect(prepared.kind).toBe('go');
+  const counts = await redis.hmget(runKeys(prefix, 'r').counts, 'settled', 'cost_sats', 'unpriced');
+  expect(counts).toEqual(['6', '5', '1']);
+});

@@ -150,6 +150,17 @@ describe('retry', () => {
     },
   );
 
+  test('of a cancelled run takes its summary away: the run has not ended any more', async () => {
+    const run = await failedRun();
+    const { redis, keys, sink } = run;
+    await transition(redis, keys, 'cancelled');
+    expect(await run.end()).toBe(true);
+    expect(JSON.parse((await sink.readSummary()) ?? '')).toMatchObject({ state: 'cancelled' });
+    expect(await retryFailures(run.producer, run.record, sink)).toBe(4);
+    expect(await sink.readSummary()).toBe(null);
+    expect(await redis.hget(keys.record, 'state')).toBe('running');
+  });
+
   test('takes no part that its flush has not committed, and leaves no line in two', async () => {
     const run = await failedRun();
     const dies: Sink = {

@@ -138,6 +138,51 @@ describe('--budget is not passed', () => {
     expect(submissions).toBeGreaterThan(1);
     expect(anew.stats().tasks).toBe(1);
   });
+
+  test('by a task for a forgotten one whose answer was lost: what may be bought stays reserved', async () => {
+    const gateway = await sandbox();
+    const proxy = await faulty(gateway);
+    const dir = await tempDir();
+    const manifest = await writeManifest(dir, numbered(1));
+    const pipeline = await pipelineTo(proxy.url);
+    const json = { type: 'application/json', body: '{"error":"because"}' };
+    let submissions = 0;
+    proxy.fault = ({ method, url }) => {
+      if (method === 'POST') submissions += 1;
+      if (method === 'POST') return submissions === 1 ? null : { status: 500, ...json };
+      return url?.endsWith('/result') ? { status: 404, ...json } : null;
+    };
+    const { summary } = await runLines(pipeline, dir, manifest, { runId: 'r', budget: 2, retryFor: '1ms' });
+    expect(summary).toMatchObject({ state: 'completed', failures: { retries_exhausted: 1 } });
+    expect(submissions).toBeGreaterThan(1);
+    const counts = await pipeline.redis.hmget(runKeys(pipeline.prefix, 'r').counts, 'bought', 'bought_again');
+    expect(counts).toEqual(['2', '1']);
+  });
+
+  test('by a second task of a line that is asked again, whose answer was lost: its price stays reserved', async () => {
+    const gateway = await sandbox();
+    const proxy = await faulty(gateway);
+    const dir = await tempDir();
+    const manifest = await writeManifest(dir, numbered(1));
+    const pipeline = await pipelineTo(proxy.url);
+    let submissions = 0;
+    proxy.fault = ({ method }) => {
+      if (method !== 'POST') return null;
+      submissions += 1;
+      return submissions === 1
+        ? null
+        : { status: 500, type: 'application/json', body: '{"error":"because"}' };
+    };
+    const flags = { runId: 'r', budget: 2, retryFor: '1ms', escalate: 'confidence<=1' };
+    const { summary } = await runLines(pipeline, dir, manifest, flags);
+    expect(summary).toMatchObject({ state: 'completed', settled: 1, escalated: { failed: 1 } });
+    const counts = ['bought', 'unpriced', 'escalating'];
+    expect(await pipeline.redis.hmget(runKeys(pipeline.prefix, 'r').counts, ...counts)).toEqual([
+      '2',
+      '1',
+      '0',
+    ]);
+  });
 });
 
 describe('a cancelled run comes to its end', () => {
@@ -197,6 +242,21 @@ describe('blocked', () => {
     expect(summary).toMatchObject({ state: 'completed', settled: 3 });
     expect((await readOut(path.join(dir, 'out'))).results.length).toBe(3);
     expect(gateway.stats().tasks).toBe(3);
+  });
+
+  test('a sink that takes its rows in time is not said to take long, nor waited for afterwards', async () => {
+    const { dir, manifest, pipeline } = await ingestion(3);
+    await runLines(pipeline, dir, manifest, { runId: 'r', budget: 2 });
+    const record = await loadRun(pipeline.redis, pipeline.prefix, 'r');
+    const log = pipeline.log.child({});
+    const warnings: unknown[] = [];
+    log.warn = ((...said: unknown[]) => void warnings.push(said)) as typeof log.warn;
+    const leaveAfterMs = 2_000;
+    const sink = openSink(path.join(dir, 'out'));
+    await flushOnLeaving({ ...pipeline, sink }, record as RunRecord, log, leaveAfterMs);
+    // A timer of the same length that begins later ends later.
+    await new Promise((resolve) => setTimeout(resolve, leaveAfterMs));
+    expect(warnings).toEqual([]);
   });
 
   test('quota: `run` waits for lines in flight no longer than the grace', async () => {

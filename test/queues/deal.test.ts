@@ -83,6 +83,22 @@ describe('tasks put into the poll queue', () => {
     ]);
   });
 
+  test('are there after a while when Redis is full: they are paid for', async () => {
+    const { redis, keys, queues, jobs } = await open();
+    const addBulk = queues.poll.addBulk.bind(queues.poll);
+    let refusals = 0;
+    queues.poll.addBulk = async (...args) => {
+      refusals += 1;
+      if (refusals === 1) throw new Error('OOM command not allowed when used memory > maxmemory.');
+      return addBulk(...args);
+    };
+    await createDealer(redis, keys, queues).deal(0, task(1), Date.now() + 60_000);
+    expect([refusals, (await jobs()).map(({ lines }) => lines.map((line) => line.task))]).toEqual([
+      2,
+      [['t1']],
+    ]);
+  });
+
   test('are never swallowed by a job that is there already', async () => {
     const { redis, keys, queues, jobs } = await open();
     const due = Date.now() + 60_000;

@@ -119,7 +119,7 @@ describe('a worker takes jobs by their lines', () => {
         await sleep(50);
       }
     };
-    return { started, jobsStarted, takesNoMore };
+    return { worker, started, jobsStarted, takesNoMore };
   }
 
   test('and another as soon as one line is out of its hands, while the first job goes on', async () => {
@@ -159,6 +159,19 @@ describe('a worker takes jobs by their lines', () => {
     started[0]?.release(2);
     await jobsStarted(3);
     // Of the first job nothing is left, of the other two four lines.
+    await takesNoMore(3);
+  });
+
+  test('and as many more as it is told to hold later on', async () => {
+    const { worker, started, jobsStarted, takesNoMore } = await holding(5);
+    await jobsStarted(1);
+    worker.holdLines(4);
+    await jobsStarted(2);
+    await takesNoMore(2);
+    worker.holdLines(1);
+    started[0]?.release(2);
+    started[1]?.release(2);
+    await jobsStarted(3);
     await takesNoMore(3);
   });
 });

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { RedisClient } from '../../src/redis/connection.js';
 import { defineScript, type ScriptArgument } from '../../src/redis/scripts.js';
-import { costDayField } from '../../src/runs/envelope.js';
+import { costDayField, envelopeOf } from '../../src/runs/envelope.js';
 import { type RunKeys, runKeys } from '../../src/runs/keys.js';
 import { acquireLease } from '../../src/runs/lease.js';
 import { admit } from '../../src/runs/scripts.js';
@@ -332,6 +332,13 @@ const CASES: Record<string, Case> = {
     effect: { 'tasks:1': { t1: 'another job' }, 'tasks:2': { t2: 'job' } },
     answers: [2],
   },
+  'index-tasks, where the name of another job begins with this one': {
+    before: (redis, keys) => redis.hset(keys.tasks(1), 't1', 'job-2'),
+    keys: (keys) => [keys.tasks(1)],
+    args: ['job', 't1'],
+    effect: { 'tasks:1': { t1: 'job-2 job' } },
+    answers: [1],
+  },
   'judge-refusal': {
     before: (redis, keys) => redis.sadd(keys.refused, '0:1'),
     keys: (keys) => [keys.counts, keys.refused],
@@ -647,6 +654,57 @@ test('an admission that was answered twice stays: nobody knows which of the two 
   const unadmit = defineScript(new URL('unadmit.lua', DIRECTORY));
   expect(await unadmit.run(redis, [keys.admitted(0), keys.contested(0), keys.counts], [0, 1])).toBe(1);
   expect(await redis.hmget(keys.counts, 'in_flight', 'bought')).toEqual(['1', '1']);
+});
+
+test('a line that fails unbought gives its reservation back, unless another process may be buying it', async () => {
+  const { redis, keys } = await open();
+  await redis.hset(keys.record, running());
+  await admit(redis, keys, 0, [1, 2]);
+  // Line 1 was admitted twice: two processes have it.
+  expect(await admit(redis, keys, 0, [1])).toEqual(['again']);
+  const endLinesScript = defineScript(new URL('end-lines.lua', DIRECTORY));
+  const { keys: keysOf } = CASES['end-lines'] ?? expect.fail();
+  const args = [3, 0, 0, '', ...[0, 1].flatMap((bit) => ending(bit, 'unbought', 'cancelled', 0, 'f3'))];
+  expect(await endLinesScript.run(redis, keysOf(keys), args)).toBe('11');
+  expect(await redis.hmget(keys.counts, 'in_flight', 'bought')).toEqual(['0', '1']);
+});
+
+test('a recount counts all rows that are in no part yet, however many entries of the stream hold them', async () => {
+  const { redis, keys } = await open();
+  const rows = 250;
+  const { keys: keysOf } = CASES.recount ?? expect.fail();
+  await redis.set(keys.lease, 'token');
+  for (let n = 1; n <= rows; n += 1) await entry(redis, keys, `${n}-0`, '{}');
+  const recount = defineScript(new URL('recount.lua', DIRECTORY));
+  expect(await recount.run(redis, keysOf(keys), ['token', rows])).toBe(rows);
+  expect(await redis.hmget(keys.counts, 'lines', 'settled', 'unflushed_rows')).toEqual(['250', '250', '250']);
+});
+
+test.each(['result_timeout', 'retries_exhausted', 'task_not_found', 'key_conflict'])(
+  '--spend keeps the price of a task that failed with %s and may be paid for',
+  async (code) => {
+    const { redis, keys } = await open();
+    const policy = { maxInFlight: 100, budget: null, spend: 6, spendPerDay: null, priceSats: null };
+    // A label costs 3 at most, so two fit. One is taken by the failure.
+    const [counts, failures] = [{ labeler_sats: '1' }, { [code]: '1', rejected: '1' }];
+    await redis.hset(keys.record, running(policy));
+    await redis.hset(keys.counts, counts);
+    await redis.hset(keys.failures, failures);
+    expect(await admit(redis, keys, 0, [1, 2])).toEqual(['fresh', 'spend']);
+    expect(envelopeOf(counts, failures, policy, Date.now()).reserved).toBe(3);
+  },
+);
+
+test('a failure is taken back once: a line that has ended again since stays so when `retry` is repeated', async () => {
+  const { redis, keys } = await open();
+  const { before, keys: keysOf, args } = CASES.unfail ?? expect.fail();
+  await before(redis, keys);
+  const unfail = defineScript(new URL('unfail.lua', DIRECTORY));
+  expect(await unfail.run(redis, keysOf(keys), args)).toBe(2);
+  await setBits(redis, keys.ended(0), 0);
+  const ended = await dump(redis, keys);
+  expect(await unfail.run(redis, keysOf(keys), args)).toBe(0);
+  expect(await dump(redis, keys)).toEqual(ended);
 });
 
 describe('a lease that has gone to another process is a fence', () => {

@@ -138,6 +138,7 @@ test('a login gives a session: HttpOnly, SameSite=Strict, for its role, until it
     'https://evil.example/',
     '//evil.example',
     '/\\evil.example',
+    '/queues\\..\\..\\evil.example',
     'javascript:alert(1)',
     '/\r\nset-cookie: a=b',
   ])

@@ -31,15 +31,21 @@ test('a Gateway that is too busy is asked again; one that refuses the key is not
   await expect(takeWebhooks(refused)).rejects.toThrow(/invalid API key/);
 });
 
-test('a webhook that delivers other events is named, and not doubled', async () => {
+test.each([
+  ['delivers other events', { events: ['other'] }],
+  ['is not active', { active: false }],
+])('a webhook that %s is named, and not doubled', async (_what, changes) => {
   const gateway = await sandbox();
   const pipeline = await pipelineTo(gateway.url);
   const callback_url = 'http://127.0.0.1:9/hook';
   const { webhook_id } = await pipeline.client.registerWebhook({
     callback_url,
     secret: 's',
-    events: ['other'],
+    events: ['task.settled'],
   });
+  const { listWebhooks } = pipeline.client;
+  pipeline.client.listWebhooks = async (...args) =>
+    (await listWebhooks.apply(pipeline.client, args)).map((each) => ({ ...each, ...changes }));
   await expect(takeWebhooks(pipeline, { webhookUrl: callback_url, webhookPort: 0 })).rejects.toThrow(
     webhook_id,
   );

@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import { ObjectStoreError } from '../../../src/lib/object-stores/index.js';
 import { FEED } from '../../../src/lib/result-file-names.js';
 import { forecastReader } from '../../../src/plan/forecast/known.js';
 import { flushOnce } from '../../../src/results/flush.js';
@@ -142,6 +143,15 @@ describe.each(KINDS)('%s', (kind) => {
     expect(gunzipSync(Buffer.concat(chunks)).toString()).toBe('{"line":1}\n{"line":2}\n{"line":3}\n');
   });
 
+  test('a part whose plan another process has carried out meanwhile does not appear', async () => {
+    const place = await placeOf(kind);
+    const sink = place.open();
+    await sink.claim({ id: 'mine', sinkId: '1' });
+    const stale = async () => Promise.reject(new Error('the plan is another one'));
+    await expect(sink.writePart('results-mine-00001.jsonl', once('{}\n'), stale)).rejects.toThrow('the plan');
+    expect(await sink.listParts('mine')).toEqual([]);
+  });
+
   test('a place belongs to one run; what is set aside twice is set aside', async () => {
     const place = await placeOf(kind);
     const [mine, other] = [
@@ -251,4 +261,15 @@ test('gs: an upload whose last answer is lost fails without telling where it cou
   expect(error).toMatchObject({ trouble: 'temporary', message: expect.stringContaining('/upload/') });
   for (let at = error; at instanceof Error; at = at.cause as Error)
     expect(`${at.message} ${at.stack}`).not.toContain('upload_id');
+});
+
+test.each([
+  ['temporary', true],
+  ['denied', false],
+] as const)('a store whose trouble is %s is the place of the run: %s', async (trouble, sees) => {
+  const failing = {
+    of: () => Promise.reject(new ObjectStoreError(trouble, 'no', 'wait')),
+    close: async () => undefined,
+  };
+  expect(await openSink('s3://bucket/out', failing).sees({ id: 'mine', sinkId: '1' })).toBe(sees);
 });
