@@ -14,11 +14,11 @@ export async function wouldReadOwnResults(spec: string, out: string, cwd: string
     if (place?.scheme !== sink?.scheme || place?.bucket !== sink?.bucket || place === null || sink === null)
       return false;
     if (place.key !== '' && !place.key.endsWith('/') && !place.key.includes('*')) return false;
-    const folder = place.key.slice(0, place.key.lastIndexOf('/', place.key.indexOf('*') >>> 0) + 1);
     const prefix = sink.key === '' || sink.key.endsWith('/') ? sink.key : `${sink.key}/`;
-    // In a folder below, the marker shows that it is a sink.
-    if (prefix !== folder) return false;
-    return anyMatch(place.key.includes('*') ? place.key : `${place.key}*`, prefix);
+    // A `*` at the end takes what is in any folder below.
+    if (place.key.includes('*')) return anyMatch(place.key, prefix);
+    // Below its folder a sink is known by its marker.
+    return prefix === place.key;
   }
   if (/^https?:/i.test(spec) || spec === '-') return false;
   const given = spec.startsWith('file:') ? fileURLToPath(spec) : spec;

@@ -81,7 +81,9 @@ export async function prepare(
         '--out',
         `${settings.out} is the place that the manifest is read from: the results would be lines of it; nothing was sent`,
         {
-          hint: 'give another --out; a directory of its own within this one will do',
+          hint: spec.includes('*')
+            ? 'give another --out, which the pattern does not match'
+            : 'give another --out; a directory of its own within this one will do',
         },
       );
     const odd = oddNames(

@@ -46,7 +46,8 @@ export function defineScript(file: URL): RedisScript {
       const client = redis as unknown as Record<string, (...all: unknown[]) => Promise<unknown>>;
       const call = client[command];
       if (call === undefined) throw new Error(`the client knows no ${command}`);
-      return call.call(redis, keys.length, ...keys, ...args);
+      // As lists, which the client flattens: a run of many sources has more keys than a call takes arguments.
+      return call.call(redis, keys.length, [...keys], [...args]);
     },
   };
 }

@@ -2,6 +2,7 @@ import type { SettledResult } from '../gateway/types.js';
 import { type LineItem, rawField } from '../manifest/index.js';
 import type { PolledLine, QueuedLine } from '../queues/chunk.js';
 import { askedOf } from '../runs/asked-of-line.js';
+import { costOf } from '../runs/cost.js';
 import {
   type EscalationOutcome,
   escalatedFrom,
@@ -144,7 +145,7 @@ function alsoOf(
   if (gold === null && escalated === undefined) return {};
   const also = {
     ...(gold !== null && { [goldField(gold)]: 1 }),
-    ...(escalated && escalationCounts(escalated.outcome, boughtElsewhere ? 0 : Math.round(cost ?? 0))),
+    ...(escalated && escalationCounts(escalated.outcome, boughtElsewhere ? 0 : costOf(cost))),
   };
   return { ...(gold !== null && { gold }), also };
 }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { epochMs } from '../gateway/epoch-ms.js';
 import { IngestError } from '../lib/errors.js';
 import type { RedisClient } from '../redis/connection.js';
+import { costOf } from '../runs/cost.js';
 import { costDayField } from '../runs/envelope.js';
 import { escalationCounts } from '../runs/escalation.js';
 import { goldField, goldOutcome } from '../runs/gold.js';
@@ -84,8 +85,8 @@ export async function rebuildFromParts(
       if (!ownKey) (row.cost_sats === null && !counted ? unpriced : priced).add(row.task_id);
       tally.add(keys.counts, 'settled');
       if (row.gold != null) tally.add(keys.counts, goldField(goldOutcome(row.gold, row.consensus_label)));
-      const own = counted ? 0 : Math.round(row.cost_sats ?? 0);
-      const cost = own + (counted ? 0 : Math.round(row.escalated_from?.cost_sats ?? 0));
+      const own = counted ? 0 : costOf(row.cost_sats);
+      const cost = own + (counted ? 0 : costOf(row.escalated_from?.cost_sats));
       if (row.escalated_from) tally.add(keys.counts, 'bought');
       if (row.escalation)
         for (const [field, n] of Object.entries(escalationCounts(row.escalation, own)))
@@ -95,7 +96,7 @@ export async function rebuildFromParts(
       if (row.cost_sats === null && !counted && !missed) tally.add(keys.counts, 'unpriced');
       if (row.cost_sats !== null && missed) tally.add(keys.counts, 'unpriced', -1);
       const { labelers } = labelersOf(row);
-      dearest = Math.max(dearest, labelers?.sats ?? 0);
+      dearest = Math.max(dearest, costOf(labelers?.sats));
       mostLabelers = Math.max(mostLabelers, labelers?.count ?? 0);
       countLabel(row);
     }

@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { RedisClient } from '../redis/connection.js';
+import { costOf } from './cost.js';
 import type { GoldOutcome } from './gold.js';
 import type { RunKeys } from './keys.js';
 import { runScript } from './run-script.js';
@@ -112,13 +113,16 @@ export async function reserveAgain(
   source: number,
   line: number,
 ): Promise<Envelope | null> {
-  const names = [keys.record, keys.boughtAgain(source), keys.counts, keys.failures];
+  const names = [
+    ...[keys.record, keys.boughtAgain(source), keys.counts, keys.failures, keys.contested(source)],
+  ];
   const verdict = VERDICTS[String(await scripts.reserveAgain.run(redis, names, [bitOf(line)]))] ?? 'held';
   return isEnvelope(verdict) ? verdict : null;
 }
 
 export async function unreserveAgain(redis: RedisClient, keys: RunKeys, source: number, line: number) {
-  await scripts.unreserveAgain.run(redis, [keys.boughtAgain(source), keys.counts], [bitOf(line)]);
+  const names = [keys.boughtAgain(source), keys.counts, keys.contested(source)];
+  await scripts.unreserveAgain.run(redis, names, [bitOf(line)]);
 }
 
 /** Reserves the second task of a line that is asked again, with this many labelers. */
@@ -185,13 +189,8 @@ export interface EndedLine {
   ending: Ending;
 }
 
-/** More satoshis than exist: such an answer is ignored. */
-const ALL_SATOSHIS = 2_100_000_000_000_000;
-
 /** The value of a key once the task's cost is counted. */
 const costMark = (task: string) => createHash('sha256').update(task).digest('base64url').slice(0, 6);
-
-const costOf = (sats: number) => (sats >= 0 && sats <= ALL_SATOSHIS ? Math.round(sats) : 0);
 
 /** Ends lines of a source, each once; for each line false when it had ended before. */
 export async function endLines(

@@ -19,3 +19,9 @@ test('what began before the clock was set has no age; what begins later has', ()
     expect(clock.hasAge(clock.now())).toBe(true);
   }
 });
+
+test.each([3_600_000, -3_600_000])("a time is one of Redis' clock, with this host's %d ms off it", (off) => {
+  const clock = createRedisClock();
+  clock.sync(Date.now() - off);
+  expect(Math.abs(clock.now() - (Date.now() - off))).toBeLessThan(1_000);
+});

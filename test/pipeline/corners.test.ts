@@ -76,6 +76,18 @@ describe('--key <field>', () => {
     const { results } = await readOut(other.out);
     for (const row of results) expect(['red', 'blue']).toContain(row.consensus_label);
   });
+
+  test("a line's own key, under which the Gateway has the task of another question: the line fails, and says why", async () => {
+    const { dir, pipeline } = await ingestion(0);
+    const lines = [1, 2].map((n) => line(n, { idempotency_key: `mine-${n}` }));
+    const manifest = await writeManifest(dir, lines);
+    await runLines(pipeline, dir, manifest);
+    const other = { question: 'Which colour?', options: 'red,blue', out: path.join(dir, 'colours') };
+    const { summary } = await runLines(pipeline, dir, manifest, other);
+    expect(summary).toMatchObject({ settled: 0, failures: { key_conflict: 2 } });
+    const { failures } = await readOut(other.out);
+    for (const { error } of failures) expect(error.message).toContain('which is none of the options');
+  });
 });
 
 describe('the same command again', () => {
@@ -122,6 +134,36 @@ describe('the same command again', () => {
     expect(await readFile(path.join(dir, 'out', 'summary.json'), 'utf8')).toBe(summary);
     // The manifest that it had is still reported.
     expect((await runLines(pipeline, dir, manifest, { runId: 'r' })).summary).toMatchObject({ settled: 3 });
+  });
+
+  test('with another manifest and another --out, after the run was pruned: its lines are bought under keys of their own', async () => {
+    const { gateway, dir, manifest, pipeline } = await ingestion(3);
+    await runLines(pipeline, dir, manifest, { runId: 'r' });
+    await callMain(['runs', '--prune', ...storeFlags(pipeline)], { runs }, { cwd: dir });
+    const other = await writeManifest(dir, [line(7), line(8)], 'other.jsonl');
+    const out = path.join(dir, 'other');
+    const { summary } = await runLines(pipeline, dir, other, { runId: 'r', out });
+    expect(summary).toMatchObject({ state: 'completed', settled: 2 });
+    const bought = new Map((await boughtTasks(gateway.url)).map((task) => [task.task_id, task.data_url]));
+    expect(bought.size).toBe(5);
+    for (const row of (await readOut(out)).results) expect(bought.get(row.task_id)).toBe(row.data_url);
+  });
+
+  test('with another manifest, in the middle of a run that Redis has lost: refused, and no rows are mixed', async () => {
+    const { gateway, dir, manifest, pipeline } = await ingestion(4);
+    expect((await runLines(pipeline, dir, manifest, { runId: 'r', budget: 2 })).blocked?.reason).toBe(
+      'budget',
+    );
+    const { names } = await readOut(path.join(dir, 'out'));
+    // Another prefix knows nothing of the run, as a new Redis would.
+    const anew = await pipelineTo(gateway.url);
+    const replaced = await writeManifest(dir, [line(7), line(8)]);
+    await expect(runLines(anew, dir, replaced, { runId: 'r' })).rejects.toMatchObject({
+      code: 'manifest_changed',
+      message: expect.stringContaining('another manifest'),
+    });
+    expect(gateway.stats().tasks).toBe(2);
+    expect((await readOut(path.join(dir, 'out'))).names).toEqual(names);
   });
 });
 
@@ -282,7 +324,7 @@ describe('a Redis that refuses, behind a proxy', { timeout: 120_000 }, () => {
 
   test.each([
     ['OOM', OOM.error],
-    // The client gives up its connection then. The other refusals are the campaign's.
+    // The client gives up its connection then. The other refusals are in `test/redis`, and the campaign's.
     ['READONLY', "READONLY You can't write against a read only replica."],
   ])('%s at its start, time and again: `run` waits, and goes on', async (_name, error) => {
     const { proxy, start, whole } = await proxied(20);

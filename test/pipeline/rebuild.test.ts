@@ -149,6 +149,20 @@ test('a rebuild from parts that is cut off starts over: counts are right, and no
   expect(await admit(redis, keys, 0, [8])).toEqual(['budget']);
 });
 
+test('a cost that no number holds counts as none when a run is rebuilt, as it did when its line settled', async () => {
+  const dir = await tempDir();
+  const { redis, prefix } = await pipelineTo('http://127.0.0.1:1');
+  const sink = openSink(dir);
+  await sink.writePart('results-r-00001.jsonl', rows({ ...result(1), cost_sats: 1e300 }, result(2)));
+  const request = {
+    ...{ manifest: manifestOf(), policy: runPolicyOf(dir), gateway: 'g', keyFingerprint: 'f', runId: 'r' },
+    task: { taskType: 'x', labelSpec: null, consensusThreshold: null, key: 'line' },
+    ...{ out: () => dir, openSink: () => sink },
+  };
+  await prepareRun(redis, prefix, request, pino({ level: 'silent' }));
+  expect((await readRun(redis, prefix, 'r'))?.status).toMatchObject({ settled: 2, cost_sats: 2 });
+});
+
 test('the cost of a task that lines share is unknown only while none of its rows tells it', async () => {
   const dir = await tempDir();
   const { redis, prefix } = await pipelineTo('http://127.0.0.1:1');

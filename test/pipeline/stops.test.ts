@@ -119,6 +119,26 @@ describe('--budget is not passed', () => {
     expect(summary).toMatchObject({ state: 'completed', settled: 3 });
   });
 
+  test('by a task that was bought again because the Gateway had forgotten it, and whose answer was lost', async () => {
+    const gateway = await startSandbox({ port: 0, settle: { minMs: 1_000, maxMs: 1_000 }, control: true });
+    const proxy = await faulty(gateway);
+    const dir = await tempDir();
+    const manifest = await writeManifest(dir, numbered(2));
+    const pipeline = await pipelineTo(proxy.url);
+    const run = runLines(pipeline, dir, manifest, { runId: 'r', budget: 2, maxInFlight: 1 });
+    await until(() => gateway.stats().tasks === 1, 'the first one bought');
+    let submissions = 0;
+    proxy.fault = ({ method }) => {
+      if (method === 'POST') submissions += 1;
+      return method === 'POST' && submissions === 1 ? { resetAt: 0 } : null;
+    };
+    await gateway.close();
+    const anew = await sandbox({ port: gateway.port });
+    expect((await run).blocked?.reason).toBe('budget');
+    expect(submissions).toBeGreaterThan(1);
+    expect(anew.stats().tasks).toBe(1);
+  });
+
   test('by a task for a forgotten one whose answer was lost: what may be bought stays reserved', async () => {
     const gateway = await sandbox();
     const proxy = await faulty(gateway);

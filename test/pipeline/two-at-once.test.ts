@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { runs } from '../../src/cli/commands/runs.js';
@@ -81,15 +82,19 @@ describe("a second host, where the run's --out is another directory of the same 
 
 describe('`runs --prune` beside a run that is started again', () => {
   /** Calls `prune` once, right after the client was asked for this. */
-  function pruneAfter(pipeline: Pipeline, name: 'zadd' | 'hmget', dir: string): { pruned: () => boolean } {
+  function pruneAfter(
+    pipeline: Pipeline,
+    name: Command,
+    word: string,
+    dir: string,
+  ): { pruned: () => boolean } {
     const { redis } = pipeline;
-    const { record } = runKeys(pipeline.prefix, 'r');
     const call = redis[name] as (...args: unknown[]) => Promise<unknown>;
     let [begun, done] = [false, false];
     Object.assign(redis, {
       async [name](...args: unknown[]) {
         const answer = await call.apply(redis, args);
-        if (!begun && (name === 'zadd' || args[0] === record)) {
+        if (!begun && args.some((each) => String(each).endsWith(word))) {
           begun = true;
           const { stderr } = await prune({ ...pipeline }, dir);
           done = stderr.includes('1 ended runs forgotten');
@@ -99,23 +104,32 @@ describe('`runs --prune` beside a run that is started again', () => {
     });
     return { pruned: () => done };
   }
+  type Command = 'zadd' | 'hmget' | 'set' | 'exists';
 
-  test.each([
-    ['when it was found on record', 'zadd'],
-    ['when it is about to be made ready', 'hmget'],
-  ] as const)('%s: it is told as it ended, nothing is left of it and nothing sent', async (_when, name) => {
-    const { gateway, dir, manifest, pipeline } = await ingestion(5);
-    const { summary } = await runLines(pipeline, dir, manifest, { runId: 'r' });
-    const { calls } = gateway.stats();
-    // As a run is that was put on record and not made ready: whoever comes next does that.
-    if (name === 'hmget') await pipeline.redis.hdel(runKeys(pipeline.prefix, 'r').record, 'ready');
-    const { pruned } = pruneAfter(pipeline, name, dir);
-    const { prepared } = await prepare(pipeline, settingsFor(dir, { runId: 'r' }), manifest, dir);
-    expect(pruned()).toBe(true);
-    expect(prepared).toMatchObject({ kind: 'ended', summary });
-    expect(await keysOf(pipeline)).toEqual([]);
-    expect(gateway.stats().calls).toEqual(calls);
-  });
+  test.each<[when: string, name: Command, word: string, parts: 'with parts' | 'without parts']>([
+    ['it was found on record', 'zadd', ':runs', 'with parts'],
+    ['its policy is to be put there', 'hmget', 'policy', 'with parts'],
+    ['it is about to be made ready', 'hmget', 'ready', 'with parts'],
+    ['it is somebody’s to make ready', 'set', ':lease', 'with parts'],
+    ['it is about to be rebuilt', 'exists', ':run', 'with parts'],
+    ['it has nothing to rebuild', 'exists', ':run', 'without parts'],
+  ])(
+    'when %s: it is told as it ended, nothing is left of it and nothing sent',
+    async (_when, name, word, parts) => {
+      const { gateway, dir, manifest, pipeline } = await ingestion(5);
+      const { summary } = await runLines(pipeline, dir, manifest, { runId: 'r' });
+      const { calls } = gateway.stats();
+      // As a run is that was put on record and not made ready: whoever comes next does that.
+      if (word !== ':runs') await pipeline.redis.hdel(runKeys(pipeline.prefix, 'r').record, 'ready');
+      if (parts === 'without parts') await rm(path.join(dir, 'out', 'results-r-00001.jsonl'));
+      const { pruned } = pruneAfter(pipeline, name, word, dir);
+      const { prepared } = await prepare(pipeline, settingsFor(dir, { runId: 'r' }), manifest, dir);
+      expect(pruned()).toBe(true);
+      expect(prepared).toMatchObject({ kind: 'ended', summary });
+      expect(await keysOf(pipeline)).toEqual([]);
+      expect(gateway.stats().calls).toEqual(calls);
+    },
+  );
 
   test('a run that somebody sums up or retries just now is left alone', async () => {
     const { dir, manifest, pipeline } = await ingestion(3);

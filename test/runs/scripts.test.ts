@@ -460,10 +460,11 @@ const CASES: Record<string, Case> = {
       await redis.hset(keys.record, running({ budget: 3 }));
       await redis.hset(keys.counts, 'bought', 2);
     },
-    keys: (keys) => [keys.record, keys.boughtAgain(0), keys.counts, keys.failures],
+    keys: (keys) => [keys.record, keys.boughtAgain(0), keys.counts, keys.failures, keys.contested(0)],
     args: [4],
     effect: { 'bought-again:0': bits(4), counts: { bought: '3', bought_again: '1' } },
-    answers: ['f'],
+    answers: ['f', 'a'],
+    again: { 'contested:0': bits(4) },
   },
   'set-policy': {
     before: (redis, keys) => redis.hset(keys.record, { state: 'running', policy: '{"spend":1}' }),
@@ -560,7 +561,7 @@ const CASES: Record<string, Case> = {
       await setBits(redis, keys.boughtAgain(0), 4);
       await redis.hset(keys.counts, { bought: 3, bought_again: 1 });
     },
-    keys: (keys) => [keys.boughtAgain(0), keys.counts],
+    keys: (keys) => [keys.boughtAgain(0), keys.counts, keys.contested(0)],
     args: [4],
     effect: { 'bought-again:0': '00', counts: { bought: '2', bought_again: '0' } },
     answers: [1],
@@ -778,5 +779,18 @@ test('costs that no number holds do not end the script half done', async () => {
   const args = [3, 975, 3, '', ...ending(0, 'settled', 'cat', 2_100_000_000_000_000, 's3')];
   for (const answer of ['1', '0']) expect(await endLinesScript.run(redis, keysOf(keys), args)).toBe(answer);
   expect(await redis.hmget(keys.counts, 'settled', 'cost_sats')).toEqual(['1', most]);
+  expect(await redis.hgetall(keys.history)).toEqual({ s3: '1' });
+});
+
+test('nor do costs of second tasks', async () => {
+  const { redis, keys } = await open();
+  const endLinesScript = defineScript(new URL('end-lines.lua', DIRECTORY));
+  const { keys: keysOf } = CASES['end-lines'] ?? expect.fail();
+  const also = JSON.stringify([{ escalated: 1, escalated_cost: 1e300 }]);
+  const args = [3, 975, 3, also, ...ending(0, 'settled', 'cat', 5, 's3')];
+  for (const answer of ['1', '0']) expect(await endLinesScript.run(redis, keysOf(keys), args)).toBe(answer);
+  expect(await redis.hmget(keys.counts, 'escalated', 'escalated_cost', 'cost_sats')).toEqual([
+    ...['1', String(2 ** 53), '5'],
+  ]);
   expect(await redis.hgetall(keys.history)).toEqual({ s3: '1' });
 });

@@ -96,7 +96,10 @@ if left > 0 then redis.call('HINCRBY', KEYS[4], 'in_flight', -left) end
 if shared > 0 then redis.call('HINCRBY', KEYS[4], 'shared', -shared) end
 if unpriced ~= 0 then redis.call('HINCRBY', KEYS[4], 'unpriced', unpriced) end
 if unbought > 0 then redis.call('HINCRBY', KEYS[4], 'bought', -unbought) end
-for field, n in pairs(also) do redis.call('HINCRBY', KEYS[4], field, string.format('%.0f', n)) end
+for field, n in pairs(also) do
+  local most = mostCost - tonumber(redis.call('HGET', KEYS[4], field) or 0)
+  redis.call('HINCRBY', KEYS[4], field, string.format('%.0f', math.min(n, most)))
+end
 if escalated > 0 then redis.call('HINCRBY', KEYS[4], 'escalating', -escalated) end
 for label, n in pairs(labels) do redis.call('HINCRBY', KEYS[7], label, n) end
 for code, n in pairs(failures) do
