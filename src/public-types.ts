@@ -44,7 +44,7 @@ export type { OwnWait } from './runs/own-limits.js';
 export type { Chosen, Place as ChosenPlace } from './runs/pilot-lines.js';
 export type { ManifestHead, ManifestRecord, PilotRecord, RunHead } from './runs/record.js';
 export type { EarlierResults, Since, SinceRecord, SinceSummary } from './runs/since.js';
-export type { MadeOf, Marker } from './runs/sink-marker.js';
+export type { Marker, ResultsIdentity } from './runs/sink-marker.js';
 export type { Change, EnvelopeStatus, PartRecord, WaitingFor } from './runs/status.js';
 export type { LiveOptions as LiveSandboxOptions } from './sandbox/options.js';
 export type { SandboxStats } from './sandbox/stats.js';

@@ -24,6 +24,7 @@ export interface Quota {
   perMs: number;
 }
 
+/** What the key may do at this moment, as the fleet's budget in Redis has it. */
 export interface BudgetSnapshot {
   /** Calls per second allowed now; null = no limit in force. */
   rate: number | null;

@@ -9,6 +9,7 @@ import { DEFAULT_RETRY, type RetryPolicy, retryDelayMs } from './retry.js';
 import * as t from './types.js';
 import { startDeadline, wait } from './wait.js';
 
+/** Each has a default, so `new ASGGatewayClient()` works for calls that need no key. */
 export interface ClientOptions {
   apiKey?: string;
   /** Default `https://api.asgrefinery.io`; may have a path, and may end in a slash or in `/v1`. */
@@ -105,6 +106,7 @@ export class ASGGatewayClient {
     });
   }
 
+  /** The task as it stands, without its result (`GET /v1/tasks/{id}`). An id that is no path segment is refused at once. */
   async getTask(task_id: string, options?: t.CallOptions): Promise<t.Task> {
     return this.#get('task', `/v1/tasks/${segment('task_id', task_id)}`, t.taskAnswer, options);
   }
@@ -136,10 +138,12 @@ export class ASGGatewayClient {
     return this.#post('webhook_register', '/v1/webhooks', params, t.webhookAnswer, options, secrets);
   }
 
+  /** All webhooks of the key (`GET /v1/webhooks`). */
   listWebhooks(options?: t.CallOptions): Promise<t.Webhook[]> {
     return this.#get('webhook_list', '/v1/webhooks', t.webhooksAnswer, options);
   }
 
+  /** Removes a webhook (`DELETE /v1/webhooks/{id}`). */
   async deleteWebhook(webhook_id: string, options?: t.CallOptions): Promise<void> {
     const path = `/v1/webhooks/${segment('webhook_id', webhook_id)}`;
     await this.#call({ operation: 'webhook_delete', method: 'DELETE', path, schema: () => null }, options);
@@ -151,6 +155,7 @@ export class ASGGatewayClient {
     return this.#post('job_create', '/v1/jobs', params, t.jobAnswer, options, secrets);
   }
 
+  /** A manifest job as it stands (`GET /v1/jobs/{id}`). */
   async getJob(job_id: string, options?: t.CallOptions): Promise<t.ManifestJob> {
     return this.#get('job_get', `/v1/jobs/${segment('job_id', job_id)}`, t.jobAnswer, options);
   }
@@ -176,6 +181,7 @@ export class ASGGatewayClient {
     return this.#post('customer_register', '/v1/customers', params, t.registrationAnswer, options);
   }
 
+  /** The account of the key, with its label quota (`GET /v1/customers/me`). */
   getCustomer(options?: t.CallOptions): Promise<t.Customer> {
     return this.#get('customer', '/v1/customers/me', t.customerAnswer, options);
   }
@@ -186,6 +192,7 @@ export class ASGGatewayClient {
     return this.#get('usage', `/v1/billing/usage${query}`, t.usageAnswer, options);
   }
 
+  /** One invoice for each month (`GET /v1/billing/invoices`). */
   getInvoices(options?: t.CallOptions): Promise<t.Invoices> {
     return this.#get('invoices', '/v1/billing/invoices', t.invoicesAnswer, options);
   }

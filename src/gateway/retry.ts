@@ -1,6 +1,7 @@
 import { ASGGatewayHTTPError, ASGNetworkError, ASGTimeoutError } from './errors.js';
 import type { Operation } from './types.js';
 
+/** How calls are repeated that failed with a passing error: 429, 5xx, a broken connection, a timeout. */
 export interface RetryPolicy {
   /** Calls in all, the first included. Default 4. */
   attempts: number;

@@ -7,7 +7,7 @@ import type { Manifest } from '../manifest/index.js';
 import type { AskedSince } from '../producers/since/find-earlier.js';
 import type { RedisClient } from '../redis/connection.js';
 import { rebuildFromParts } from '../results/rebuild.js';
-import type { MadeOf, Marker, Sink } from '../results/sink.js';
+import type { Marker, ResultsIdentity, Sink } from '../results/sink.js';
 import { GOLD_SOURCE, type Gold } from '../runs/gold.js';
 import { defaultRunId, manifestDigestOf, manifestIdentity, specDigestOf } from '../runs/identity.js';
 import { bitKeys, runKeys } from '../runs/keys.js';
@@ -202,7 +202,7 @@ const readMarker = async (sink: Sink): Promise<Marker | null> =>
 
 const SHOWN_SOURCES = 1_000;
 
-function madeOf(record: RunRecord, { sources }: Manifest): MadeOf {
+function madeOf(record: RunRecord, { sources }: Manifest): ResultsIdentity {
   const shown = sources.slice(0, SHOWN_SOURCES);
   return {
     manifest: {

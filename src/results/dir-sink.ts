@@ -19,7 +19,7 @@ export function createDirSink(dir: string): Sink {
   async function writeWhole(
     name: string,
     bytes: AsyncIterable<Buffer> | Iterable<Buffer>,
-    stands: () => Promise<void> = async () => {},
+    stillWanted: () => Promise<void> = async () => {},
   ): Promise<void> {
     const beside = at(besideName(name));
     try {
@@ -31,7 +31,7 @@ export function createDirSink(dir: string): Sink {
       } finally {
         await file.close();
       }
-      await stands();
+      await stillWanted();
       await rename(beside, at(name));
     } catch (error) {
       // A full disk would only get fuller with every try.

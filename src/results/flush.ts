@@ -186,10 +186,10 @@ async function writePart(
   try {
     const bytes = counted(plan.compress ? gzip(rows()) : rows());
     // A flusher that slept while another took over must not write over that one's part of the same name.
-    const stands = async () => {
+    const stillWanted = async () => {
       if ((await flusher.redis.get(keys.plan)) !== published) throw new StalePlanError();
     };
-    await flusher.sink.writePart(name, bytes, stands);
+    await flusher.sink.writePart(name, bytes, stillWanted);
   } catch (error) {
     if (error instanceof StalePlanError) return { ...part, rows: 0 };
     throw error;

@@ -89,11 +89,11 @@ export function createObjectSink(out: string, stores: ObjectStores): Sink {
       return seen;
     },
 
-    async writePart(name, bytes, stands = async () => {}) {
+    async writePart(name, bytes, stillWanted = async () => {}) {
       // An upload appears with its last byte: the question is asked before that one is sent.
       async function* checked() {
         yield* bytes;
-        await stands();
+        await stillWanted();
       }
       await (await open()).write(at(name), checked());
     },

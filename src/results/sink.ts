@@ -7,7 +7,7 @@ import { createObjectSink } from './object-sink.js';
 import type { Sink } from './sink-interface.js';
 
 export { type PartName, parsePartName, partName } from '../lib/result-file-names.js';
-export type { MadeOf, Marker } from '../runs/sink-marker.js';
+export type { Marker, ResultsIdentity } from '../runs/sink-marker.js';
 export { probeObjectPlace } from './object-sink.js';
 export type { Sink } from './sink-interface.js';
 

@@ -163,13 +163,13 @@ export function createPolls({
       gaps = gapsOf(policy, submitted ? stretchMs(now() - Date.parse(record.startedAt)) : undefined);
       if (submitted && unknownFromMs !== undefined) gaps.unknownFromMs = unknownFromMs;
       const price = priceOf(reading, concurrency);
-      const stands = planned?.price === price && now() - planned.at < PLAN_AGAIN_MS;
+      const current = planned?.price === price && now() - planned.at < PLAN_AGAIN_MS;
       sampleEvery = Math.min(Math.max(1, Math.ceil(present.callsPerSecond / CALLS_PER_SECOND)), ONE_IN);
       const room = { tasks: TIGHT_WINDOW_SHARE * policy.maxInFlight, callsPerSecond: present.callsPerSecond };
-      if (!stands) replan(await share(), price, room);
+      if (!current) replan(await share(), price, room);
       // Again with each plan: a task that was in hand the last time has gone back to sleep since.
       const ends = price === 'spare' && submitted;
-      if (ends && !(stands && endSeen)) await bringForward(polls);
+      if (ends && !(current && endSeen)) await bringForward(polls);
       endSeen = ends;
     },
     async end() {
