@@ -32,6 +32,8 @@ function consumerOf(specifier, file) {
   const checker = program.getTypeChecker();
   const symbols = checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(file)));
   const isValue = (symbol) => {
+    // A class may be exported as a type only.
+    if (symbol.declarations?.some(ts.isTypeOnlyImportOrExportDeclaration)) return false;
     const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
     return (target.flags & ts.SymbolFlags.Value) !== 0;
   };

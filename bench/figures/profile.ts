@@ -1,6 +1,8 @@
 /** What the time of a run goes to: the process by Node's CPU profile, Redis by COMMANDSTATS. */
+import { readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { inLab, manifestOf } from '../lab/lab.js';
 import { MAIN, runArgs, start, succeeded } from '../lab/program.js';
 import { commandStats } from '../lab/redis-figures.js';
@@ -28,8 +30,15 @@ export async function profile(lines: number): Promise<Profile> {
   });
 }
 
+interface Frame {
+  functionName: string;
+  url: string;
+  /** From 0; -1 of what is not in a file. */
+  lineNumber: number;
+}
+
 interface CpuProfile {
-  nodes: { id: number; callFrame: { functionName: string; url: string }; children?: number[] }[];
+  nodes: { id: number; callFrame: Frame; children?: number[] }[];
   samples: number[];
   timeDeltas: number[];
 }
@@ -41,7 +50,7 @@ function sharesOf(text: string): { where: string; share: number }[] {
   // Parents come before their children.
   for (const { id, callFrame } of nodes) {
     const caller = owners.get(parents.get(id) ?? -1) ?? 'node';
-    owners.set(id, ownerOf(callFrame.url, callFrame.functionName, caller));
+    owners.set(id, ownerOf(callFrame, caller));
   }
   const times = new Map<string, number>();
   samples.forEach((id, at) => {
@@ -63,11 +72,29 @@ const OF_THE_ENGINE: Record<string, string> = {
 };
 
 /** Whose code a frame is: a package, a folder of ours, a part of Node's; what is native (`JSON.parse`) is its caller's. */
-function ownerOf(url: string, functionName: string, caller: string): string {
-  const [, packageName] = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url) ?? [];
+function ownerOf({ url, functionName, lineNumber }: Frame, caller: string): string {
+  const file = url.includes('/dist/cli/') ? (modulesOf(url)[lineNumber] ?? url) : url;
+  const [, packageName] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file) ?? [];
   if (packageName) return packageName;
-  const [, folder] = /\/dist\/([^/]+)/.exec(url) ?? [];
+  const [, folder] = /(?:^src|\/dist)\/([^/]+)/.exec(file) ?? [];
   if (folder) return `ours: ${folder.replace(/\.js$/, '')}`;
   const [, module] = /^node:(?:internal\/)?([^/]+)/.exec(url) ?? [];
   return module ? `node: ${module}` : (OF_THE_ENGINE[functionName] ?? caller);
+}
+
+const bundles = new Map<string, (string | undefined)[]>();
+
+/** The module that each line of a bundle is from: esbuild writes its path above it. */
+function modulesOf(url: string): (string | undefined)[] {
+  const known = bundles.get(url);
+  if (known !== undefined) return known;
+  let module: string | undefined;
+  const modules = readFileSync(fileURLToPath(url), 'utf8')
+    .split('\n')
+    .map((line) => {
+      module = /^\s*\/\/ ((?:src|node_modules)\/\S+)$/.exec(line)?.[1] ?? module;
+      return module;
+    });
+  bundles.set(url, modules);
+  return modules;
 }
