@@ -7,6 +7,7 @@ import { systemClock } from './clock.js';
 import { budgetScript, newsChannel } from './script.js';
 import type { Budget, Quota } from './types.js';
 
+export { foundRate } from './found-rate.js';
 export {
   type AcquireOptions,
   type Budget,

@@ -1,4 +1,4 @@
-import type { BudgetSnapshot } from '../budget/index.js';
+import { type BudgetSnapshot, foundRate } from '../budget/index.js';
 
 /** Lines for this time (ms) wait in a process for their slots. */
 const AHEAD_MS = 2_000;
@@ -13,13 +13,13 @@ const AHEAD_MS = 2_000;
  * @param most what the process can hold at all
  */
 export function linesInHand(
-  { rate, mode }: Pick<BudgetSnapshot, 'rate' | 'mode'>,
+  budget: Pick<BudgetSnapshot, 'rate' | 'mode'>,
   consumers: number,
   callMs: number,
   most: number,
 ): number {
-  // A ramp passes through its rates within seconds: none of them is the key's.
-  if (rate === null || mode === 'ramp') return most;
+  const rate = foundRate(budget);
+  if (rate === null) return most;
   const share = rate / Math.max(1, consumers);
   return Math.min(most, Math.max(1, Math.ceil((share * (AHEAD_MS + 2 * callMs)) / 1000)));
 }

@@ -1,3 +1,4 @@
+import { foundRate } from '../budget/index.js';
 import { linesPerChunk } from '../producers/pack.js';
 import type { Producer } from '../producers/producer.js';
 import { openEarlier } from '../producers/since/earlier.js';
@@ -39,13 +40,13 @@ function createChunkSize(
 ): () => Promise<number> {
   let known: { at: number; lines: Promise<number> } | undefined;
   const look = async () => {
-    const [{ rate, mode }, consumers, now] = await Promise.all([
+    const [budgetNow, consumers, now] = await Promise.all([
       budget.snapshot(),
       redis.hgetall(runKeys(prefix, id).consumers),
       redisNow(redis),
     ]);
     // While the budget ramps up, it passes through a rate within seconds. Such a rate is not the key's limit.
-    return linesPerChunk(mode === 'ramp' ? null : rate, liveConsumersIn(consumers, now).consumers);
+    return linesPerChunk(foundRate(budgetNow), liveConsumersIn(consumers, now).consumers);
   };
   return () => {
     if (known === undefined || Date.now() - known.at > CHUNK_SIZE_FOR_MS)

@@ -113,9 +113,8 @@ export async function reserveAgain(
   source: number,
   line: number,
 ): Promise<Envelope | null> {
-  const names = [
-    ...[keys.record, keys.boughtAgain(source), keys.counts, keys.failures, keys.contested(source)],
-  ];
+  const { record, counts, failures } = keys;
+  const names = [record, keys.boughtAgain(source), counts, failures, keys.contested(source)];
   const verdict = VERDICTS[String(await scripts.reserveAgain.run(redis, names, [bitOf(line)]))] ?? 'held';
   return isEnvelope(verdict) ? verdict : null;
 }
