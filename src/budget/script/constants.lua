@@ -53,13 +53,17 @@ local P = {
   back = .97,             -- of what was let through in the last second, where that climb met a refusal
   cut = .98, cutUnsure = .96,       -- what one refusal within the known good rate takes off it
   nudgeGap = 20,          -- and no call for 20 ms after a refusal: room in a window that is full to the brim
+  nudgeSlots = 1.6,       --   or, at a slow rate, for more than one slot: the end of a full window is seldom further away
   firstStep = .03,        -- a try goes 3% above, or
   leastCalls = 1.2,       --   a little more than one call a second, or it would not show
+  finest = .25,           --   after a refused first step half of that, then a quarter: the limit may be in between
   stepMax = .5,           -- steps double from second to second, up to 50% a second
   stepBucket = .3,        --   and up to 30% while what is let through may come from a bucket's store
+  savedMax = .3,          -- 15 s of the calls that `margin` leaves unused: a try seldom waits longer
   beyond = 1.3,           -- a bucket is empty for certain when 1.3 times what it gave the last time is used up
   atOnce = 150, gapMax = 160, -- refused again within 150 ms: up to 160 ms of no calls
-  trialFrom = 400, trial = 1500,           -- within this time after a climb a second refusal tells a bucket from a window
+  trialFrom = 400, trial = 1500,           -- within this time after a climb a second refusal tells a bucket from a window;
+  trialCalls = 1.5, trialMax = 5000,       --   at a slow rate it takes longer until a bucket is short of a call
   holdMin = 2500, holdMax = 10000, -- between a refused try and the next: bounded, so that a wrong belief heals in seconds
   purseFill = .005,       -- each call let through pays for half a percent of a refusal; tries wait until the purse is not empty
   tuition = 30000,        -- the first 30 s cost what they cost,

@@ -31,17 +31,24 @@ local function hold(atLeast)
   S.hold = now + max(2 * S.long, min(P.holdMax, max(atLeast, owed)))
 end
 
+-- What a bucket may have saved up while the rate stayed below `good`, in seconds' worth of calls.
+local function saved() return min(P.savedMax, (1 - P.margin) * (now - S.nudgedAt) / 1000) end
+
 -- A bucket's store lets more through than its limit for a while, a window does not. `area` is how much of a store a climb
--- has used up, in seconds' worth of calls at `good`; `burst` remembers how much there was the last time (0 for a window).
--- Past that the limit itself must be higher: from there on (`proven`) `good` follows, and the steps grow.
+-- has used up, in seconds' worth of calls at `good`. `burst` is how much there may be: as much as the last time and, of a
+-- known bucket (`store`), what it may have saved. Past that the limit itself must be higher: from there on (`proven`)
+-- `good` follows, and the steps grow.
 local function climb()
-  local smallest = max(P.firstStep, P.leastCalls / S.good)
+  local smallest = max(P.firstStep, P.leastCalls / S.good) * S.fine
   if S.mode ~= 'climb' then
     S.base, S.step, S.area, S.proven = S.good, smallest, 0, false
+    if S.store then S.burst = max(S.burst, saved()) end
   else
     S.step = max(smallest, min(S.proven and P.stepMax or P.stepBucket, S.step * 2))
   end
   go('climb', S.good * (1 + S.step))
+  -- A limit was close by: the first step lasts twice as long, so that it fills a whole fixed window.
+  if S.step == smallest and S.nudgedAt > S.resumed then S.roundEnd = now + 2 * (S.roundEnd - now) end
 end
 
 local turn = {}
@@ -75,7 +82,7 @@ function turn.cruise(used)
   if cap and S.rate >= cap then
     S.mode, S.halts = 'free', 0
   elseif now >= S.hold then
-    if S.trialUntil > 0 then S.burst, S.trialUntil = .5 * S.burst, 0 end
+    if S.trialUntil > 0 then S.burst, S.store, S.trialUntil = .5 * S.burst, false, 0 end
     climb()
   end
 end
@@ -133,6 +140,11 @@ local function betweenRefusals()
   return S.sinceNudge * 1000 / ms
 end
 
+-- How long a rate above `base` is tried: long enough for a bucket at `base` to be short of a call.
+local function trialFor()
+  return min(P.trialMax, max(P.trial, P.trialCalls * 1000 / max(.001, P.margin * S.good - S.base)))
+end
+
 -- A refusal by itself: less, at once, and a little room.
 local function nudge()
   S.epoch = S.epoch + 1
@@ -143,12 +155,17 @@ local function nudge()
   if now - S.resumed < P.span or since < P.atOnce or now < S.trialFrom then
     -- A refusal this soon says something about the burst before, and nothing about the present rate.
   elseif S.mode == 'climb' and not S.proven then
+    S.store = S.store and S.area >= .5 * saved() -- a bucket would have held what it saved
     S.burst = max(S.area, .7 * S.burst)
+    S.fine = S.area == 0 and S.fine > P.finest and .5 * S.fine or 1
+    -- What a bucket lets through from refusal to refusal is its limit.
+    if S.store then S.good = max(least(), min(S.good, betweenRefusals())) end
     cruise()
   elseif S.mode == 'climb' then
     -- Back to the step before. A window is content with that, once it has turned; a bucket whose store is gone refuses on.
-    S.trialFrom, S.trialUntil = now + P.trialFrom, now + P.trial
-    S.hi = S.rate
+    S.hi, S.fine = S.rate, 1
+    S.good = max(S.base, min(S.good, letThrough()))
+    S.trialFrom, S.trialUntil = now + P.trialFrom, now + trialFor()
     if S.step > .15 then
       S.unsureUntil = max(S.unsureUntil, now + P.newFor)
       go('regain', S.good)
@@ -158,17 +175,17 @@ local function nudge()
   elseif S.mode == 'regain' then
     S.good = max(least(), P.back * min(letThrough(), S.rate))
     cruise()
-  elseif now < S.trialUntil and S.area > .15 and S.good < P.beyond * S.base then
-    S.burst, S.good, S.trialUntil = S.area, S.base, 0
+  elseif now < S.trialUntil and S.good < P.beyond * S.base then
+    S.burst, S.good, S.store, S.trialUntil = S.area, S.base, true, 0
     cruise()
   else
     local kept = (unsure or S.purse < -1 - .02 * S.rate) and P.cutUnsure or P.cut
     S.good = max(least(), S.good * max(.85, min(kept, betweenRefusals() / S.rate)))
     cruise()
   end
-  hold(unsure and 1000 or P.holdMin)
+  hold(max(unsure and 1000 or P.holdMin, S.trialUntil - now))
   S.nudgedAt, S.sinceNudge = now, 0
-  S.tat = max(S.tat, now + max(S.gap, 1000 / S.rate))
+  S.tat = max(S.tat, now + max(S.gap, P.nudgeSlots * 1000 / S.rate))
 end
 
 -- Far too fast: what to go on with after the stop.
