@@ -75,6 +75,14 @@ export async function remoteGateway(...options: string[]) {
     url,
     stop,
     stats: async () => (await (await fetch(`${url}/__sandbox/stats`)).json()) as SandboxStats,
+    async set(options: Record<string, unknown>) {
+      const { ok, status } = await fetch(`${url}/__sandbox/set`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(options),
+      });
+      if (!ok) throw new Error(`the Gateway answered ${status} to new options`);
+    },
   };
 }
 

@@ -16,12 +16,24 @@ export interface Timeline {
   refused: number[];
 }
 
+/** The Gateway's limit from this second on. */
+export interface Change {
+  second: number;
+  limit: number;
+}
+
+/** The limit is halved, and restored later. */
+export const HALVED_AND_RESTORED = (limit: number): Change[] => [
+  { second: 40, limit: limit / 2 },
+  { second: 75, limit },
+];
+
 export const nameOf = ({ kind, limit, retryAfter, processes }: Cell) =>
   `${kind}, ${limit}/s, ${retryAfter ? 'Retry-After' : 'no Retry-After'}, ${processes} process${processes > 1 ? 'es' : ''}`;
 
 let cells = 0;
 
-export async function runCell(cell: Cell, seconds: number): Promise<Timeline> {
+export async function runCell(cell: Cell, seconds: number, changes: Change[] = []): Promise<Timeline> {
   cells += 1;
   const gateway = await remoteGateway(
     ...['--settle', '50ms', '--rate-limit', String(cell.limit), '--rate-limit-kind', cell.kind],
@@ -35,7 +47,7 @@ export async function runCell(cell: Cell, seconds: number): Promise<Timeline> {
   for (let i = 1; i < cell.processes; i += 1)
     commands.push(cli('work', ...shared, '--metrics-port', '0', '--log-level', 'silent'));
   try {
-    return await watch(gateway.stats, seconds);
+    return await watch(gateway, seconds, changes);
   } finally {
     for (const { child } of commands) child.kill('SIGKILL');
     await Promise.all(commands.map(({ exit }) => exit));
@@ -43,7 +55,9 @@ export async function runCell(cell: Cell, seconds: number): Promise<Timeline> {
   }
 }
 
-async function watch(stats: () => Promise<SandboxStats>, seconds: number): Promise<Timeline> {
+type Watched = Pick<Awaited<ReturnType<typeof remoteGateway>>, 'stats' | 'set'>;
+
+async function watch({ stats, set }: Watched, seconds: number, changes: Change[]): Promise<Timeline> {
   while (answered(await stats()) === 0) await sleep(5);
   const timeline: Timeline = { accepted: [], refused: [] };
   let before = { accepted: 0, refused: 0 };
@@ -55,6 +69,8 @@ async function watch(stats: () => Promise<SandboxStats>, seconds: number): Promi
     timeline.accepted.push(counts.accepted - before.accepted);
     timeline.refused.push(counts.refused - before.refused);
     before = counts;
+    const change = changes.find((each) => each.second === second);
+    if (change) await set({ rateLimit: change.limit });
   }
   return timeline;
 }
@@ -76,3 +92,16 @@ export function figures({ accepted, refused }: Timeline, limit: number) {
     refusals: sum(refused, 0),
   };
 }
+
+/** Seconds after a change until three seconds in a row use 90% of the new limit; null when that never comes. */
+export function secondsUntilUsed({ accepted }: Timeline, { second, limit }: Change): number | null {
+  for (let from = second; from + 3 <= accepted.length; from += 1) {
+    const three = accepted.slice(from, from + 3).reduce((sum, n) => sum + n, 0);
+    if (three >= 0.9 * 3 * limit) return from - second;
+  }
+  return null;
+}
+
+/** The share of the limit that is used from `from` to `to`. */
+export const usedBetween = ({ accepted }: Timeline, limit: number, from: number, to: number) =>
+  accepted.slice(from, to).reduce((sum, n) => sum + n, 0) / limit / (to - from);

@@ -4,12 +4,22 @@
  *   npm run bench:limit                              six cells, 38 s each
  *   npm run bench:limit -- all [rounds] [seconds]    {fixed, sliding, bucket} x {20, 50, 200, 1000/s} x {no Retry-After, 1 s} x {1, 2, 4 processes}
  *   npm run bench:limit -- cell <kind> <limit> <yes|no> <processes> [rounds] [seconds]
+ *   npm run bench:limit -- changes <kind> <limit> <yes|no> <processes> [rounds]     halved after 40 s, restored after 75 s
  * Writes the timeline of the worst cell to docs/unknown-limit.svg when SVG=1.
  */
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { cleanUp } from '../harness.js';
-import { type Cell, figures, nameOf, runCell, type Timeline } from './cell.js';
+import {
+  type Cell,
+  figures,
+  HALVED_AND_RESTORED,
+  nameOf,
+  runCell,
+  secondsUntilUsed,
+  type Timeline,
+  usedBetween,
+} from './cell.js';
 import { timelineSvg } from './svg.js';
 
 const QUICK: Cell[] = [
@@ -44,7 +54,28 @@ const one = {
 const cells = which === 'quick' ? QUICK : which === 'all' ? all() : [one];
 const [rounds = 1, seconds = which === 'quick' ? 36 : 60] = (which === 'cell' ? rest : more).map(Number);
 
+async function changes(cell: Cell, rounds: number): Promise<void> {
+  console.log(
+    '90% again after: halved, restored | used from 15 s after the change on: halved, restored | cell',
+  );
+  const both = HALVED_AND_RESTORED(cell.limit);
+  for (let round = 0; round < rounds; round += 1) {
+    const timeline = await runCell(cell, 110, both);
+    const after = both.map((change) => `${secondsUntilUsed(timeline, change) ?? 'never'} s`);
+    const used = both.map(({ second, limit }, i) =>
+      percent(usedBetween(timeline, limit, second + 15, both[i + 1]?.second ?? 110)),
+    );
+    console.log([after.join(', '), used.join(', '), nameOf(cell)].join(' | '));
+    console.log(`  let through ${timeline.accepted.join(' ')}; refused ${timeline.refused.join(' ')}`);
+  }
+}
+
 let worst: { used: number; cell: Cell; timeline: Timeline } | undefined;
+if (which === 'changes') {
+  await changes(one, Number(rest[0] ?? 1)).finally(cleanUp);
+  process.exit();
+}
+
 console.log(
   'first 10 s | from second 10: median, worst | 429s after 30 s: median, worst | 429s in all | cell',
 );
