@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { dropEmpty } from '../config/environment.js';
+import { keepHeapSmall } from './heap.js';
 import type { CommandDefinition } from './program.js';
 
 dropEmpty(process.env);
@@ -63,6 +64,7 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
     import('./program.js'),
     ...wanted.map(async ([name, load]) => [name, await load()] as const),
   ]);
+  keepHeapSmall();
   process.exitCode = await main(argv, io, Object.fromEntries(loaded));
   leave();
 }
