@@ -31,9 +31,9 @@ describe('the start', () => {
 
   it('is a ramp and no burst', async () => {
     const world = fleet(models.bucket(1000), 2, 100);
-    await world.run(0.5);
+    await world.run(0.25);
     expect(world.arrivals.length).toBeLessThan(60);
-    await world.run(2.5);
+    await world.run(2.75);
     expect(world.arrivals.filter(({ ok }) => ok).length).toBeGreaterThan(1000);
   });
 
@@ -144,7 +144,8 @@ describe('full use of an unknown limit', () => {
     };
     const world = fleet(server, 2, 4);
     await world.run(120);
-    expect(measure(world.arrivals, 10, 30, 120).use).toBeGreaterThan(0.8);
+    // A window that is still full says nothing of the rate: cut at each refusal, it fell to 65%.
+    expect(measure(world.arrivals, 10, 30, 120).use).toBeGreaterThan(0.9);
     expect(measure(world.arrivals, 10, 30, 120).refused).toBeLessThan(0.05);
   });
 });

@@ -35,7 +35,7 @@ local P = {
 
   -- The search: finding the limit.
   start = 20,             -- a modest guess: the smallest limit that a bulk job is likely to meet
-  rampRound = 100,        -- it doubles in each round of so long, once half of the round's calls have come back let through;
+  rampRound = 50,         -- it doubles in each round of so long, a usual round trip, once half of its calls have come back let through;
   rampWanted = .4,        --   while at least this share of it is used
   rampSpare = .5, rampSpareFrom = 2000, -- past 2,000/s, when half of the slots come to nothing, the fleet itself is at its limit
   noLimit = 20000,        -- past this a limit does not matter to one Redis

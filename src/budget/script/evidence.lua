@@ -21,7 +21,11 @@ local function lately(which, ms)
   return sum
 end
 
-local function letThrough() return lately(2, P.span) end
+-- Nothing was accepted since a refusal: a window is full, whatever the rate is. It has been full since `fullFrom`.
+local function stillFull() return S.nudgedAt > S.resumed and S.sinceNudge == 0 end
+
+-- What was accepted within a second: the last one, or the one before a window was full.
+local function letThrough() return lately(2, P.span + (stillFull() and now - S.fullFrom or 0)) end
 
 -- Refusals since the last stop: those before it have been dealt with.
 local function refusedLately() return lately(3, min(P.span, now - S.haltedAt)) end

@@ -40,6 +40,8 @@ local function refused(hit)
       if now >= S.joinedAt + P.settling then S.guard, S.guardedAt = min(P.guardMax + .001, guard() + P.guardStep), now end
       S.epoch = S.epoch + 1
       if S.guard > P.guardMax then lower(); go('regain', S.good) end
+    elseif stillFull() and now - S.fullFrom >= P.span then
+      stop(hit.retryAfter) -- the window is a long one
     else
       nudge()
     end

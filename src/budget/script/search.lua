@@ -150,9 +150,11 @@ local function nudge()
   S.epoch = S.epoch + 1
   local unsure = now < S.unsureUntil
   local since = now - S.nudgedAt
+  local full = stillFull()
+  if not full then S.fullFrom = now end
   -- Refused again at once: a fixed window is full until it turns. At any rate, only a longer gap helps.
-  S.gap = since < P.atOnce and min(P.gapMax, S.gap * 2) or P.nudgeGap
-  if now - S.resumed < P.span or since < P.atOnce or now < S.trialFrom then
+  S.gap = (full or since < P.atOnce) and min(P.gapMax, S.gap * 2) or P.nudgeGap
+  if full or now - S.resumed < P.span or since < P.atOnce or now < S.trialFrom then
     -- A refusal this soon says something about the burst before, and nothing about the present rate.
   elseif S.mode == 'climb' and not S.proven then
     S.store = S.store and S.area >= .5 * saved() -- a bucket would have held what it saved
