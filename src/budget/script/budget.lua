@@ -12,6 +12,7 @@
 --- @include "known.lua"
 --- @include "evidence.lua"
 --- @include "search.lua"
+--- @include "setbacks.lua"
 
 local opened, reason, news = 0, 'rate_limited', false
 --- @include "quotas.lua"

@@ -16,7 +16,7 @@ end
 
 local function refused(hit)
   note(0, hit.n)
-  S.purse = max(-1 - .04 * S.rate, S.purse - hit.n)
+  S.purse = max(purseLeast(), S.purse - hit.n)
   if now < S.unsureUntil then S.purse = max(0, S.purse) end
   if hit.epoch < S.valid then -- of a stop that has been made
     if hit.retryAfter >= P.obeyFrom and S.canary ~= 'none' and now + hit.retryAfter > S.pausedUntil then
