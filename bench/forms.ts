@@ -26,7 +26,7 @@ export const full: Form = {
   name: 'full',
   endToEnd: [
     { lines: 20_000, rounds: 3, loops: true },
-    { lines: 100_000, rounds: 1, loops: false },
+    { lines: 100_000, rounds: 3, loops: false },
   ],
   producing: { lines: 100_000, rounds: 3 },
   inFlight: { lines: 50_000, limitMs: 120_000 },
