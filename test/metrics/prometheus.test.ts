@@ -75,7 +75,8 @@ async function startFleet(gateway: string, dir: string, prometheus: Prometheus) 
     '--poll-max-delay',
     '1s',
   ];
-  const windows = ['--max-queued', '40', '--retry-for', '1ms'];
+  // Lines are to fail. But a first call may be reset, and a Gateway that had not answered by then would block the run.
+  const windows = ['--max-queued', '40', '--retry-for', '300ms'];
   const producing = await start(['produce', manifest, '--out', 'out', '--run-id', 'r', ...task, ...windows]);
   return { workers, producing };
 }

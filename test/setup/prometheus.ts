@@ -56,9 +56,12 @@ export interface Prometheus {
 export async function startPrometheus(dir: string, ruleFiles: string[]): Promise<Prometheus> {
   await mkdir(dir, { recursive: true });
   const targets = path.join(dir, 'targets.json');
+  let written = 0;
   const scrape = async (hosts: string[]) => {
-    await writeFile(`${targets}.new`, JSON.stringify([{ targets: hosts }]));
-    await rename(`${targets}.new`, targets);
+    // Two processes may be added at once.
+    const file = `${targets}.${++written}`;
+    await writeFile(file, JSON.stringify([{ targets: hosts }]));
+    await rename(file, targets);
   };
   await scrape([]);
   const config = {
