@@ -28,7 +28,7 @@ const loadedWhenAsked = {
   },
 };
 
-/** Other people's comments are half of the text that Node would have to read, and keep, at each start. */
+/** Node keeps the text of what it runs. A comment beyond Latin-1 makes it keep the whole file at two bytes a character. */
 const othersWithoutComments = {
   name: 'others-without-comments',
   setup({ onLoad }) {

@@ -23,7 +23,7 @@ export interface Change {
 }
 
 /** The limit is halved, and restored later. */
-export const HALVED_AND_RESTORED = (limit: number): Change[] => [
+export const halvedAndRestored = (limit: number): Change[] => [
   { second: 40, limit: limit / 2 },
   { second: 75, limit },
 ];

@@ -13,7 +13,7 @@ import { cleanUp } from '../harness.js';
 import {
   type Cell,
   figures,
-  HALVED_AND_RESTORED,
+  halvedAndRestored,
   nameOf,
   runCell,
   secondsUntilUsed,
@@ -54,28 +54,30 @@ const one = {
 const cells = which === 'quick' ? QUICK : which === 'all' ? all() : [one];
 const [rounds = 1, seconds = which === 'quick' ? 36 : 60] = (which === 'cell' ? rest : more).map(Number);
 
+const CHANGES_SECONDS = 110;
+
 async function changes(cell: Cell, rounds: number): Promise<void> {
   console.log(
     '90% again after: halved, restored | used from 15 s after the change on: halved, restored | cell',
   );
-  const both = HALVED_AND_RESTORED(cell.limit);
+  const both = halvedAndRestored(cell.limit);
   for (let round = 0; round < rounds; round += 1) {
-    const timeline = await runCell(cell, 110, both);
+    const timeline = await runCell(cell, CHANGES_SECONDS, both);
     const after = both.map((change) => `${secondsUntilUsed(timeline, change) ?? 'never'} s`);
     const used = both.map(({ second, limit }, i) =>
-      percent(usedBetween(timeline, limit, second + 15, both[i + 1]?.second ?? 110)),
+      percent(usedBetween(timeline, limit, second + 15, both[i + 1]?.second ?? CHANGES_SECONDS)),
     );
     console.log([after.join(', '), used.join(', '), nameOf(cell)].join(' | '));
     console.log(`  let through ${timeline.accepted.join(' ')}; refused ${timeline.refused.join(' ')}`);
   }
 }
 
-let worst: { used: number; cell: Cell; timeline: Timeline } | undefined;
 if (which === 'changes') {
   await changes(one, Number(rest[0] ?? 1)).finally(cleanUp);
   process.exit();
 }
 
+let worst: { used: number; cell: Cell; timeline: Timeline } | undefined;
 console.log(
   'first 10 s | from second 10: median, worst | 429s after 30 s: median, worst | 429s in all | cell',
 );

@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 
 /**
  * Node collects its heap once it has grown by this share (%). By itself Node 20 waits until it is three to four times as
- * large: lines that were in flight for a moment then make up three quarters of the memory of a run.
+ * large: lines that were in flight for a moment then are most of the heap.
  */
 const GROWTH_PERCENT = 70;
 

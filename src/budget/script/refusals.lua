@@ -14,6 +14,9 @@ local function stop(retryAfter)
   pauseFor(S.pause, retryAfter)
 end
 
+-- The deepest debt: more would hold back tries for too long.
+local function purseLeast() return -1 - P.purseDebt * S.rate end
+
 local function refused(hit)
   note(0, hit.n)
   S.purse = max(purseLeast(), S.purse - hit.n)

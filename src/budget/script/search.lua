@@ -131,6 +131,3 @@ local function accepted(n)
   S.sinceResume, S.sinceStop, S.sinceNudge = S.sinceResume + n, S.sinceStop + n, S.sinceNudge + n
   S.purse = min(P.purseMost + P.purseFill * S.rate, S.purse + P.purseFill * n)
 end
-
--- The deepest debt: more would hold back tries for too long.
-local function purseLeast() return -1 - P.purseDebt * S.rate end

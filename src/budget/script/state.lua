@@ -22,7 +22,7 @@ local fresh = {
   circuit = false, failed = 0, failedSince = 0, heldMs = 0, heldTo = now,
   -- the search
   mode = 'free', rate = 0, good = 0, hi = 0, step = 0, fine = 1, proven = false, area = 0, burst = 0, store = false, base = 0, trialFrom = 0, trialUntil = 0, gap = 0, sinceNudge = 0, fullFrom = 0, purse = 0,
-  began = 0, hold = 0, resumed = 0, long = 0, halts = 0, haltedAt = 0, clean = 0, nudgedAt = 0, sinceResume = 0, sinceStop = 0, ofBurst = false, unsureUntil = 0,
+  began = 0, hold = 0, resumed = 0, long = 0, halts = 0, haltedAt = 0, nudgedAt = 0, sinceResume = 0, sinceStop = 0, ofBurst = false, unsureUntil = 0,
   roundEnd = 0, ticked = now, fullMs = 0, fullOk = 0, fullAt = now, sinceFull = 0, grants = 0, unused = 0, asks = 0, unmet = 0, room = 0, roundOk = 0, recent = {},
 }
 for name, value in pairs(fresh) do
